@@ -1,0 +1,3248 @@
+/* deepnet.c - DeepNet in plain C: Transformers with DeepNorm, to 1,000 layers
+ * SPDX-License-Identifier: MIT
+ *
+ * The paper is "DeepNet: Scaling Transformers to 1,000 Layers", arXiv 2203.00555v1.  Its whole
+ * contribution is one line, applied to the input x of every sub-layer G:
+ *
+ *     [eq:deepnorm]      x'  =  LN( alpha x + G(x) )
+ *
+ * with two constants that depend on nothing but the depth: alpha multiplies the skip
+ * connection, always; beta scales four of the weight matrices once, when they are drawn.
+ * Everything below exists so that this line can be trained, measured and compared.
+ *
+ * The letters, here and in every comment:
+ *
+ *     N, M     layers of the encoder, of the decoder; a layer is 2 or 3 sub-layers
+ *     x, y     input and output of a sub-layer            G     what it computes on its branch
+ *     T, S     tokens of the stream worked on, and of the stream attended to
+ *     D, F     width of the stream, of the feed-forward   H     heads, each of width E = D/H
+ *     V        vocabulary                                 alpha, beta    the paper's constants
+ *     dz       gradient of the loss with respect to z
+ *
+ * The map.  Three tables hold what varies; a dozen operations, each with its derivative right
+ * below it, hold the mathematics; the rest is short plumbing.
+ *
+ *      1  real numbers          float, fused multiply-add, threads
+ *      2  errors                a status and a sentence
+ *      3  memory                one block, measured and carved by the same code
+ *      4  TABLES 1 and 2        residual schemes; architectures with their alpha and beta
+ *      5  configuration         every option once
+ *      6  functions, random     exp, log, erf, tanh, sin, cos; bits from counters
+ *      7  matrix product        the one kernel
+ *      8  operations            linear, norm, activation, dropout, attention, embedding, loss
+ *      9  residual              [eq:deepnorm] and its derivative
+ *     10  TABLE 3               parameters; what is saved for the backward pass; initialization
+ *     11  sub-layers, stacks    forward, then backward
+ *     12  optimizer             clipping, Adam, schedules
+ *     13  training              one step, evaluation, masked tokens
+ *     14  generation            cache, sampling, beam search
+ *     15  checkpoints           safetensors
+ *
+ * The rules:
+ *
+ *   1. Activations are written with =, parameter gradients are accumulated with +=.
+ *   2. Arguments: outputs, what is saved for backward, inputs, parameters, sizes.
+ *   3. Row-major, last dimension contiguous; a weight is (out, in); x has one row per token.
+ *      Sequences lie one behind the other, so no padding exists and none is computed.
+ *   4. Means, variances, softmax sums, losses and norms are summed in acc (double).
+ *   5. The same bits for any compiler, optimization level, vector width, number of threads,
+ *      byte order: every sum has one stated order, every function is our own, a multiply-add
+ *      is fused exactly where fmadd() stands, threads split only independent outputs.
+ *   6. No allocation, no output, no exit, no global variable: see deepnet.h.
+ */
+#include "deepnet.h"
+
+#include <float.h>
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+/* ---- 1 real numbers ---------------------------------------------------------------------- */
+
+typedef dn_real real;
+#ifndef DN_ACC
+#define DN_ACC double         /* -DDN_ACC=float for a target without doubles */
+#endif
+typedef DN_ACC acc;
+
+#if defined FLT_EVAL_METHOD && FLT_EVAL_METHOD != 0
+#error "results would depend on excess precision: compile so that FLT_EVAL_METHOD is 0"
+#endif
+
+/* Two classes of builds, each with its own, everywhere equal, bits: with and without fused
+ * multiply-add in hardware.  make FMA=0 or 1 chooses; otherwise the compiler's target does. */
+#ifndef DN_FMA
+#if defined __FMA__ || defined __FP_FAST_FMAF || defined __ARM_FEATURE_FMA
+#define DN_FMA 1
+#else
+#define DN_FMA 0
+#endif
+#endif
+
+/* a b + c, rounded once or twice */
+static inline real fmadd(real a, real b, real c)
+{
+#if DN_FMA && defined DN_DOUBLE
+    return fma(a, b, c);
+#elif DN_FMA
+    return fmaf(a, b, c);
+#else
+    return a*b + c;
+#endif
+}
+
+static inline real sqrt_real(real x)
+{
+#ifdef DN_DOUBLE
+    return sqrt(x);
+#else
+    return sqrtf(x);
+#endif
+}
+
+static inline acc sqrt_acc(acc x) { return (acc)sqrt((double)x); }
+
+static inline int is_finite(acc x) { return x - x == 0; }
+
+/* Threads: PARALLEL_FOR(n) before a canonical loop whose iterations write disjoint outputs. */
+#ifdef _OPENMP
+#define DN_PRAGMA(x) _Pragma(#x)
+#define PARALLEL_FOR(n)  DN_PRAGMA(omp parallel for num_threads(n) schedule(static))
+#define PARALLEL_JOBS(n) DN_PRAGMA(omp parallel for num_threads(n) schedule(dynamic))
+static int thread_id(void)  { return omp_get_thread_num(); }
+static int thread_max(void) { return omp_get_max_threads(); }
+#else
+#define PARALLEL_FOR(n)  (void)(n);
+#define PARALLEL_JOBS(n) (void)(n);
+static int thread_id(void)  { return 0; }
+static int thread_max(void) { return 1; }
+#endif
+
+static inline int imin(int a, int b) { return a < b ? a : b; }
+static inline int imax(int a, int b) { return a > b ? a : b; }
+
+/* Element (i, 0) of a row-major matrix of width n; never computed in int. */
+#define ROW(p, i, n) ((p) + (size_t)(i)*(size_t)(n))
+
+/* ---- 2 errors ---------------------------------------------------------------------------- */
+
+static char *put_text(char *p, const char *end, const char *s)
+{
+    while (*s && p < end) *p++ = *s++;
+    return p;
+}
+
+static char *put_int(char *p, const char *end, int64_t v)
+{
+    char digits[24], *d = digits + sizeof digits;
+    uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    *--d = 0;
+    do *--d = (char)('0' + u % 10); while (u /= 10);
+    if (v < 0) *--d = '-';
+    return put_text(p, end, d);
+}
+
+/* A sentence of texts (%s) and int64_t numbers (%d) into to, at most n bytes with its NUL. */
+static void say_list(char *to, size_t n, const char *format, va_list list)
+{
+    char *p = to, *end = to + n - 1;
+    for (; *format; format++) {
+        if (*format != '%') {
+            if (p < end) *p++ = *format;
+        } else if (*++format == 's') {
+            p = put_text(p, end, va_arg(list, const char *));
+        } else {
+            p = put_int(p, end, va_arg(list, int64_t));
+        }
+    }
+    *p = 0;
+}
+
+static void say(char *to, size_t n, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    say_list(to, n, format, list);
+    va_end(list);
+}
+
+static dn_status fail(char *err, dn_status status, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    say_list(err, DN_ERR_MAX, format, list);
+    va_end(list);
+    return status;
+}
+
+/* ---- 3 memory ---------------------------------------------------------------------------- */
+
+/* The layout code runs twice: with base == NULL it only counts, with a block it carves.  All
+ * sizes in the library are multiplied here and nowhere else. */
+struct arena { unsigned char *base; size_t used; int overflow; };
+
+enum { ALIGN = 64 };
+
+/* n1*n2*n3 objects of the given size, aligned; NULL while counting. */
+static void *take(struct arena *a, size_t size, size_t n1, size_t n2, size_t n3)
+{
+    size_t n[] = { n1, n2, n3 }, at = (a->used + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    for (int i = 0; i < 3; i++) {
+        if (n[i] && size > SIZE_MAX/n[i]) { a->overflow = 1; return NULL; }
+        size *= n[i];
+    }
+    if (at < a->used || size > SIZE_MAX/2 - at) { a->overflow = 1; return NULL; }
+    a->used = at + size;
+    return a->base ? a->base + at : NULL;
+}
+
+static real *take_reals(struct arena *a, size_t n1, size_t n2)
+{
+    return (real *)take(a, sizeof(real), n1, n2, 1);
+}
+
+/* ---- 4 tables 1 and 2: residual schemes, architectures ------------------------------------- */
+
+/* TABLE 1.  Every method is one row of the one residual equation
+ *
+ *     [eq:residual]     y  =  out( a x + G( in(x) ) )
+ *
+ *     in, out   identity or LayerNorm
+ *     a         1, or the constant alpha of table 2
+ *     gain      of the matrices V, O, W1, W2 when drawn: 1, or beta of table 2; Q and K: 1
+ *     depth     1: all matrices of layer l of N are drawn divided by N - l + 1
+ *     final     1: one more LayerNorm after the last layer of a stack
+ *
+ * A new method is a new row; below this table code asks for columns, never for names. */
+enum norm_at { ID, LN };
+enum factor  { ONE, ALPHA, BETA };
+
+static const struct scheme {
+    const char *name;
+    enum norm_at in, out;
+    enum factor a, gain;
+    int depth, final;
+} schemes[] = {
+    /* name           in  out  a      gain  depth final                                        */
+    { "deepnorm",     ID, LN,  ALPHA, BETA, 0,    0 },   /* LN(alpha x + G(x))   [eq:deepnorm] */
+    { "post-ln",      ID, LN,  ONE,   ONE,  0,    0 },   /* LN(x + G(x))         [eq:post-ln]  */
+    { "pre-ln",       LN, ID,  ONE,   ONE,  0,    1 },   /* x + G(LN(x))         [eq:pre-ln]   */
+    { "post-ln-init", ID, LN,  ONE,   ONE,  1,    0 },   /* LN(x + G(x))    [eq:post-ln-init]  */
+};
+enum { SCHEMES = (int)(sizeof schemes/sizeof *schemes) };
+
+/* TABLE 2.  Architectures: which stacks there are, and the paper's constants for each.
+ *
+ *     [tab:alpha-beta]  value  =  c (k^4 N^n M^m)^(e/16)
+ *
+ *                     alpha                      beta
+ *     encoder-only    (2N)^(1/4)                 (8N)^(-1/4)
+ *     decoder-only    (2M)^(1/4)                 (8M)^(-1/4)
+ *     enc-dec: enc    0.81 (N^4 M)^(1/16)        0.87 (N^4 M)^(-1/16)
+ *     enc-dec: dec    (3M)^(1/4)                 (12M)^(-1/4)
+ *
+ * 0.81 and 0.87 are the paper's own rounding of 27^(-1/16) and 27^(1/16)/sqrt 2. */
+enum stack_id { ENC, DEC };
+
+struct law { double c; int k, n, m; };                  /* the exponent is 1/16, beta's -1/16 */
+
+static const struct architecture {
+    const char *name;
+    int has[2];                                         /* an encoder, a decoder              */
+    struct law alpha[2], beta[2];                       /* of the encoder, of the decoder     */
+} architectures[] = {
+    /* name          stacks  alpha: encoder, decoder       beta: encoder, decoder       c k n m  */
+    { "encoder",         {1, 0}, {{1, 2, 4, 0},    {1, 1, 0, 0}}, {{1, 8, 4, 0},    {1, 1, 0, 0}} },
+    { "decoder",         {0, 1}, {{1, 1, 0, 0},    {1, 2, 0, 4}}, {{1, 1, 0, 0},    {1, 8, 0, 4}} },
+    { "encoder-decoder", {1, 1}, {{0.81, 1, 4, 1}, {1, 3, 0, 4}}, {{0.87, 1, 4, 1}, {1, 12, 0, 4}} },
+};
+enum { ARCHITECTURES = (int)(sizeof architectures/sizeof *architectures) };
+
+/* (k^4 N^n M^m)^(1/16): only products and square roots, so the same bits everywhere. */
+static double root16(const struct law *r, int N, int M)
+{
+    double x = (double)r->k*r->k*r->k*r->k;
+    for (int i = 0; i < r->n; i++) x *= N;
+    for (int i = 0; i < r->m; i++) x *= M;
+    return sqrt(sqrt(sqrt(sqrt(x))));
+}
+
+dn_gains dn_deepnorm(const dn_config *c, int stack)
+{
+    const struct architecture *r = &architectures[c->arch];
+    const struct scheme *s = &schemes[c->norm];
+    dn_gains g = { 1, 1 };
+    if (s->a == ALPHA)
+        g.alpha = r->alpha[stack].c * root16(&r->alpha[stack], c->enc_layers, c->dec_layers);
+    if (s->gain == BETA)
+        g.beta = r->beta[stack].c / root16(&r->beta[stack], c->enc_layers, c->dec_layers);
+    return g;
+}
+
+/* ---- 5 configuration --------------------------------------------------------------------- */
+
+static const char *const no_yes[]       = { "no", "yes" };
+static const char *const activations[]  = { "relu", "gelu", "gelu-tanh" };
+static const char *const position_of[]  = { "sinusoidal", "learned" };
+static const char *const ties[]         = { "none", "output", "all" };
+static const char *const schedules[]    = { "inv-sqrt", "cosine", "constant" };
+static const char *const memory_modes[] = { "keep", "recompute" };
+
+#define INT(name, member, def, lo, hi, saved, help) \
+    { name, DN_INT, offsetof(dn_config, member), def, lo, hi, NULL, 0, saved, help }
+#define NUM(name, member, def, lo, hi, help) \
+    { name, DN_FLOAT, offsetof(dn_config, member), def, lo, hi, NULL, 0, 1, help }
+#define ONE_OF(name, member, def, list, saved, help) \
+    { name, DN_CHOICE, offsetof(dn_config, member), def, 0, \
+      (double)(sizeof(list)/sizeof *(list)) - 1, (const char *const *)(const void *)(list), \
+      sizeof *(list), saved, help }
+
+static const dn_field fields[] = {
+    ONE_OF("arch", arch, DN_ENC_DEC, architectures, 1, "the stacks there are"),
+    ONE_OF("norm", norm, 0, schemes, 1, "the residual scheme"),
+    INT("enc-layers", enc_layers, 12, 1, 100000, 1, "N, layers of the encoder"),
+    INT("dec-layers", dec_layers, 12, 1, 100000, 1, "M, layers of the decoder"),
+    INT("dim", dim, 64, 1, 65536, 1, "D, width of the stream"),
+    INT("heads", heads, 4, 1, 4096, 1, "attention heads; they divide dim"),
+    INT("ffn", ffn, 0, 0, 262144, 1, "F, width of the feed-forward; 0: 4 dim"),
+    INT("vocab", vocab, DN_MIN_VOCAB, DN_SPECIALS + 1, 1 << 24, 1, "V, token ids"),
+    INT("ctx", ctx, 64, 1, 1 << 20, 1, "longest sequence in tokens"),
+    ONE_OF("activation", activation, DN_RELU, activations, 1, "of the feed-forward"),
+    ONE_OF("bias", bias, 1, no_yes, 1, "biases in the linear maps"),
+    ONE_OF("positions", positions, DN_SINUSOIDAL, position_of, 1, "position vectors"),
+    ONE_OF("tie", tie, DN_TIE_ALL, ties, 1, "embeddings shared: none, with the output, all"),
+    NUM("dropout", dropout, 0, 0, 0.99, "of embeddings and branch outputs"),
+    NUM("attn-dropout", attn_dropout, 0, 0, 0.99, "of attention weights"),
+    NUM("act-dropout", act_dropout, 0, 0, 0.99, "after the activation"),
+    NUM("label-smoothing", label_smoothing, 0, 0, 0.99, "share of the uniform target"),
+    INT("batch-tokens", batch_tokens, 1024, 1, 1 << 24, 1, "tokens of a stream per batch"),
+    NUM("lr", lr, 1e-3, 0, 100, "peak learning rate"),
+    NUM("min-lr", min_lr, 0, 0, 100, "where cosine ends"),
+    NUM("warmup-init", warmup_init, 1e-7, 0, 100, "rate where the warm-up starts"),
+    INT("warmup", warmup, 400, 0, INT_MAX, 1, "steps of linear warm-up"),
+    ONE_OF("schedule", schedule, DN_INV_SQRT, schedules, 1, "after the warm-up"),
+    INT("steps", steps, 1000, 1, INT_MAX, 1, "optimizer steps of the run"),
+    NUM("beta1", beta1, 0.9, 0, 0.9999999, "Adam's first moment"),
+    NUM("beta2", beta2, 0.98, 0, 0.9999999, "Adam's second moment"),
+    NUM("eps", eps, 1e-8, 1e-30, 1, "Adam's epsilon"),
+    NUM("weight-decay", weight_decay, 0, 0, 10, "decoupled, of matrices (AdamW)"),
+    NUM("clip", clip, 0, 0, 1e6, "largest gradient norm; 0: no limit"),
+    INT("seed", seed, 1, 0, INT_MAX, 1, "of everything random"),
+    ONE_OF("memory", memory, DN_KEEP, memory_modes, 0, "activations: all, or inputs only"),
+    INT("threads", threads, 0, 0, 4096, 0, "0: as many as OpenMP gives"),
+};
+enum { FIELDS = (int)(sizeof fields/sizeof *fields) };
+
+const dn_field *dn_fields(int *count)
+{
+    *count = FIELDS;
+    return fields;
+}
+
+const char *dn_choice(const dn_field *f, int i)
+{
+    if (f->kind != DN_CHOICE || i < 0 || i > (int)f->high) return NULL;
+    return *(const char *const *)(const void *)((const char *)f->choices + (size_t)i*f->stride);
+}
+
+static double field_value(const dn_config *c, const dn_field *f)
+{
+    const void *at = (const char *)c + f->at;
+    return f->kind == DN_FLOAT ? *(const double *)at : *(const int *)at;
+}
+
+static void field_put(dn_config *c, const dn_field *f, double v)
+{
+    void *at = (char *)c + f->at;
+    if (f->kind == DN_FLOAT) *(double *)at = v;
+    else *(int *)at = (int)v;
+}
+
+void dn_config_default(dn_config *c)
+{
+    memset(c, 0, sizeof *c);
+    for (int i = 0; i < FIELDS; i++) field_put(c, &fields[i], fields[i].fallback);
+}
+
+/* m 10^e for m below 10^15 and e within +-37: one exact operation for e within +-22. */
+static double scale10(double m, int e)
+{
+    double p = 1;
+    for (int i = 0; i < (e < 0 ? -e : e); i++) p *= 10;
+    return e < 0 ? m/p : m*p;
+}
+
+/* A decimal number of at most 15 significant digits; 0 if text is anything else. */
+static int parse_decimal(const char *s, double *v)
+{
+    double m = 0;
+    int e = 0, digits = 0, any = 0, point = 0, minus = *s == '-';
+    for (s += *s == '-' || *s == '+'; (*s >= '0' && *s <= '9') || (*s == '.' && !point); s++) {
+        if (*s == '.') { point = 1; continue; }
+        any = 1;
+        if (m > 0 || *s != '0') digits++;
+        if (digits > 15) return 0;
+        m = 10*m + (*s - '0');
+        e -= point;
+    }
+    if (any && (*s == 'e' || *s == 'E')) {
+        int x = 0, down = s[1] == '-', first = 1 + (s[1] == '-' || s[1] == '+');
+        for (s += first, any = 0; *s >= '0' && *s <= '9' && x < 100; s++, any = 1)
+            x = 10*x + (*s - '0');
+        e += down ? -x : x;
+    }
+    if (!any || *s || e < -37 || e > 37) return 0;
+    *v = (minus ? -1 : 1)*scale10(m, e);
+    return 1;
+}
+
+/* The shortest decimal that parse_decimal reads back to v, or failing that 15 digits of it. */
+static void print_decimal(char *to, size_t n, double v)
+{
+    double a = v < 0 ? -v : v, m = 0;
+    int top = 0, e = 0;
+    while (a >= scale10(1, top + 1) && top < 37) top++;
+    while (a > 0 && a < scale10(1, top) && top > -22) top--;
+    for (int digits = 1; digits <= 15; digits++) {
+        e = top - digits + 1;
+        m = (double)(int64_t)(scale10(a, -e) + 0.5);
+        if (scale10(m, e) == a) break;
+    }
+    while (m > 0 && e < 0 && m == 10*(double)(int64_t)(m/10)) m /= 10, e++;
+    if (e == 0) say(to, n, "%s%d", v < 0 ? "-" : "", (int64_t)m);
+    else say(to, n, "%s%de%d", v < 0 ? "-" : "", (int64_t)m, (int64_t)e);
+}
+
+static const dn_field *field_find(const char *name)
+{
+    for (int i = 0; i < FIELDS; i++)
+        if (!strcmp(fields[i].name, name)) return &fields[i];
+    return NULL;
+}
+
+dn_status dn_config_set(dn_config *c, const char *name, const char *value, char *err)
+{
+    const dn_field *f = field_find(name);
+    double v = -1;
+    if (!f) return fail(err, DN_EINVAL, "there is no option '%s'", name);
+    if (f->kind == DN_CHOICE) {
+        while (++v <= f->high && strcmp(dn_choice(f, (int)v), value)) { }
+        if (v > f->high) return fail(err, DN_EINVAL, "%s cannot be '%s'", name, value);
+    } else if (!parse_decimal(value, &v) || v < f->low || v > f->high ||
+               (f->kind == DN_INT && v != (double)(int64_t)v)) {
+        char lo[DN_NAME_MAX], hi[DN_NAME_MAX];
+        print_decimal(lo, sizeof lo, f->low);
+        print_decimal(hi, sizeof hi, f->high);
+        return fail(err, DN_EINVAL, "%s must be %s from %s to %s, not '%s'", name,
+                    f->kind == DN_INT ? "a whole number" : "a number", lo, hi, value);
+    }
+    field_put(c, f, v);
+    return DN_OK;
+}
+
+void dn_config_get(const dn_config *c, const dn_field *f, char text[DN_NAME_MAX])
+{
+    if (f->kind == DN_CHOICE) say(text, DN_NAME_MAX, "%s", dn_choice(f, (int)field_value(c, f)));
+    else print_decimal(text, DN_NAME_MAX, field_value(c, f));
+}
+
+static int has_stack(const dn_config *c, int stack) { return architectures[c->arch].has[stack]; }
+static int top_stack(const dn_config *c)            { return has_stack(c, DEC) ? DEC : ENC; }
+static int layers_of(const dn_config *c, int stack)
+{
+    return stack == DEC ? c->dec_layers : c->enc_layers;
+}
+static int ffn_width(const dn_config *c) { return c->ffn ? c->ffn : 4*c->dim; }
+static int threads_of(const dn_config *c) { return c->threads ? c->threads : thread_max(); }
+
+dn_status dn_config_check(const dn_config *c, char *err)
+{
+    for (int i = 0; i < FIELDS; i++) {
+        double v = field_value(c, &fields[i]);
+        char text[DN_NAME_MAX];
+        if (v >= fields[i].low && v <= fields[i].high) continue;      /* false for NaN */
+        if (is_finite(v) && v > -1e15 && v < 1e15) print_decimal(text, sizeof text, v);
+        else say(text, sizeof text, "that");
+        return fail(err, DN_EINVAL, "%s cannot be %s", fields[i].name, text);
+    }
+    if (c->dim % c->heads)
+        return fail(err, DN_EINVAL, "dim %d is not a multiple of heads %d",
+                    (int64_t)c->dim, (int64_t)c->heads);
+    if (c->positions == DN_SINUSOIDAL && c->dim % 2)
+        return fail(err, DN_EINVAL, "dim %d is odd; sinusoidal positions need pairs",
+                    (int64_t)c->dim);
+    if (c->batch_tokens < c->ctx)
+        return fail(err, DN_EINVAL, "batch-tokens %d is less than ctx %d",
+                    (int64_t)c->batch_tokens, (int64_t)c->ctx);
+    if (c->warmup_init > c->lr && c->warmup > 0)
+        return fail(err, DN_EINVAL, "warmup-init is larger than lr");
+    return DN_OK;
+}
+
+/* ---- 6 functions, random numbers --------------------------------------------------------- */
+
+/* ---- elementary functions ------------------------------------------------------------------- *
+ *
+ * Every libm rounds in its own way, so here are our own exp, log, sin, cos, tanh and erf, made of
+ * + - * / sqrt, comparisons and integers alone: operations with one right answer each (IEEE, to
+ * nearest), hence the same bits everywhere.  There are two families:
+ *
+ *   _acc    for statistics, tables and random numbers; any precision of acc.  Series that compute
+ *           their coefficients as they go: short loops, for none of them is hot.
+ *   _real   for the inner loops.  In float: minimax polynomials without branch or call, so that a
+ *           loop over an array becomes vector code.  In double (tests only): the series again.
+ *
+ * Errors are the worst measured, in ulp, as without / with fused multiply-add where these differ:
+ * over all floats for the float versions, over random arguments for the double ones.
+ */
+
+/* ln 2 = LN2_HI + LN2_LO.  LN2_HI = 355/512 has 9 bits: a small integer times it is exact. */
+#define LN2_HI 0.693359375
+#define LN2_LO (-2.121944400546905827679e-4)
+
+/* 2^n, exact, by repeated squaring. */
+static acc power_of_two(int n)
+{
+    acc p = 1, square = n < 0 ? (acc)0.5 : 2;
+    for (int m = n < 0 ? -n : n; m > 0; m /= 2) {
+        if (m & 1)
+            p *= square;
+        square *= square;
+    }
+    return p;
+}
+
+/* The nearest integer; 0 for what no int can hold, NaN included. */
+static int nearest(acc x)
+{
+    if (!(x > (acc)-1e9 && x < (acc)1e9))
+        return 0;
+    return (int)(x < 0 ? x - (acc)0.5 : x + (acc)0.5);
+}
+
+/* Writes e^x as scale (1 + q), scale = 2^n and q = e^r - 1 for r = x - n ln 2, |r| <= ln(2)/2.
+ * Keeping q apart from the 1 saves the digits that expm1, tanh and erf live on near zero.
+ * q = r (1 + r/2 (1 + r/3 (1 + ...))); the 14th term is below 2e-17 r. */
+static acc exp_parts_acc(acc x, acc *scale)
+{
+    int n = nearest(x * (acc)1.44269504088896340736);
+    acc r = (x - (acc)n * (acc)LN2_HI) - (acc)n * (acc)LN2_LO;
+    acc q = 1;
+    for (int k = 13; k > 1; k--)
+        q = 1 + r / (acc)k * q;
+    *scale = power_of_two(n);
+    return r * q;
+}
+
+/* e^x while it is a normal number: |x| < 708 in double, 87 in float.  1.3 ulp. */
+static acc exp_acc(acc x)
+{
+    acc scale, q = exp_parts_acc(x, &scale);
+    return scale + scale * q;
+}
+
+/* ln x, x > 0.  With x = m 2^n, sqrt(1/2) <= m < sqrt(2), and t = (m-1)/(m+1), |t| < 0.172:
+ * ln m = 2 t (1 + t^2/3 + t^4/5 + ...).  0 and below give -inf; +inf and NaN pass.  2 ulp. */
+static acc log_acc(acc x)
+{
+    if (!(x > 0 && x - x == 0))
+        return x <= 0 ? -(acc)INFINITY : x;
+    int n = 0;
+    for (; x >= (acc)1.41421356237309504880; x *= (acc)0.5)
+        n++;
+    for (; x < (acc)0.70710678118654752440; x *= 2)
+        n--;
+    acc t = (x - 1) / (x + 1), series = 0;
+    for (int k = 21; k > 1; k -= 2)
+        series = t * t * (1 / (acc)k + series);
+    return (acc)n * (acc)LN2_HI + ((acc)n * (acc)LN2_LO + 2 * t * series + 2 * t);
+}
+
+/* sin(x + quarters pi/2), to 1.7e-16 while |x| <= 1e6 (in float: 1e-7, 1e4).  The nearest multiple
+ * k of pi/2 is subtracted in four pieces, the first three so short that k times them is exact. */
+static acc sine(acc x, int quarters)
+{
+    static const acc HALF_PI[4] = {
+        (acc)1.5703125, (acc)4.837512969970703125e-4, (acc)7.5495336204767227173e-8,
+        (acc)2.563344151594518788189e-12
+    };
+    int k = nearest(x * (acc)0.63661977236758134308);
+    for (int i = 0; i < 4; i++)
+        x -= (acc)k * HALF_PI[i];
+
+    unsigned quadrant = (unsigned)k + (unsigned)quarters;
+    int odd = quadrant & 1;
+    acc series = 1;   /* cos = 1 - x^2/(1 2) (1 - x^2/(3 4) (...)); sin/x = 1 - x^2/(2 3) (...) */
+    for (int j = 17 - odd; j > 1; j -= 2)
+        series = 1 - x * x / (acc)(j * (j - 1)) * series;
+    acc y = odd ? series : x * series;
+    return quadrant & 2 ? -y : y;
+}
+
+static acc sin_acc(acc x)
+{
+    return sine(x, 0);
+}
+
+static acc cos_acc(acc x)
+{
+    return sine(x, 1);
+}
+
+#ifdef DN_DOUBLE
+
+#define EXP_MIN (-708.3)
+#define EXP_MAX 709.4
+
+static inline real exp_parts(real x, real *scale)
+{
+    return exp_parts_acc(x, scale);
+}
+
+/* erf x = 2/sqrt(pi) x e^(-z) (1 + 2z/3 (1 + 2z/5 (1 + 2z/7 (...)))), z = x^2: all terms are
+ * positive and 110 are enough up to |x| = 6, where erf has rounded to 1.  4 ulp to 1, 16 to 6. */
+static real erf_real(real x)
+{
+    real z = x * x, series = 1;
+    if (z > 36)
+        return x < 0 ? -1 : 1;
+    for (int k = 221; k > 1; k -= 2)
+        series = 1 + 2 * z / k * series;
+    return 1.12837916709551257390 * x * exp_acc(-z) * series;
+}
+
+#else
+
+#define EXP_MIN (-87.3f)
+#define EXP_MAX 88.37f
+
+static inline uint32_t bits_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline float float_of(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Horner's rule; the count is a constant wherever it is called, so the loop unrolls. */
+static inline real polynomial(const real *c, int count, real x)
+{
+    real y = c[count - 1];
+    for (int i = count - 2; i >= 0; i--)
+        y = fmadd(y, x, c[i]);
+    return y;
+}
+
+/* As exp_parts_acc, for float.  Adding 1.5 2^23 rounds x / ln 2 to an integer and leaves it in
+ * the low bits, ready to become the exponent of scale.  Outside EXP_MIN..EXP_MAX the result is
+ * garbage, but harmless; NaN gives NaN. */
+static inline real exp_parts(real x, real *scale)
+{
+    static const real C[] = {   /* (e^r - 1 - r) / r^2, to 3e-9 of e^r */
+        0.499999933f, 0.166665189f, 0.0416684080f, 0.00836892178f, 0.00138141721f
+    };
+    const real MAGIC = 12582912;
+    real shifted = fmadd(x, 1.44269504f, MAGIC), n = shifted - MAGIC;
+    real r = fmadd(n, (real)-LN2_LO, fmadd(n, (real)-LN2_HI, x));
+    *scale = float_of((bits_of(shifted) + 127) << 23);
+    return fmadd(r * r, polynomial(C, 5, r), r);
+}
+
+/* erf |x| = 1 - e^(-a R(a)) with a = |x|: one smooth R, -ln(1 - erf a) / a, serves from 0 to 4,
+ * where erf has rounded to 1, and erf is as accurate near 0 as q is.  3.2 ulp, 1e-7 at most. */
+static inline real erf_real(real x)
+{
+    static const real R[] = {   /* erf to 4e-9 of itself */
+        1.12837917f, 0.636619382f, 0.102777831f, -0.0191530641f, -1.60395405e-4f,
+        1.66702653e-3f, -6.32836208e-4f, 1.17641054e-4f, -9.25623702e-6f
+    };
+    real a = x < 0 ? -x : x, scale;
+    a = a > 4 ? 4 : a;
+    real q = exp_parts(-a * polynomial(R, 9, a), &scale);
+    real y = fmadd(-scale, q, 1 - scale);
+    return x < 0 ? -y : y;
+}
+
+#endif
+
+/* e^x; +inf above EXP_MAX, 0 below EXP_MIN, so never subnormal.  0.99 / 1.02 ulp; 1.3 in double. */
+static inline real exp_real(real x)
+{
+    real scale, q = exp_parts(x, &scale), y = fmadd(scale, q, scale);
+    return x > EXP_MAX ? (real)INFINITY : x < EXP_MIN ? 0 : y;
+}
+
+/* tanh x = m / (m + 2), m = e^(2x) - 1; rounded to 1 before 20.  2.7 ulp; 3.2 in double. */
+static inline real tanh_real(real x)
+{
+    x = x > 20 ? 20 : x < -20 ? -20 : x;
+    real scale, q = exp_parts(2 * x, &scale), m = fmadd(scale, q, scale - 1);
+    return m / (m + 2);
+}
+
+/* ---- random numbers ------------------------------------------------------------------------- *
+ *
+ * Counter based: a number is a hash of (seed, stream, index), so any element of any mask or
+ * matrix can be had in any order, on any number of threads, without a state to carry along.
+ */
+
+/* One step of splitmix64 (Steele, Lea and Flood, 2014): a bijection of 64 bits. */
+static uint64_t mix64(uint64_t x)
+{
+    x += 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+/* The key of one stream of numbers. */
+static uint64_t rng_key(uint64_t seed, uint64_t stream)
+{
+    return mix64(mix64(seed) + stream);
+}
+
+/* A bijection of 32 bits; the constants are those of Chris Wellons's lowbias32. */
+static inline uint32_t mix32(uint32_t x)
+{
+    x = (x ^ x >> 16) * 0x7feb352du;
+    x = (x ^ x >> 15) * 0x846ca68bu;
+    return x ^ x >> 16;
+}
+
+/* 32 random bits.  One integer width throughout, so that a loop over index vectorizes. */
+static inline uint32_t rng_bits(uint64_t key, uint32_t index)
+{
+    return mix32(mix32(index ^ (uint32_t)key) + (uint32_t)(key >> 32));
+}
+
+/* Uniform on (0, 1], in steps of 2^-24: exact in float, and its logarithm is finite. */
+static real rng_uniform(uint64_t key, uint32_t index)
+{
+    return (real)((rng_bits(key, index) >> 8) + 1) / 16777216;
+}
+
+/* Normal, by Box and Muller; it spends the uniforms 2 index and 2 index + 1, index < 2^31. */
+static real rng_normal(uint64_t key, uint32_t index)
+{
+    acc radius2 = -2 * log_acc((acc)rng_uniform(key, 2 * index));
+    acc angle = (acc)6.28318530717958647693 * (acc)rng_uniform(key, 2 * index + 1);
+    return (real)((acc)sqrt((double)radius2) * cos_acc(angle));
+}
+
+/* Streams of the library's own; the caller's have keys of their own below STREAM_CALLER. */
+enum { STREAM_INIT = 1, STREAM_DROPOUT, STREAM_MASK, STREAM_CALLER };
+
+uint32_t dn_random(uint64_t seed, uint64_t stream, uint32_t index)
+{
+    return rng_bits(rng_key(rng_key(seed, STREAM_CALLER), stream), index);
+}
+
+/* Rounds of bijections of 0 .. 2^b - 1 (odd multiplier, sum, xor with a shift), repeated until
+ * the image is below n: a permutation of 0 .. n-1 in constant memory. */
+uint32_t dn_shuffle(uint64_t seed, uint64_t stream, uint32_t i, uint32_t n)
+{
+    uint64_t key = rng_key(rng_key(seed, STREAM_CALLER), stream);
+    uint32_t mask = n - 1;
+    int shift = 1;
+    for (int s = 1; s < 32; s *= 2) mask |= mask >> s;
+    while (mask >> 2*shift) shift++;
+    do {
+        for (uint32_t round = 0; round < 6; round++) {
+            i = (i*(rng_bits(key, 2*round) | 1) + rng_bits(key, 2*round + 1)) & mask;
+            i ^= i >> shift;
+        }
+    } while (i >= n);
+    return i;
+}
+
+/* ---- 7 matrix product -------------------------------------------------------------------- */
+
+#ifndef DN_NR
+#if defined(__AVX512F__)
+#define DN_MR 14
+#define DN_NR (128/(int)sizeof(real))
+#elif defined(__AVX__)
+#define DN_MR 6
+#define DN_NR (64/(int)sizeof(real))
+#elif defined(__aarch64__)
+#define DN_MR 12
+#define DN_NR (32/(int)sizeof(real))
+#else
+#define DN_MR 6
+#define DN_NR (32/(int)sizeof(real))
+#endif
+#define DN_KC 256
+#define DN_NC (2048/(int)sizeof(real))
+#endif
+#ifndef DN_DIRECT
+#define DN_DIRECT (4*DN_NR)
+#endif
+#define DN_SR (DN_MR < 4 ? DN_MR : 4)
+#define MATMUL_WORK (DN_KC*(DN_NC + DN_MR) + 64)
+
+typedef struct { const real *p; int ld, trans; } mat;
+
+static const real *at(mat m, int i, int j)
+{
+    return m.trans ? m.p + (ptrdiff_t)j*m.ld + i : m.p + (ptrdiff_t)i*m.ld + j;
+}
+
+/* dst[k*w + i] = m(i,k), 0 for i >= n */
+static void pack(real *dst, int w, mat m, int n, int K)
+{
+    ptrdiff_t ld = m.ld;
+    if (m.trans) {
+        for (int k = 0; k < K; k++) {
+            const real *s = m.p + k*ld;
+            if (n == w)
+                for (int i = 0; i < w; i++) dst[k*w + i] = s[i];
+            else
+                for (int i = 0; i < w; i++) dst[k*w + i] = i < n ? s[i] : 0;
+        }
+    } else {
+        for (int i = 0; i < n; i++)
+            for (int k = 0; k < K; k++) dst[k*w + i] = m.p[i*ld + k];
+        for (int i = n; i < w; i++)
+            for (int k = 0; k < K; k++) dst[k*w + i] = 0;
+    }
+}
+
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+typedef real vec __attribute__((vector_size(DN_NR/2*sizeof(real))));
+static inline vec vload(const real *p) { vec r; for (int l = 0; l < DN_NR/2; l++) r[l] = p[l]; return r; }
+static inline void vstore(real *p, vec r) { for (int l = 0; l < DN_NR/2; l++) p[l] = r[l]; }
+static inline vec vfma(real a, vec b, vec c) { for (int l = 0; l < DN_NR/2; l++) c[l] = fmadd(a, b[l], c[l]); return c; }
+static inline void tile(const int mr, real *c, ptrdiff_t ldc, const real *init, ptrdiff_t ldi,
+                        const real *a, ptrdiff_t rs, ptrdiff_t cs, const real *b, int K)
+{
+    vec t[DN_MR][2];
+
+    UNROLL for (int i = 0; i < mr; i++) t[i][0] = vload(init + i*ldi), t[i][1] = vload(init + i*ldi + DN_NR/2);
+    for (int k = 0; k < K; k++, a += cs, b += DN_NR) {
+        vec b0 = vload(b), b1 = vload(b + DN_NR/2);
+        UNROLL for (int i = 0; i < mr; i++) {
+            t[i][0] = vfma(a[i*rs], b0, t[i][0]);
+            t[i][1] = vfma(a[i*rs], b1, t[i][1]);
+        }
+    }
+    UNROLL for (int i = 0; i < mr; i++) vstore(c + i*ldc, t[i][0]), vstore(c + i*ldc + DN_NR/2, t[i][1]);
+}
+
+/* m x n */
+static void panel(real *c, ptrdiff_t ldc, const real *init, ptrdiff_t ldi, const real *a,
+                  ptrdiff_t rs, ptrdiff_t cs, const real *b, int m, int n, int K)
+{
+    real t[DN_MR*DN_NR];
+
+    for (int j = 0; j < n; j += DN_NR, b += (ptrdiff_t)K*DN_NR)
+        for (int i = 0, mr; i < m; i += mr) {
+            int full;
+            mr = m - i >= DN_MR ? DN_MR : DN_SR;
+            full = n - j >= DN_NR && m - i >= mr;
+            real *ct = full ? c + i*ldc + j : t;
+            ptrdiff_t ldt = full ? ldc : DN_NR, ldz = full ? ldi : DN_NR;
+            const real *z = full ? init + i*ldi + j : t;
+            int mi = m - i < mr ? m - i : mr, nj = n - j < DN_NR ? n - j : DN_NR;
+            if (!full) {
+                memset(t, 0, sizeof t);
+                for (int r = 0; r < mi; r++)
+                    for (int l = 0; l < nj; l++) t[r*DN_NR + l] = init[(i + r)*ldi + j + l];
+            }
+            if (mr == DN_MR && rs == 1)
+                tile(DN_MR, ct, ldt, z, ldz, a + i*rs, 1, cs, b, K);
+            else if (mr == DN_MR)
+                tile(DN_MR, ct, ldt, z, ldz, a + i*rs, rs, 1, b, K);
+            else
+                tile(DN_SR, ct, ldt, z, ldz, a + i*rs, 1, cs, b, K);
+            if (!full)
+                for (int r = 0; r < mi; r++)
+                    for (int l = 0; l < nj; l++) c[(i + r)*ldc + j + l] = t[r*DN_NR + l];
+        }
+}
+
+
+/* one thread */
+static void matmul1(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K, real *w)
+{
+    static const real zero[DN_NC];
+    real *bp = w, *ap = w + DN_KC*DN_NC;
+    mat bt = { b.p, b.ld, !b.trans };
+
+    for (int j = 0; j < N; j += DN_NC)
+        for (int k = 0; k == 0 || k < K; k += DN_KC) {
+            int n = imin(N - j, DN_NC), kc = imin(K - k, DN_KC);
+            for (int l = 0; l < n; l += DN_NR) {
+                mat s = { at(bt, j + l, k), b.ld, bt.trans };
+                pack(bp + (ptrdiff_t)l*kc, DN_NR, s, imin(n - l, DN_NR), kc);
+            }
+            for (int i = 0; i < M; i += DN_MR) {
+                real *ct = c + (ptrdiff_t)i*ldc + j;
+                int m = imin(M - i, DN_MR), own = k > 0 || init == c;
+                const real *z = own ? ct : init ? init + j : zero;
+                const real *s = at(a, i, k);
+                if (n > DN_DIRECT || m < DN_MR) {
+                    mat as = { s, a.ld, a.trans };
+                    pack(ap, DN_MR, as, m, kc);
+                    panel(ct, ldc, z, own ? ldc : 0, ap, 1, DN_MR, bp, m, n, kc);
+                } else
+                    panel(ct, ldc, z, own ? ldc : 0, s, a.trans ? 1 : a.ld, a.trans ? a.ld : 1,
+                          bp, m, n, kc);
+            }
+        }
+}
+
+static void matmul(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K,
+                   real *work, int nt)
+{
+    int pm = (M + DN_MR - 1)/DN_MR, pn = (N + DN_NR - 1)/DN_NR, tm = 1, tn = 1;
+    double best = -1;
+
+    for (int t = 1; t <= nt; t++) {
+        int u = nt/t;
+        double rows = (double)((pm + t - 1)/t)*DN_MR, cols = (double)((pn + u - 1)/u)*DN_NR;
+        double cost = rows*cols + 16*(rows + cols);
+        if (best < 0 || cost < best) best = cost, tm = t, tn = u;
+    }
+    PARALLEL_FOR(tm*tn)
+    for (int t = 0; t < tm*tn; t++) {
+        int x = t/tn, y = t%tn;
+        int i0 = imin(M, (int)((long long)pm*x/tm)*DN_MR), i1 = imin(M, (int)((long long)pm*(x + 1)/tm)*DN_MR);
+        int j0 = imin(N, (int)((long long)pn*y/tn)*DN_NR), j1 = imin(N, (int)((long long)pn*(y + 1)/tn)*DN_NR);
+        real *ct = c + (ptrdiff_t)i0*ldc + j0;
+        mat as = { at(a, i0, 0), a.ld, a.trans }, bs = { at(b, 0, j0), b.ld, b.trans };
+        matmul1(ct, ldc, init == c ? ct : init ? init + j0 : init, as, bs, i1 - i0, j1 - j0, K,
+                work + (ptrdiff_t)t*MATMUL_WORK);
+    }
+}
+
+/* ---- 8 operations ------------------------------------------------------------------------ */
+
+/* What an operation works with: the threads, and memory for each of them. */
+struct team { int threads, ctx; real *product, *attention; };
+
+static mat plain(const real *p, int ld) { mat m = { p, ld, 0 }; return m; }
+static mat turned(const real *p, int ld) { mat m = { p, ld, 1 }; return m; }
+
+/* Sums of a row: LANES partial sums, element i in lane i % LANES, then a fixed tree. */
+enum { LANES = 8 };
+
+static acc lanes_total(const acc *s)
+{
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+}
+
+static acc sum_row(const real *x, int n)
+{
+    acc s[LANES] = {0};
+    int i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; l++) s[l] += (acc)x[i + l];
+    for (int l = 0; i < n; i++, l++) s[l] += (acc)x[i];
+    return lanes_total(s);
+}
+
+/* sum of (x - shift)(y - shift) */
+static acc dot_row(const real *x, const real *y, acc shift, int n)
+{
+    acc s[LANES] = {0};
+    int i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; l++) s[l] += ((acc)x[i + l] - shift)*((acc)y[i + l] - shift);
+    for (int l = 0; i < n; i++, l++) s[l] += ((acc)x[i] - shift)*((acc)y[i] - shift);
+    return lanes_total(s);
+}
+
+static real max_row(const real *x, int n)
+{
+    real m[LANES];
+    int i = 0;
+    for (int l = 0; l < LANES; l++) m[l] = x[0];
+    for (; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; l++) m[l] = x[i + l] > m[l] ? x[i + l] : m[l];
+    for (; i < n; i++) m[0] = x[i] > m[0] ? x[i] : m[0];
+    for (int l = 1; l < LANES; l++) m[0] = m[l] > m[0] ? m[l] : m[0];
+    return m[0];
+}
+
+/* [op:column-sum]  db[j] += sum over t of dy[t][j], t ascending; threads own columns. */
+static void columns_add(real *db, const real *dy, int ld, int T, int n, int threads)
+{
+    enum { WIDE = 64 };
+    PARALLEL_FOR(threads)
+    for (int k = 0; k < (n + WIDE - 1)/WIDE; k++) {
+        int j0 = k*WIDE, j1 = imin(n, j0 + WIDE);
+        for (int t = 0; t < T; t++) {
+            const real *row = ROW(dy, t, ld);
+            for (int j = j0; j < j1; j++) db[j] += row[j];
+        }
+    }
+}
+
+/* [op:linear]   y = x W^T + b         x: T x I,  W: O x I,  b: O or NULL,  y: T x O in rows of ldy
+ *               dx += dy W,  dW += dy^T x,  db += column sums of dy                       */
+static void linear_fwd(const struct team *k, real *y, int ldy, const real *x, const real *W,
+                       const real *b, int T, int O, int I)
+{
+    matmul(y, ldy, b, plain(x, I), turned(W, I), T, O, I, k->product, k->threads);
+}
+
+static void linear_bwd(const struct team *k, real *dx, real *dW, real *db, const real *dy, int ldy,
+                       const real *x, const real *W, int T, int O, int I)
+{
+    matmul(dx, I, dx, plain(dy, ldy), plain(W, I), T, I, O, k->product, k->threads);
+    matmul(dW, I, dW, turned(dy, ldy), plain(x, I), O, I, T, k->product, k->threads);
+    if (db) columns_add(db, dy, ldy, T, O, k->threads);
+}
+
+/* [op:layernorm]   y = z g + b,  z = (x - mean x)/sqrt(var x + eps)              one row of n
+ *                  dx = (g dy - mean(g dy) - z mean(z g dy))/sqrt(var x + eps)
+ *                  dg += z dy,  db += dy
+ * [dev:eps] the paper names no epsilon; 1e-5 is what the code of the time used.
+ * stat keeps the mean and 1/sqrt(var + eps).  y may be x; dx may be dy. */
+static const double LN_EPS = 1e-5;
+
+static void norm_row(real *y, real *stat, const real *x, const real *g, const real *b, int n)
+{
+    acc mean = sum_row(x, n)/n;
+    acc var = dot_row(x, x, mean, n)/n;
+    real u = stat[0] = (real)mean, s = stat[1] = (real)(1/sqrt_acc(var + (acc)LN_EPS));
+    for (int i = 0; i < n; i++) y[i] = fmadd((x[i] - u)*s, g[i], b[i]);
+}
+
+static void norm_row_bwd(real *dx, const real *dy, const real *stat, const real *x, const real *g,
+                         int n)
+{
+    acc s1[LANES] = {0}, s2[LANES] = {0};
+    real u = stat[0], s = stat[1], m1, m2;
+    for (int i = 0; i < n; i += LANES)
+        for (int l = 0; l < imin(LANES, n - i); l++) {
+            real gd = g[i + l]*dy[i + l];
+            s1[l] += (acc)gd;
+            s2[l] += (acc)((x[i + l] - u)*s*gd);
+        }
+    m1 = (real)(lanes_total(s1)/n);
+    m2 = (real)(lanes_total(s2)/n);
+    for (int i = 0; i < n; i++) dx[i] = (fmadd(g[i], dy[i], -m1) - (x[i] - u)*s*m2)*s;
+}
+
+static void norm_fwd(const struct team *k, real *y, real *stat, const real *x, const real *g,
+                     const real *b, int T, int n)
+{
+    PARALLEL_FOR(k->threads)
+    for (int t = 0; t < T; t++)
+        norm_row(ROW(y, t, n), stat + 2*(size_t)t, ROW(x, t, n), g, b, n);
+}
+
+/* Gains and biases first: dx may overwrite dy. */
+static void norm_bwd(const struct team *k, real *dx, real *dg, real *db, const real *dy,
+                     const real *stat, const real *x, const real *g, int T, int n)
+{
+    enum { WIDE = 64 };
+    PARALLEL_FOR(k->threads)
+    for (int c = 0; c < (n + WIDE - 1)/WIDE; c++) {
+        int j0 = c*WIDE, j1 = imin(n, j0 + WIDE);
+        for (int t = 0; t < T; t++) {
+            const real *xt = ROW(x, t, n), *dt = ROW(dy, t, n);
+            real u = stat[2*(size_t)t], s = stat[2*(size_t)t + 1];
+            for (int j = j0; j < j1; j++) {
+                dg[j] = fmadd((xt[j] - u)*s, dt[j], dg[j]);
+                db[j] += dt[j];
+            }
+        }
+    }
+    PARALLEL_FOR(k->threads)
+    for (int t = 0; t < T; t++)
+        norm_row_bwd(ROW(dx, t, n), ROW(dy, t, n), stat + 2*(size_t)t, ROW(x, t, n), g, n);
+}
+
+/* [op:dropout]   y = x m/(1 - p),  m = 0 with probability p, else 1: a function of (key, row,
+ * column) that backward computes again, so no mask is stored.  Its derivative is itself. */
+struct dropout { uint64_t key; uint32_t limit; real scale; };
+
+static struct dropout dropout_at(uint64_t key, double p)
+{
+    struct dropout d = { key, (uint32_t)(p*4294967296.0), (real)(1/(1 - p)) };
+    return d;
+}
+
+static void drop_row(real *y, const real *x, const struct dropout *d, int row, int n)
+{
+    uint64_t key = d->limit ? rng_key(d->key, (uint64_t)row) : 0;
+    if (!d->limit) {
+        if (y != x) memcpy(y, x, (size_t)n*sizeof *y);
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        y[i] = rng_bits(key, (uint32_t)i) < d->limit ? 0 : x[i]*d->scale;
+}
+
+/* [op:activation]   relu: max(x, 0)     gelu: x Phi(x) = x (1 + erf(x/sqrt 2))/2
+ *                   gelu-tanh: x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))/2     (GPT-2)  */
+#define SQRT_1_2  ((real)0.70710678118654752440)
+#define SQRT_2_PI ((real)0.79788456080286535588)
+#define CUBIC     ((real)0.044715)
+
+static void act_row(real *u, const real *h, int n, int kind)
+{
+    const real half = (real)0.5;
+    switch (kind) {
+    case DN_RELU:
+        for (int i = 0; i < n; i++) u[i] = h[i] < 0 ? 0 : h[i];
+        break;
+    case DN_GELU:
+        for (int i = 0; i < n; i++) u[i] = half*h[i]*(1 + erf_real(h[i]*SQRT_1_2));
+        break;
+    default:
+        for (int i = 0; i < n; i++) {
+            real z = SQRT_2_PI*fmadd(CUBIC*h[i]*h[i], h[i], h[i]);
+            u[i] = half*h[i]*(1 + tanh_real(z));
+        }
+    }
+}
+
+/* du becomes dh.   relu': 0 or 1     gelu': Phi(x) + x phi(x), phi(x) = exp(-x^2/2)/sqrt(2 pi)
+ *                  gelu-tanh', w = tanh z: (1 + w)/2 + x (1 - w^2) z'/2 */
+static void act_row_bwd(real *du, const real *h, int n, int kind)
+{
+    const real half = (real)0.5;
+    switch (kind) {
+    case DN_RELU:
+        for (int i = 0; i < n; i++) du[i] = h[i] > 0 ? du[i] : 0;
+        break;
+    case DN_GELU:
+        for (int i = 0; i < n; i++) {
+            real phi = half*SQRT_2_PI*exp_real(-half*h[i]*h[i]);
+            du[i] *= fmadd(h[i], phi, half*(1 + erf_real(h[i]*SQRT_1_2)));
+        }
+        break;
+    default:
+        for (int i = 0; i < n; i++) {
+            real x2 = h[i]*h[i], w = tanh_real(SQRT_2_PI*fmadd(CUBIC*x2, h[i], h[i]));
+            real slope = SQRT_2_PI*fmadd(3*CUBIC, x2, 1);
+            du[i] *= half*(1 + w) + half*h[i]*(1 - w*w)*slope;
+        }
+    }
+}
+
+/* u = drop(act(h)), and back: du becomes dh.   T rows of n */
+static void act_fwd(const struct team *k, real *u, const real *h, int kind,
+                    const struct dropout *d, int T, int n)
+{
+    PARALLEL_FOR(k->threads)
+    for (int t = 0; t < T; t++) {
+        act_row(ROW(u, t, n), ROW(h, t, n), n, kind);
+        drop_row(ROW(u, t, n), ROW(u, t, n), d, t, n);
+    }
+}
+
+static void act_bwd(const struct team *k, real *du, const real *h, int kind,
+                    const struct dropout *d, int T, int n)
+{
+    PARALLEL_FOR(k->threads)
+    for (int t = 0; t < T; t++) {
+        drop_row(ROW(du, t, n), ROW(du, t, n), d, t, n);
+        act_row_bwd(ROW(du, t, n), ROW(h, t, n), n, kind);
+    }
+}
+
+/* [op:attention]   c = drop(softmax(q k^T/sqrt E)) v       for each sequence and head
+ *
+ * A span is one sequence: nq query rows from row q, nk key rows from row k.  causal: query i sees
+ * keys 0 .. nk - nq + i, which serves whole sequences and a growing cache alike.  Only the row
+ * maximum and 1/(row sum) are kept; backward computes the weights again, QROWS queries at a
+ * time, so the memory is QROWS x ctx per thread and never T x S. */
+struct span { int q, nq, k, nk; };
+
+struct heads {
+    const struct span *span;
+    int rows, H, E, causal;
+    int ldq, ldk;                       /* widths of the rows that q and k, v lie in          */
+    real scale;                         /* 1/sqrt E                                           */
+    struct dropout drop;
+};
+
+enum { QROWS = 64 };
+
+static int keys_seen(const struct heads *a, const struct span *s, int i)
+{
+    return a->causal ? s->nk - s->nq + i + 1 : s->nk;
+}
+
+/* P = softmax(scale S) in place, rows i0 .. i0+n of a span and head; stat: its two numbers per row.
+ * known != 0: stat is known. */
+static void softmax_rows(real *P, real *stat, const struct heads *a, const struct span *s, int h,
+                         int i0, int n, int width, int known)
+{
+    for (int i = 0; i < n; i++) {
+        real *p = ROW(P, i, width), *st = stat + 2*((size_t)(s->q + i0 + i)*(size_t)a->H + (size_t)h);
+        int m = keys_seen(a, s, i0 + i);
+        if (!known) st[0] = a->scale*max_row(p, m);
+        real top = st[0];
+        for (int j = 0; j < m; j++) p[j] = exp_real(fmadd(a->scale, p[j], -top));
+        if (!known) st[1] = (real)(1/sum_row(p, m));
+        real inv = st[1];
+        for (int j = 0; j < m; j++) p[j] *= inv;
+        for (int j = m; j < width; j++) p[j] = 0;
+    }
+}
+
+static int drop_index(const struct heads *a, const struct span *s, int h, int i)
+{
+    return (s->q + i)*a->H + h;
+}
+
+static void attend_fwd(const struct team *k, real *c, real *stat, const real *q, const real *key,
+                       const real *value, const struct heads *a)
+{
+    int D = a->H*a->E;
+    PARALLEL_JOBS(k->threads)
+    for (int job = 0; job < a->rows*a->H; job++) {
+        const struct span *s = &a->span[job/a->H];
+        int h = job%a->H, me = thread_id();
+        real *w = k->product + (size_t)me*MATMUL_WORK;
+        real *P = k->attention + (size_t)me*2*QROWS*(size_t)k->ctx;
+        const real *K = ROW(key, s->k, a->ldk) + h*a->E, *Vh = ROW(value, s->k, a->ldk) + h*a->E;
+        for (int i = 0; i < s->nq; i += QROWS) {
+            int n = imin(QROWS, s->nq - i), m = keys_seen(a, s, i + n - 1);
+            const real *Q = ROW(q, s->q + i, a->ldq) + h*a->E;
+            matmul1(P, m, NULL, plain(Q, a->ldq), turned(K, a->ldk), n, m, a->E, w);      /* (1) */
+            softmax_rows(P, stat, a, s, h, i, n, m, 0);                                   /* (2) */
+            for (int r = 0; a->drop.limit && r < n; r++)                                  /* (3) */
+                drop_row(ROW(P, r, m), ROW(P, r, m), &a->drop, drop_index(a, s, h, i + r), m);
+            matmul1(ROW(c, s->q + i, D) + h*a->E, D, NULL, plain(P, m), plain(Vh, a->ldk),
+                    n, a->E, m, w);                                                       /* (4) */
+        }
+    }
+}
+
+/* dS = scale P (dP - sum_j P_j dP_j), dP = drop(dA): one dot product per row, because
+ * dp_i/ds_j = p_i (1{i=j} - p_j).  dA becomes dS. */
+static void softmax_rows_bwd(real *dA, const real *P, const struct heads *a, const struct span *s,
+                             int h, int i0, int n, int width)
+{
+    for (int i = 0; i < n; i++) {
+        real *d = ROW(dA, i, width);
+        const real *p = ROW(P, i, width);
+        if (a->drop.limit) drop_row(d, d, &a->drop, drop_index(a, s, h, i0 + i), width);
+        real sum = (real)dot_row(p, d, 0, width);
+        for (int j = 0; j < width; j++) d[j] = a->scale*p[j]*(d[j] - sum);
+    }
+}
+
+/* dq, dk, dv += ; each (span, head) owns its rows and columns of all three. */
+static void attend_bwd(const struct team *k, real *dq, real *dk, real *dv, const real *dc,
+                       real *stat, const real *q, const real *key, const real *value,
+                       const struct heads *a)
+{
+    int D = a->H*a->E;
+    PARALLEL_JOBS(k->threads)
+    for (int job = 0; job < a->rows*a->H; job++) {
+        const struct span *s = &a->span[job/a->H];
+        int h = job%a->H, col = h*a->E, me = thread_id();
+        real *w = k->product + (size_t)me*MATMUL_WORK;
+        real *P = k->attention + (size_t)me*2*QROWS*(size_t)k->ctx, *A = P + QROWS*(size_t)k->ctx;
+        const real *K = ROW(key, s->k, a->ldk) + col, *Vh = ROW(value, s->k, a->ldk) + col;
+        real *dK = ROW(dk, s->k, a->ldk) + col, *dV = ROW(dv, s->k, a->ldk) + col;
+        for (int i = 0; i < s->nq; i += QROWS) {
+            int n = imin(QROWS, s->nq - i), m = keys_seen(a, s, i + n - 1);
+            const real *Q = ROW(q, s->q + i, a->ldq) + col, *dC = ROW(dc, s->q + i, D) + col;
+            real *dQ = ROW(dq, s->q + i, a->ldq) + col;
+            matmul1(P, m, NULL, plain(Q, a->ldq), turned(K, a->ldk), n, m, a->E, w);      /* (1) */
+            softmax_rows(P, stat, a, s, h, i, n, m, 1);                                   /* (2) */
+            for (int r = 0; r < n; r++)                                                   /* (3) */
+                drop_row(ROW(A, r, m), ROW(P, r, m), &a->drop, drop_index(a, s, h, i + r), m);
+            matmul1(dV, a->ldk, dV, turned(A, m), plain(dC, D), m, a->E, n, w);           /* (4) */
+            matmul1(A, m, NULL, plain(dC, D), turned(Vh, a->ldk), n, m, a->E, w);         /* (4) */
+            softmax_rows_bwd(A, P, a, s, h, i, n, m);                               /* (3), (2) */
+            matmul1(dQ, a->ldq, dQ, plain(A, m), plain(K, a->ldk), n, a->E, m, w);        /* (1) */
+            matmul1(dK, a->ldk, dK, turned(A, m), plain(Q, a->ldq), m, a->E, n, w);       /* (1) */
+        }
+    }
+}
+
+/* [op:embedding]   x_t = drop( sqrt(D) E[id_t] + pos[t] ),   t counts within its sequence
+ *                  dE[id_t] += sqrt(D) drop(dx_t),  dpos[t] += drop(dx_t)               */
+static void embed_fwd(const struct team *k, real *x, const int *id, const struct span *s, int rows,
+                      const real *E, const real *pos, const struct dropout *d, int D)
+{
+    real scale = (real)sqrt((double)D);
+    PARALLEL_FOR(k->threads)
+    for (int r = 0; r < rows; r++)
+        for (int i = 0; i < s[r].nq; i++) {
+            int t = s[r].q + i, at = s[r].nk - s[r].nq + i;
+            real *xt = ROW(x, t, D);
+            const real *e = ROW(E, id[t], D), *p = ROW(pos, at, D);
+            for (int j = 0; j < D; j++) xt[j] = fmadd(scale, e[j], p[j]);
+            drop_row(xt, xt, d, t, D);
+        }
+}
+
+/* dx is left dropped.  Rows of E repeat, so threads own columns; dpos may be NULL. */
+static void embed_bwd(const struct team *k, real *dE, real *dpos, real *dx, const int *id,
+                      const struct span *s, int rows, const struct dropout *d, int D)
+{
+    enum { WIDE = 64 };
+    real scale = (real)sqrt((double)D);
+    PARALLEL_FOR(k->threads)
+    for (int r = 0; r < rows; r++)
+        for (int t = s[r].q; t < s[r].q + s[r].nq; t++) drop_row(ROW(dx, t, D), ROW(dx, t, D), d, t, D);
+    PARALLEL_FOR(k->threads)
+    for (int c = 0; c < (D + WIDE - 1)/WIDE; c++)
+        for (int r = 0; r < rows; r++)
+            for (int i = 0; i < s[r].nq; i++) {
+                const real *dt = ROW(dx, s[r].q + i, D);
+                real *e = ROW(dE, id[s[r].q + i], D), *p = dpos ? ROW(dpos, i, D) : NULL;
+                for (int j = c*WIDE; j < imin(D, c*WIDE + WIDE); j++) e[j] = fmadd(scale, dt[j], e[j]);
+                for (int j = c*WIDE; p && j < imin(D, c*WIDE + WIDE); j++) p[j] += dt[j];
+            }
+}
+
+/* Sinusoids: sin(p w_k) in column k, cos(p w_k) in column D/2 + k, w_k = 10000^(-k/(D/2 - 1)). */
+static void sinusoids(real *pos, int ctx, int D)
+{
+    const acc ln10000 = (acc)9.21034037197618273607;
+    int n = D/2;
+    for (int p = 0; p < ctx; p++)
+        for (int i = 0; i < n; i++) {
+            acc angle = (acc)p*exp_acc(-(acc)i*ln10000/(acc)imax(n - 1, 1));
+            ROW(pos, p, D)[i] = (real)sin_acc(angle);
+            ROW(pos, p, D)[n + i] = (real)cos_acc(angle);
+        }
+}
+
+/* [op:cross-entropy]   nll = -ln p_y,   p = softmax(z)                    one token, V logits
+ *                      loss = (1 - e) nll + e/V sum over v of -ln p_v     e: label smoothing
+ *                      dz_v = p_v - (1 - e) 1{v = y} - e/V      z becomes dz when back != 0 */
+struct token_loss { acc loss, nll; int correct; };
+
+static struct token_loss cross_entropy_row(real *z, int y, double e, int V, int back)
+{
+    real top = max_row(z, V);
+    acc mean = sum_row(z, V)/V, zy = (acc)z[y], total = 0;
+    struct token_loss out = { 0, 0, 0 };
+    int best = 0;
+    while (z[best] < top) best++;
+    out.correct = best == y;
+    enum { CHUNK = 256 };
+    for (int i = 0; i < V; i += CHUNK) {
+        real p[CHUNK];
+        int n = imin(CHUNK, V - i);
+        for (int j = 0; j < n; j++) p[j] = exp_real(z[i + j] - top);
+        total += sum_row(p, n);
+        if (back) memcpy(z + i, p, (size_t)n*sizeof *p);
+    }
+    acc lse = (acc)top + log_acc(total);
+    out.nll = lse - zy;
+    out.loss = (1 - (acc)e)*out.nll + (acc)e*(lse - mean);
+    if (back) {
+        real inv = (real)(1/total), each = (real)(e/V);
+        for (int v = 0; v < V; v++) z[v] = fmadd(z[v], inv, -each);
+        z[y] -= (real)(1 - e);
+    }
+    return out;
+}
+
+/* ---- 9 the residual equation ------------------------------------------------------------- */
+
+/* [eq:residual]   r = a x + drop(g),   y = out(r)                              T rows of D
+ *                 dr = out'(dy),  dx = a dr,  dg = drop(dr)
+ * r is kept for the backward pass of LayerNorm; where out is the identity, r is y itself. */
+struct residual {
+    enum norm_at out;
+    real a;                             /* alpha, or 1                                        */
+    struct dropout drop;
+    const real *gain, *bias;            /* of out                                             */
+    real *dgain, *dbias;
+};
+
+static void residual_fwd(const struct team *k, real *y, real *r, real *stat, const real *x,
+                         const real *g, const struct residual *e, int T, int D)
+{
+    PARALLEL_FOR(k->threads)
+    for (int t = 0; t < T; t++) {
+        real *rt = ROW(e->out == LN ? r : y, t, D);
+        const real *xt = ROW(x, t, D);
+        drop_row(rt, ROW(g, t, D), &e->drop, t, D);
+        for (int j = 0; j < D; j++) rt[j] = fmadd(e->a, xt[j], rt[j]);
+        if (e->out == LN) norm_row(ROW(y, t, D), stat + 2*(size_t)t, rt, e->gain, e->bias, D);
+    }
+}
+
+/* d holds dy and becomes dx. */
+static void residual_bwd(const struct team *k, real *d, real *dg, const real *r, const real *stat,
+                         const struct residual *e, int T, int D)
+{
+    if (e->out == LN) norm_bwd(k, d, e->dgain, e->dbias, d, stat, r, e->gain, T, D);
+    PARALLEL_FOR(k->threads)
+    for (int t = 0; t < T; t++) {
+        real *dt = ROW(d, t, D);
+        drop_row(ROW(dg, t, D), dt, &e->drop, t, D);
+        for (int j = 0; j < D; j++) dt[j] *= e->a;
+    }
+}
+
+/* ---- 10 table 3: parameters; saved activations; initialization ------------------------------ */
+
+enum kind { SELF = 1, CROSS = 2, FFN = 4, STACK = 8 };
+static const char *const stack_name[] = { "encoder", "decoder" };
+
+enum slot { WQ, WK, WV, WO, W1, W2, EMBED, POSITIONS, OUTPUT, MATRICES,
+            BQ = MATRICES, BK, BV, BO, B1, B2, NORM_G, NORM_B, FINAL_G, FINAL_B, SLOTS };
+
+/* TABLE 3.  A parameter is a row: in which kinds of sub-layer (or per stack), its name, shape,
+ * first values, and the condition for it to exist.  Layout, initialization, optimizer and
+ * checkpoints loop over this table.  Q, K and V are drawn as three matrices and lie side by
+ * side in memory, so that one product serves them all. */
+enum extent { VECTOR, OF_D, OF_F, OF_V, OF_CTX };
+enum first  { ZEROS, ONES, TABLE, XAVIER, XAVIER_GAIN };
+enum when   { ALWAYS, BIASED, FINAL, LEARNED, OWN_EMBED, OWN_OUTPUT };
+
+static const struct param {
+    enum slot slot;
+    unsigned kinds;
+    const char *name;
+    enum extent rows, cols;
+    enum first first;
+    enum when when;
+} params[] = {
+    { EMBED,     STACK,      "embed.weight",     OF_V,   OF_D,   TABLE,       OWN_EMBED  },
+    { POSITIONS, STACK,      "positions.weight", OF_CTX, OF_D,   TABLE,       LEARNED    },
+    { OUTPUT,    STACK,      "output.weight",    OF_V,   OF_D,   TABLE,       OWN_OUTPUT },
+    { WQ,        SELF|CROSS, "q.weight",         OF_D,   OF_D,   XAVIER,      ALWAYS     },
+    { WK,        SELF|CROSS, "k.weight",         OF_D,   OF_D,   XAVIER,      ALWAYS     },
+    { WV,        SELF|CROSS, "v.weight",         OF_D,   OF_D,   XAVIER_GAIN, ALWAYS     },
+    { WO,        SELF|CROSS, "o.weight",         OF_D,   OF_D,   XAVIER_GAIN, ALWAYS     },
+    { W1,        FFN,        "w1.weight",        OF_F,   OF_D,   XAVIER_GAIN, ALWAYS     },
+    { W2,        FFN,        "w2.weight",        OF_D,   OF_F,   XAVIER_GAIN, ALWAYS     },
+    { BQ,        SELF|CROSS, "q.bias",           OF_D,   VECTOR, ZEROS,       BIASED     },
+    { BK,        SELF|CROSS, "k.bias",           OF_D,   VECTOR, ZEROS,       BIASED     },
+    { BV,        SELF|CROSS, "v.bias",           OF_D,   VECTOR, ZEROS,       BIASED     },
+    { BO,        SELF|CROSS, "o.bias",           OF_D,   VECTOR, ZEROS,       BIASED     },
+    { B1,        FFN,        "w1.bias",          OF_F,   VECTOR, ZEROS,       BIASED     },
+    { B2,        FFN,        "w2.bias",          OF_D,   VECTOR, ZEROS,       BIASED     },
+    { NORM_G,    SELF|CROSS|FFN, "norm.weight",  OF_D,   VECTOR, ONES,        ALWAYS     },
+    { NORM_B,    SELF|CROSS|FFN, "norm.bias",    OF_D,   VECTOR, ZEROS,       ALWAYS     },
+    { FINAL_G,   STACK,      "norm.weight",      OF_D,   VECTOR, ONES,        FINAL      },
+    { FINAL_B,   STACK,      "norm.bias",        OF_D,   VECTOR, ZEROS,       FINAL      },
+};
+enum { PARAMS = (int)(sizeof params/sizeof *params) };
+
+static int wanted(const dn_config *c, const struct param *p, int stack)
+{
+    switch (p->when) {
+    case ALWAYS:     return 1;
+    case BIASED:     return c->bias;
+    case FINAL:      return schemes[c->norm].final;
+    case LEARNED:    return c->positions == DN_LEARNED;
+    case OWN_EMBED:  return c->tie != DN_TIE_ALL || stack == ENC || !has_stack(c, ENC);
+    case OWN_OUTPUT: return c->tie == DN_TIE_NONE && stack == top_stack(c);
+    }
+    return 0;
+}
+
+static int extent_of(const dn_config *c, enum extent e)
+{
+    switch (e) {
+    case VECTOR: return 0;
+    case OF_D:   return c->dim;
+    case OF_F:   return ffn_width(c);
+    case OF_V:   return c->vocab;
+    case OF_CTX: return c->ctx;
+    }
+    return 0;
+}
+
+/* What a sub-layer's backward pass needs beside its input x.  In DN_KEEP each sub-layer has its
+ * own; in DN_RECOMPUTE all share one, which backward fills again. */
+struct saved {
+    real *n, *n_stat;                   /* in(x), where in is LayerNorm              T x D, T x 2 */
+    real *q;                            /* q, and for self-attention k, v beside it  T x 3D       */
+    real *kv;                           /* k, v of cross-attention                   S x 2D       */
+    real *c, *c_stat;                   /* attention's output, softmax's max and sum T x D, TH x 2 */
+    real *h;                            /* feed-forward before the activation        T x F        */
+    real *r, *r_stat;                   /* a x + G, where out is LayerNorm           T x D, T x 2 */
+};
+
+struct sublayer {
+    enum kind kind;
+    int stack, layer, index;            /* layer and index count from 0                       */
+    real a;                             /* of the residual equation                           */
+    real *p[SLOTS];                     /* parameters; NULL where table 3 has none            */
+    real *x, *y;                        /* input and output, T x D                            */
+    struct saved *saved;
+};
+
+struct stack {
+    int first, subs;                    /* its sub-layers in the model's array                */
+    real *p[SLOTS];
+    const real *positions;
+    real *top, *top_stat;               /* output of the stack, after the final norm          */
+    real *d;                            /* gradient of the stream                             */
+    struct span *span;                  /* its sequences                                      */
+    int tokens;
+};
+
+struct tensor {
+    const struct param *row;
+    int stack, sub;                     /* sub-layer in the model's array, or -1              */
+    size_t at;                          /* in the parameter array                             */
+    size_t count;
+    uint64_t file[3];                   /* offsets of value and moments while loading         */
+};
+
+struct dn_model {
+    dn_config c;
+    enum dn_purpose purpose;
+    struct team team;
+    struct stack stack[2];
+    struct sublayer *sub;
+    int subs, tensors;
+    struct tensor *tensor;
+    size_t scalars, matrix_scalars;     /* all parameters; those in matrices, which lie first */
+    real *value, *grad, *m, *v;         /* one array each                                     */
+    real *sinusoid;
+    struct span *cross;
+    real *g, *dg, *dn, *u, *du, *dq, *dkv, *dc;             /* scratch of one sub-layer       */
+    real *logits, *picked, *dpicked;                        /* of LOSS_ROWS tokens at a time  */
+    int *scored;                                            /* which tokens have labels       */
+    struct token_loss *token_loss;
+    int64_t step;
+};
+
+enum { LOSS_ROWS = 256 };
+
+/* Sub-layer j of a layer: self, (cross,) feed-forward. */
+static enum kind kind_at(const dn_config *c, int stack, int j)
+{
+    if (j == 0) return SELF;
+    return j == 1 && stack == DEC && has_stack(c, ENC) ? CROSS : FFN;
+}
+
+static int subs_per_layer(const dn_config *c, int stack)
+{
+    return stack == DEC && has_stack(c, ENC) ? 3 : 2;
+}
+
+static const char *kind_name(enum kind k)
+{
+    return k == SELF ? "self_attn" : k == CROSS ? "cross_attn" : "ffn";
+}
+
+/* One tensor of a stack (sub < 0) or sub-layer: count it, and in the second run note it. */
+static void tensor_add(dn_model *m, const struct param *p, int stack, int sub, real **slots)
+{
+    size_t rows = (size_t)extent_of(&m->c, p->rows), cols = (size_t)extent_of(&m->c, p->cols);
+    struct tensor t = { p, stack, sub, m->scalars, rows*(cols ? cols : 1), {0, 0, 0} };
+    if (m->tensor) {
+        m->tensor[m->tensors] = t;
+        slots[p->slot] = m->value + t.at;
+    }
+    m->tensors++;
+    m->scalars += t.count;
+}
+
+/* All tensors: matrices of both stacks first, then vectors, so that weight decay is a prefix. */
+static void tensors_lay(dn_model *m)
+{
+    m->tensors = 0;
+    m->scalars = 0;
+    for (int vectors = 0; vectors < 2; vectors++) {
+        if (vectors) m->matrix_scalars = m->scalars;
+        for (int s = ENC; s <= DEC; s++) {
+            if (!has_stack(&m->c, s)) continue;
+            int per = subs_per_layer(&m->c, s);
+            for (int i = -1; i < m->stack[s].subs; i++)
+                for (int j = 0; j < PARAMS; j++) {
+                    const struct param *p = &params[j];
+                    enum kind kind = i < 0 ? STACK : kind_at(&m->c, s, i%per);
+                    if (!(p->kinds & kind) || (p->slot >= MATRICES) != vectors) continue;
+                    if (!wanted(&m->c, p, s)) continue;
+                    int sub = i < 0 ? -1 : m->stack[s].first + i;
+                    tensor_add(m, p, s, sub, sub < 0 || !m->sub ? m->stack[s].p : m->sub[sub].p);
+                }
+        }
+    }
+}
+
+static void saved_take(struct arena *a, struct saved *v, const dn_config *c, unsigned kinds,
+                       size_t T, size_t S)
+{
+    const struct scheme *e = &schemes[c->norm];
+    size_t D = (size_t)c->dim;
+    if (e->in == LN)        v->n = take_reals(a, T, D),   v->n_stat = take_reals(a, T, 2);
+    if (kinds & SELF)       v->q = take_reals(a, T, 3*D);
+    else if (kinds & CROSS) v->q = take_reals(a, T, D);
+    if (kinds & CROSS)      v->kv = take_reals(a, S, 2*D);
+    if (kinds & (SELF|CROSS))
+        v->c = take_reals(a, T, D), v->c_stat = take_reals(a, T, 2*(size_t)c->heads);
+    if (kinds & FFN)        v->h = take_reals(a, T, (size_t)ffn_width(c));
+    if (e->out == LN)       v->r = take_reals(a, T, D),   v->r_stat = take_reals(a, T, 2);
+}
+
+static void team_take(struct arena *a, struct team *k, const dn_config *c)
+{
+    k->threads = threads_of(c);
+    k->ctx = c->ctx;
+    k->product = take_reals(a, (size_t)k->threads, MATMUL_WORK);
+    k->attention = (real *)take(a, sizeof(real), (size_t)k->threads, 2*QROWS, (size_t)c->ctx);
+}
+
+/* The stream: x of each sub-layer, and y, which is x of the next.  Without a backward pass two
+ * buffers alternate. */
+static void stream_take(struct arena *a, dn_model *m, struct stack *s, size_t T, size_t D)
+{
+    real *two[2] = { NULL, NULL }, *x = NULL;
+    int keep = m->purpose == DN_TRAIN;
+    for (int i = 0; i < (keep ? s->subs + 1 : 2); i++) {
+        real *next = take_reals(a, T, D);
+        if (!keep) two[i] = next;
+        if (keep && m->sub && i > 0) m->sub[s->first + i - 1].x = x, m->sub[s->first + i - 1].y = next;
+        x = next;
+    }
+    for (int i = 0; !keep && m->sub && i < s->subs; i++)
+        m->sub[s->first + i].x = two[i & 1], m->sub[s->first + i].y = two[!(i & 1)];
+    if (schemes[m->c.norm].final) s->top = take_reals(a, T, D), s->top_stat = take_reals(a, T, 2);
+    else if (m->sub) s->top = m->sub[s->first + s->subs - 1].y;
+}
+
+static void saved_lay(struct arena *a, dn_model *m, size_t T)
+{
+    int own = m->purpose == DN_TRAIN && m->c.memory == DN_KEEP;
+    struct saved *v = (struct saved *)take(a, sizeof *v, own ? (size_t)m->subs : 1, 1, 1);
+    struct saved none = {0};
+    for (int i = 0; i < (own ? m->subs : 1); i++) {
+        struct saved *vi = v ? v + i : &none;
+        int dec = i >= m->stack[DEC].first;
+        unsigned kinds = SELF|CROSS|FFN;
+        if (own) kinds = kind_at(&m->c, dec, (i - m->stack[dec].first)%subs_per_layer(&m->c, dec));
+        memset(vi, 0, sizeof *vi);
+        saved_take(a, vi, &m->c, kinds, T, T);
+    }
+    for (int i = 0; v && i < m->subs; i++) m->sub[i].saved = v + (own ? i : 0);
+}
+
+static void scratch_take(struct arena *a, dn_model *m, size_t T)
+{
+    size_t D = (size_t)m->c.dim, F = (size_t)ffn_width(&m->c), V = (size_t)m->c.vocab;
+    size_t rows = (size_t)imin(LOSS_ROWS, m->c.batch_tokens);
+    m->g = take_reals(a, T, D);
+    m->u = take_reals(a, T, F);
+    m->logits = take_reals(a, rows, V);
+    m->picked = take_reals(a, rows, D);
+    m->scored = (int *)take(a, sizeof(int), T, 1, 1);
+    m->token_loss = (struct token_loss *)take(a, sizeof(struct token_loss), T, 1, 1);
+    if (m->purpose != DN_TRAIN) return;
+    m->dg = take_reals(a, T, D);
+    m->dn = take_reals(a, T, D);
+    m->dc = take_reals(a, T, D);
+    m->du = take_reals(a, T, F);
+    m->dq = take_reals(a, T, 3*D);
+    m->dkv = take_reals(a, T, 2*D);
+    m->dpicked = take_reals(a, rows, D);
+}
+
+/* Everything in the block.  Twice the same code: see struct arena. */
+static void model_lay(struct arena *a, dn_model *m)
+{
+    size_t T = (size_t)m->c.batch_tokens, D = (size_t)m->c.dim;
+    m->subs = 0;
+    for (int s = ENC; s <= DEC; s++) {
+        m->stack[s].first = m->subs;
+        m->stack[s].subs = has_stack(&m->c, s) ? layers_of(&m->c, s)*subs_per_layer(&m->c, s) : 0;
+        m->subs += m->stack[s].subs;
+    }
+    m->sub = (struct sublayer *)take(a, sizeof *m->sub, (size_t)m->subs, 1, 1);
+    if (m->sub) memset(m->sub, 0, (size_t)m->subs*sizeof *m->sub);
+    tensors_lay(m);
+    m->tensor = (struct tensor *)take(a, sizeof *m->tensor, (size_t)m->tensors, 1, 1);
+    m->value = take_reals(a, m->scalars, 1);
+    if (m->tensor) tensors_lay(m);
+    if (m->purpose == DN_TRAIN) {
+        m->grad = take_reals(a, m->scalars, 1);
+        m->m = take_reals(a, m->scalars, 1);
+        m->v = take_reals(a, m->scalars, 1);
+    }
+    if (m->c.positions == DN_SINUSOIDAL) m->sinusoid = take_reals(a, (size_t)m->c.ctx, D);
+    team_take(a, &m->team, &m->c);
+    for (int s = ENC; s <= DEC; s++) {
+        if (!has_stack(&m->c, s)) continue;
+        stream_take(a, m, &m->stack[s], T, D);
+        m->stack[s].span = (struct span *)take(a, sizeof(struct span), T, 1, 1);
+        if (m->purpose == DN_TRAIN) m->stack[s].d = take_reals(a, T, D);
+    }
+    m->cross = (struct span *)take(a, sizeof(struct span), T, 1, 1);
+    saved_lay(a, m, T);
+    scratch_take(a, m, T);
+}
+
+size_t dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err)
+{
+    struct arena a = { NULL, 0, 0 };
+    dn_model m;
+    if (dn_config_check(c, err)) return 0;
+    memset(&m, 0, sizeof m);
+    m.c = *c;
+    m.purpose = purpose;
+    take(&a, sizeof m, 1, 1, 1);
+    model_lay(&a, &m);
+    if (a.overflow || a.used > SIZE_MAX/2)
+        return fail(err, DN_EINVAL, "this model is too large for this machine's addresses"), 0;
+    return a.used + ALIGN - 1;
+}
+
+static const char *tensor_name(const dn_model *m, const struct tensor *t, char name[DN_NAME_MAX])
+{
+    if (t->sub < 0)
+        say(name, DN_NAME_MAX, "%s.%s", stack_name[t->stack], t->row->name);
+    else
+        say(name, DN_NAME_MAX, "%s.%d.%s.%s", stack_name[t->stack],
+            (int64_t)m->sub[t->sub].layer, kind_name(m->sub[t->sub].kind), t->row->name);
+    return name;
+}
+
+/* [eq:xavier]  w ~ N(0, s^2),  s = gain sqrt(2/(rows + cols));  [tab:alpha-beta] gain = beta for V,
+ * O, W1, W2, and 1 for Q, K; [eq:post-ln-init] divides by N - l + 1.  [dev:embedding] the paper
+ * leaves embeddings open: N(0, 1/D), multiplied by sqrt(D) when read. */
+static double deviation(const dn_model *m, const struct tensor *t)
+{
+    const dn_config *c = &m->c;
+    int rows = extent_of(c, t->row->rows), cols = extent_of(c, t->row->cols);
+    if (t->row->first == TABLE) return 1/sqrt((double)c->dim);
+    double s = sqrt(2.0/((double)rows + cols));
+    if (t->row->first == XAVIER_GAIN) s *= dn_deepnorm(c, t->stack).beta;
+    if (schemes[c->norm].depth) s /= layers_of(c, t->stack) - m->sub[t->sub].layer;
+    return s;
+}
+
+static void model_draw(dn_model *m)
+{
+    uint64_t seed = rng_key((uint64_t)m->c.seed, STREAM_INIT);
+    for (int i = 0; i < m->tensors; i++) {
+        const struct tensor *t = &m->tensor[i];
+        real *w = m->value + t->at;
+        uint64_t key = rng_key(seed, (uint64_t)i);
+        int rows = extent_of(&m->c, t->row->rows), cols = extent_of(&m->c, t->row->cols);
+        if (t->row->first == ZEROS || t->row->first == ONES) {
+            for (int j = 0; j < rows; j++) w[j] = t->row->first == ONES;
+            continue;
+        }
+        acc s = (acc)deviation(m, t);
+        PARALLEL_FOR(m->team.threads)
+        for (int r = 0; r < rows; r++) {
+            uint64_t row_key = rng_key(key, (uint64_t)r);
+            for (int j = 0; j < cols; j++)
+                ROW(w, r, cols)[j] = (real)(s*rng_normal(row_key, (uint32_t)j));
+        }
+    }
+}
+
+static void stacks_name(dn_model *m)
+{
+    for (int s = ENC; s <= DEC; s++) {
+        struct stack *k = &m->stack[s];
+        int per = subs_per_layer(&m->c, s);
+        if (!has_stack(&m->c, s)) continue;
+        for (int i = 0; i < k->subs; i++) {
+            struct sublayer *b = &m->sub[k->first + i];
+            b->kind = kind_at(&m->c, s, i%per);
+            b->stack = s;
+            b->layer = i/per;
+            b->index = k->first + i;
+            b->a = (real)dn_deepnorm(&m->c, s).alpha;
+        }
+        k->positions = k->p[POSITIONS] ? k->p[POSITIONS] : m->sinusoid;
+        if (!k->p[EMBED]) k->p[EMBED] = m->stack[ENC].p[EMBED];
+    }
+    struct stack *top = &m->stack[top_stack(&m->c)];
+    if (!top->p[OUTPUT]) top->p[OUTPUT] = top->p[EMBED];
+}
+
+dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block, size_t size,
+                        char *err)
+{
+    size_t need = dn_model_bytes(c, purpose, err);
+    size_t slack = (ALIGN - (size_t)((uintptr_t)block%ALIGN))%ALIGN;
+    struct arena a = { (unsigned char *)block + slack, 0, 0 };
+    if (!need) return NULL;
+    if (size < need)
+        return fail(err, DN_ENOMEM, "the model needs %d bytes, the block has %d", (int64_t)need,
+                    (int64_t)size), NULL;
+    dn_model *m = (dn_model *)take(&a, sizeof *m, 1, 1, 1);
+    memset(m, 0, sizeof *m);
+    m->c = *c;
+    m->purpose = purpose;
+    model_lay(&a, m);
+    stacks_name(m);
+    if (m->sinusoid) sinusoids(m->sinusoid, c->ctx, c->dim);
+    model_draw(m);
+    if (purpose == DN_TRAIN) {
+        memset(m->m, 0, m->scalars*sizeof(real));
+        memset(m->v, 0, m->scalars*sizeof(real));
+        dn_zero_grad(m);
+    }
+    return m;
+}
+
+const dn_config *dn_model_config(const dn_model *m) { return &m->c; }
+size_t  dn_param_count(const dn_model *m)  { return m->scalars; }
+int     dn_tensor_count(const dn_model *m) { return m->tensors; }
+int64_t dn_step_count(const dn_model *m)   { return m->step; }
+
+dn_tensor dn_tensor_at(const dn_model *m, int i)
+{
+    const struct tensor *t = &m->tensor[i];
+    dn_tensor out;
+    tensor_name(m, t, out.name);
+    out.rows = extent_of(&m->c, t->row->rows);
+    out.cols = extent_of(&m->c, t->row->cols);
+    out.value = m->value + t->at;
+    out.grad = m->grad ? m->grad + t->at : NULL;
+    return out;
+}
+
+/* The fields from which sizes or random numbers follow. */
+dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err)
+{
+    static const char *const fixed[] = { "arch", "norm", "enc-layers", "dec-layers", "dim", "heads",
+        "ffn", "vocab", "ctx", "activation", "bias", "positions", "tie", "batch-tokens", "seed",
+        "memory", "threads" };
+    if (dn_config_check(c, err)) return DN_EINVAL;
+    for (size_t i = 0; i < sizeof fixed/sizeof *fixed; i++) {
+        const dn_field *f = field_find(fixed[i]);
+        if (field_value(c, f) != field_value(&m->c, f))
+            return fail(err, DN_EINVAL, "%s cannot change once the model is made", fixed[i]);
+    }
+    m->c = *c;
+    return DN_OK;
+}
+
+/* ---- 11 sub-layers and stacks --------------------------------------------------------------- */
+
+/* One run through the network: which tokens, with or without dropout, in whose memory. */
+struct pass {
+    const dn_model *m;
+    const struct team *team;
+    int rows, T[2];                     /* sequences; tokens of each stack                    */
+    const struct span *span[2], *cross;
+    const real *mem;                    /* output of the encoder, T[ENC] x D                  */
+    uint64_t key;                       /* of the dropout masks                               */
+    int drop;
+    real *g, *u;                        /* scratch: T x D, T x F                              */
+    real *const *cache;                 /* generation: k, v of each sub-layer; else NULL      */
+    real *two[2], *top, *top_stat;      /* generation: its own stream; else NULL              */
+    struct saved *saved;
+};
+
+enum site { AT_BRANCH, AT_WEIGHTS, AT_ACTIVATION, AT_EMBEDDING, SITES };
+
+static struct dropout dropout_for(const struct pass *p, int index, enum site site, double rate)
+{
+    return dropout_at(rng_key(p->key, (uint64_t)index*SITES + site), p->drop ? rate : 0);
+}
+
+static real *grad_of(const dn_model *m, const real *value)
+{
+    return value && m->grad ? m->grad + (value - m->value) : NULL;
+}
+
+static struct heads heads_of(const struct pass *p, const struct sublayer *b)
+{
+    const dn_config *c = &p->m->c;
+    int self = b->kind == SELF, D = c->dim, E = D/c->heads;
+    struct heads h = { self ? p->span[b->stack] : p->cross, p->rows, c->heads, E,
+                       self && b->stack == DEC, self ? 3*D : D, self && !p->cache ? 3*D : 2*D,
+                       (real)(1/sqrt((double)E)),
+                       dropout_for(p, b->index, AT_WEIGHTS, c->attn_dropout) };
+    if (p->cache && b->stack == ENC) h.ldk = 3*D;       /* the encoder is run, never cached */
+    return h;
+}
+
+/* Where keys and values lie: beside q, or of the encoder's output, or in the cache. */
+static real *keys_of(const struct pass *p, const struct sublayer *b, const struct saved *v)
+{
+    if (p->cache && b->stack == DEC) return p->cache[b->index];
+    return b->kind == SELF ? v->q + p->m->c.dim : v->kv;
+}
+
+static void cache_append(const struct pass *p, real *cache, const real *q, int D)
+{
+    for (int r = 0; r < p->rows; r++) {
+        const struct span *s = &p->span[DEC][r];
+        for (int i = 0; i < s->nq; i++)
+            memcpy(ROW(cache, s->k + s->nk - s->nq + i, 2*D), ROW(q, s->q + i, 3*D) + D,
+                   2*(size_t)D*sizeof(real));
+    }
+}
+
+/* g = Wo attend(q, k, v) + bo,   q = Wq in + bq,  k, v = Wk,v src + bk,v,  src = in or mem */
+static void attention_fwd(const struct pass *p, const struct sublayer *b, struct saved *v,
+                          const real *in)
+{
+    int D = p->m->c.dim, T = p->T[b->stack], self = b->kind == SELF;
+    struct heads h = heads_of(p, b);
+    linear_fwd(p->team, v->q, h.ldq, in, b->p[WQ], b->p[BQ], T, h.ldq, D);               /* (1) */
+    real *k = keys_of(p, b, v);
+    if (self && k != v->q + D) cache_append(p, k, v->q, D);
+    if (!self && !p->cache)
+        linear_fwd(p->team, k, 2*D, p->mem, b->p[WK], b->p[BK], p->T[ENC], 2*D, D);      /* (2) */
+    attend_fwd(p->team, v->c, v->c_stat, v->q, k, k + D, &h);                            /* (3) */
+    linear_fwd(p->team, p->g, D, v->c, b->p[WO], b->p[BO], T, D, D);                     /* (4) */
+}
+
+static void attention_bwd(const struct pass *p, const struct sublayer *b, const struct saved *v,
+                          real *din, real *dmem, const real *in)
+{
+    const dn_model *m = p->m;
+    int D = m->c.dim, T = p->T[b->stack], self = b->kind == SELF;
+    struct heads h = heads_of(p, b);
+    const real *k = self ? v->q + D : v->kv;
+    real *dk = self ? m->dq + D : m->dkv;
+    memset(m->dc, 0, (size_t)T*(size_t)D*sizeof(real));
+    memset(m->dq, 0, (size_t)T*(size_t)h.ldq*sizeof(real));
+    if (!self) memset(m->dkv, 0, (size_t)p->T[ENC]*2*(size_t)D*sizeof(real));
+    linear_bwd(p->team, m->dc, grad_of(m, b->p[WO]), grad_of(m, b->p[BO]), m->dg, D, v->c,
+               b->p[WO], T, D, D);                                                       /* (4) */
+    attend_bwd(p->team, m->dq, dk, dk + D, m->dc, v->c_stat, v->q, k, k + D, &h);        /* (3) */
+    if (!self)
+        linear_bwd(p->team, dmem, grad_of(m, b->p[WK]), grad_of(m, b->p[BK]), dk, 2*D, p->mem,
+                   b->p[WK], p->T[ENC], 2*D, D);                                         /* (2) */
+    linear_bwd(p->team, din, grad_of(m, b->p[WQ]), grad_of(m, b->p[BQ]), m->dq, h.ldq, in,
+               b->p[WQ], T, h.ldq, D);                                                   /* (1) */
+}
+
+/* g = W2 drop(act(W1 in + b1)) + b2;  backward computes the activation again. */
+static void ffn_fwd(const struct pass *p, const struct sublayer *b, struct saved *v,
+                    const real *in)
+{
+    const dn_config *c = &p->m->c;
+    int D = c->dim, F = ffn_width(c), T = p->T[b->stack];
+    struct dropout d = dropout_for(p, b->index, AT_ACTIVATION, c->act_dropout);
+    linear_fwd(p->team, v->h, F, in, b->p[W1], b->p[B1], T, F, D);                       /* (1) */
+    act_fwd(p->team, p->u, v->h, c->activation, &d, T, F);                               /* (2) */
+    linear_fwd(p->team, p->g, D, p->u, b->p[W2], b->p[B2], T, D, F);                     /* (3) */
+}
+
+static void ffn_bwd(const struct pass *p, const struct sublayer *b, const struct saved *v,
+                    real *din, const real *in)
+{
+    const dn_model *m = p->m;
+    int D = m->c.dim, F = ffn_width(&m->c), T = p->T[b->stack];
+    struct dropout d = dropout_for(p, b->index, AT_ACTIVATION, m->c.act_dropout);
+    act_fwd(p->team, m->u, v->h, m->c.activation, &d, T, F);
+    memset(m->du, 0, (size_t)T*(size_t)F*sizeof(real));
+    linear_bwd(p->team, m->du, grad_of(m, b->p[W2]), grad_of(m, b->p[B2]), m->dg, D, m->u,
+               b->p[W2], T, D, F);                                                       /* (3) */
+    act_bwd(p->team, m->du, v->h, m->c.activation, &d, T, F);                            /* (2) */
+    linear_bwd(p->team, din, grad_of(m, b->p[W1]), grad_of(m, b->p[B1]), m->du, F, in,
+               b->p[W1], T, F, D);                                                       /* (1) */
+}
+
+static struct residual residual_of(const struct pass *p, const struct sublayer *b)
+{
+    const dn_model *m = p->m;
+    struct residual e = { schemes[m->c.norm].out, b->a,
+                          dropout_for(p, b->index, AT_BRANCH, m->c.dropout),
+                          b->p[NORM_G], b->p[NORM_B],
+                          grad_of(m, b->p[NORM_G]), grad_of(m, b->p[NORM_B]) };
+    return e;
+}
+
+/* [eq:residual] of one sub-layer: y = out(a x + G(in(x))) */
+static void sublayer_fwd(const struct pass *p, const struct sublayer *b, struct saved *v, real *y,
+                         const real *x)
+{
+    int T = p->T[b->stack], D = p->m->c.dim;
+    const real *in = x;
+    struct residual e = residual_of(p, b);
+    if (schemes[p->m->c.norm].in == LN) {
+        norm_fwd(p->team, v->n, v->n_stat, x, b->p[NORM_G], b->p[NORM_B], T, D);         /* (1) */
+        in = v->n;
+    }
+    if (b->kind == FFN) ffn_fwd(p, b, v, in);                                            /* (2) */
+    else attention_fwd(p, b, v, in);
+    residual_fwd(p->team, y, v->r, v->r_stat, x, p->g, &e, T, D);                        /* (3) */
+}
+
+/* d holds dy and becomes dx; dmem += the gradient of the encoder's output. */
+static void sublayer_bwd(const struct pass *p, const struct sublayer *b, real *d, real *dmem)
+{
+    const dn_model *m = p->m;
+    const struct saved *v = b->saved;
+    int T = p->T[b->stack], D = m->c.dim, in_norm = schemes[m->c.norm].in == LN;
+    size_t n = (size_t)T*(size_t)D;
+    real *din = in_norm ? m->dn : d;
+    struct residual e = residual_of(p, b);
+    if (m->c.memory == DN_RECOMPUTE) sublayer_fwd(p, b, b->saved, b->y, b->x);
+    residual_bwd(p->team, d, m->dg, v->r, v->r_stat, &e, T, D);                          /* (3) */
+    if (in_norm) memset(m->dn, 0, n*sizeof(real));
+    if (b->kind == FFN) ffn_bwd(p, b, v, din, in_norm ? v->n : b->x);                    /* (2) */
+    else attention_bwd(p, b, v, din, dmem, in_norm ? v->n : b->x);
+    if (!in_norm) return;
+    norm_bwd(p->team, m->dn, grad_of(m, b->p[NORM_G]), grad_of(m, b->p[NORM_B]), m->dn,
+             v->n_stat, b->x, b->p[NORM_G], T, D);                                       /* (1) */
+    for (size_t i = 0; i < n; i++) d[i] += m->dn[i];
+}
+
+/* A stack: embedding, sub-layers, final norm where the scheme has one.  Returns its output. */
+static const real *stack_fwd(const struct pass *p, int s, const int *id)
+{
+    const dn_model *m = p->m;
+    const struct stack *k = &m->stack[s];
+    struct dropout d = dropout_for(p, m->subs + s, AT_EMBEDDING, m->c.dropout);
+    int generating = p->saved != NULL;
+    real *y = generating ? p->two[0] : m->sub[k->first].x;
+    embed_fwd(p->team, y, id, p->span[s], p->rows, k->p[EMBED], k->positions, &d, m->c.dim);
+    for (int i = 0; i < k->subs; i++) {
+        const struct sublayer *b = &m->sub[k->first + i];
+        const real *x = y;
+        y = generating ? p->two[!(i & 1)] : b->y;
+        sublayer_fwd(p, b, generating ? p->saved : b->saved, y, x);
+    }
+    if (!k->p[FINAL_G]) return y;
+    real *top = generating ? p->top : k->top, *stat = generating ? p->top_stat : k->top_stat;
+    norm_fwd(p->team, top, stat, y, k->p[FINAL_G], k->p[FINAL_B], p->T[s], m->c.dim);
+    return top;
+}
+
+/* k->d holds the gradient of the output; backward through all sub-layers to the embedding. */
+static void stack_bwd(const struct pass *p, int s, const int *id)
+{
+    const dn_model *m = p->m;
+    const struct stack *k = &m->stack[s];
+    struct dropout d = dropout_for(p, m->subs + s, AT_EMBEDDING, m->c.dropout);
+    if (k->p[FINAL_G])
+        norm_bwd(p->team, k->d, grad_of(m, k->p[FINAL_G]), grad_of(m, k->p[FINAL_B]), k->d,
+                 k->top_stat, m->sub[k->first + k->subs - 1].y, k->p[FINAL_G], p->T[s], m->c.dim);
+    for (int i = k->subs - 1; i >= 0; i--)
+        sublayer_bwd(p, &m->sub[k->first + i], k->d, m->stack[ENC].d);
+    embed_bwd(p->team, grad_of(m, k->p[EMBED]), grad_of(m, k->p[POSITIONS]), k->d, id, p->span[s],
+              p->rows, &d, m->c.dim);
+}
+
+static const int *ids_of(const dn_batch *b, int s)     { return s == DEC ? b->dec : b->enc; }
+static const int *lengths_of(const dn_batch *b, int s) { return s == DEC ? b->dec_len : b->enc_len; }
+
+/* Sequences one behind the other: query rows = key rows.  Returns the number of tokens. */
+static int spans_set(struct span *s, const int *len, int rows)
+{
+    int at = 0;
+    for (int r = 0; r < rows; r++, at += len[r - 1]) {
+        struct span one = { at, len[r], at, len[r] };
+        s[r] = one;
+    }
+    return at;
+}
+
+static struct pass pass_for(dn_model *m, const dn_batch *b, int drop, int micro)
+{
+    struct pass p;
+    uint64_t key = rng_key((uint64_t)m->c.seed, STREAM_DROPOUT);
+    memset(&p, 0, sizeof p);
+    p.m = m;
+    p.team = &m->team;
+    p.rows = b->rows;
+    p.drop = drop;
+    p.key = rng_key(key, (uint64_t)m->step*65536 + (uint64_t)micro);
+    p.g = m->g;
+    p.u = m->u;
+    for (int s = ENC; s <= DEC; s++) {
+        if (!has_stack(&m->c, s)) continue;
+        p.T[s] = m->stack[s].tokens = spans_set(m->stack[s].span, lengths_of(b, s), b->rows);
+        p.span[s] = m->stack[s].span;
+    }
+    for (int r = 0; m->c.arch == DN_ENC_DEC && r < b->rows; r++) {
+        const struct span *e = &p.span[ENC][r], *d = &p.span[DEC][r];
+        struct span one = { d->q, d->nq, e->k, e->nk };
+        m->cross[r] = one;
+    }
+    p.cross = m->cross;
+    return p;
+}
+
+static const real *network_fwd(struct pass *p, const dn_batch *b)
+{
+    const real *top = NULL;
+    for (int s = ENC; s <= DEC; s++) {
+        if (!has_stack(&p->m->c, s)) continue;
+        top = stack_fwd(p, s, ids_of(b, s));
+        if (s == ENC) p->mem = top;
+    }
+    return top;
+}
+
+/* Every array in range, every token id in the vocabulary: after this nothing is checked. */
+static dn_status batch_check(const dn_model *m, const dn_batch *b, int labels, char *err)
+{
+    const dn_config *c = &m->c;
+    int tokens = 0;
+    if (b->rows < 1 || b->rows > c->batch_tokens)
+        return fail(err, DN_EINVAL, "a batch cannot have %d rows", (int64_t)b->rows);
+    for (int s = ENC; s <= DEC; s++) {
+        const int *id = ids_of(b, s), *len = lengths_of(b, s);
+        if (!has_stack(c, s)) continue;
+        if (!id || !len) return fail(err, DN_EINVAL, "the %s has no input", stack_name[s]);
+        tokens = 0;
+        for (int r = 0; r < b->rows; r++) {
+            if (len[r] < 1 || len[r] > c->ctx)
+                return fail(err, DN_EINVAL, "row %d of the %s has %d tokens; 1 to %d are allowed",
+                            (int64_t)r, stack_name[s], (int64_t)len[r], (int64_t)c->ctx);
+            if (len[r] > c->batch_tokens - tokens)
+                return fail(err, DN_EINVAL, "the %s has more than batch-tokens %d tokens",
+                            stack_name[s], (int64_t)c->batch_tokens);
+            tokens += len[r];
+        }
+        for (int t = 0; t < tokens; t++)
+            if (id[t] < 0 || id[t] >= c->vocab)
+                return fail(err, DN_EINVAL, "token %d of the %s is %d, outside the vocabulary of %d",
+                            (int64_t)t, stack_name[s], (int64_t)id[t], (int64_t)c->vocab);
+    }
+    if (labels && !b->label) return fail(err, DN_EINVAL, "the batch has no labels");
+    for (int t = 0; labels && t < tokens; t++)
+        if (b->label[t] < DN_IGNORE || b->label[t] >= c->vocab)
+            return fail(err, DN_EINVAL, "label %d is %d, outside the vocabulary of %d", (int64_t)t,
+                        (int64_t)b->label[t], (int64_t)c->vocab);
+    return DN_OK;
+}
+
+/* Losses of the scored tokens, LOSS_ROWS at a time so that logits take rows x V memory only.
+ * back != 0: the gradient of their sum goes into the output matrix and the top stack's d. */
+static void loss_run(dn_model *m, const real *top, const int *label, int T, int back, dn_stats *out)
+{
+    int D = m->c.dim, V = m->c.vocab, n = 0;
+    const real *W = m->stack[top_stack(&m->c)].p[OUTPUT];
+    real *d = m->stack[top_stack(&m->c)].d;
+    acc loss = 0, nll = 0;
+    for (int t = 0; t < T; t++) if (label[t] != DN_IGNORE) m->scored[n++] = t;
+    if (back) memset(d, 0, (size_t)T*(size_t)D*sizeof(real));
+    for (int i = 0; i < n; i += LOSS_ROWS) {
+        int rows = imin(LOSS_ROWS, n - i);
+        const int *at = m->scored + i;
+        for (int r = 0; r < rows; r++)
+            memcpy(ROW(m->picked, r, D), ROW(top, at[r], D), (size_t)D*sizeof(real));
+        linear_fwd(&m->team, m->logits, V, m->picked, W, NULL, rows, V, D);              /* (1) */
+        PARALLEL_FOR(m->team.threads)
+        for (int r = 0; r < rows; r++)                                                   /* (2) */
+            m->token_loss[i + r] = cross_entropy_row(ROW(m->logits, r, V), label[at[r]],
+                                                     m->c.label_smoothing, V, back);
+        if (!back) continue;
+        memset(m->dpicked, 0, (size_t)rows*(size_t)D*sizeof(real));
+        linear_bwd(&m->team, m->dpicked, grad_of(m, W), NULL, m->logits, V, m->picked, W, rows, V,
+                   D);                                                                   /* (1) */
+        for (int r = 0; r < rows; r++)
+            memcpy(ROW(d, at[r], D), ROW(m->dpicked, r, D), (size_t)D*sizeof(real));
+    }
+    out->tokens = n;
+    out->correct = 0;
+    for (int i = 0; i < n; i++) {
+        loss += m->token_loss[i].loss;
+        nll += m->token_loss[i].nll;
+        out->correct += m->token_loss[i].correct;
+    }
+    out->loss = (double)loss;                           /* sums; the callers divide */
+    out->nll = (double)nll;
+}
+
+/* ---- 12 optimizer ------------------------------------------------------------------------ */
+
+/* [eq:inv-sqrt]   lr_t = lr0 + (lr - lr0) t/W for t <= W, then lr sqrt(W/t);   t from 1 */
+double dn_learning_rate(const dn_config *c, int64_t step)
+{
+    const acc pi = (acc)3.14159265358979323846;
+    double t = (double)step, W = c->warmup;
+    if (step <= c->warmup) return c->warmup_init + (c->lr - c->warmup_init)*t/W;
+    if (c->schedule == DN_INV_SQRT) return c->lr*sqrt((W > 1 ? W : 1)/t);
+    if (c->schedule == DN_CONSTANT) return c->lr;
+    double u = t < c->steps ? (t - W)/(c->steps - W) : 1;
+    return c->min_lr + (c->lr - c->min_lr)*(double)(1 + cos_acc(pi*(acc)u))/2;
+}
+
+/* The array in PIECES, each summed by itself, then added up in order. */
+enum { PIECES = 64 };
+
+static size_t piece(size_t n, int i) { return n/PIECES*(size_t)i + n%PIECES*(size_t)i/PIECES; }
+
+static acc sum_of_squares(const real *x, size_t n, int threads)
+{
+    acc part[PIECES], total = 0;
+    PARALLEL_FOR(threads)
+    for (int i = 0; i < PIECES; i++) {
+        size_t from = piece(n, i), to = piece(n, i + 1), step = (size_t)1 << 20;
+        part[i] = 0;
+        for (; from < to; from += step) {
+            int count = (int)(to - from < step ? to - from : step);
+            part[i] += dot_row(x + from, x + from, 0, count);
+        }
+    }
+    for (int i = 0; i < PIECES; i++) total += part[i];
+    return total;
+}
+
+/* 1 - b^t */
+static double bias_correction(double b, int64_t t)
+{
+    double p = 1;
+    for (; t; t >>= 1, b *= b) if (t & 1) p *= b;
+    return 1 - p;
+}
+
+/* [eq:adam]   g = scale grad,  m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,
+ *             w -= lr m^/(sqrt v^ + eps),  m^ = m/(1 - b1^t),  v^ = v/(1 - b2^t)
+ * Matrices first shrink by lr times weight decay (AdamW). */
+static void adam(dn_model *m, double scale, double lr)
+{
+    const dn_config *c = &m->c;
+    int64_t t = m->step + 1;
+    real b1 = (real)c->beta1, b2 = (real)c->beta2, n1 = (real)(1 - c->beta1);
+    real n2 = (real)(1 - c->beta2), s = (real)scale, eps = (real)c->eps;
+    real rate = (real)(lr/bias_correction(c->beta1, t));
+    real fix = (real)(1/sqrt(bias_correction(c->beta2, t)));
+    real keep = (real)(1 - lr*c->weight_decay);
+    PARALLEL_FOR(m->team.threads)
+    for (int p = 0; p < PIECES; p++)
+        for (size_t i = piece(m->scalars, p); i < piece(m->scalars, p + 1); i++) {
+            real g = s*m->grad[i];
+            real mi = m->m[i] = fmadd(b1, m->m[i], n1*g), vi = m->v[i] = fmadd(b2, m->v[i], n2*g*g);
+            real w = i < m->matrix_scalars ? keep*m->value[i] : m->value[i];
+            m->value[i] = w - rate*mi/fmadd(sqrt_real(vi), fix, eps);
+        }
+}
+
+/* ---- 13 training ------------------------------------------------------------------------- */
+
+void dn_zero_grad(dn_model *m)
+{
+    if (m->grad) memset(m->grad, 0, m->scalars*sizeof(real));
+}
+
+static int row_finite(const real *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) if (!is_finite((acc)x[i])) return 0;
+    return 1;
+}
+
+/* After a loss that is not finite: the first sub-layer, in order of computation, whose output
+ * is not, and before it the parameters, which may have been handed in that way. */
+static dn_status diverged_forward(const dn_model *m, char *err)
+{
+    char name[DN_NAME_MAX];
+    for (int i = 0; i < m->tensors; i++)
+        if (!row_finite(m->value + m->tensor[i].at, m->tensor[i].count))
+            return fail(err, DN_EDIVERGED, "step %d: parameter %s is not finite", m->step + 1,
+                        tensor_name(m, &m->tensor[i], name));
+    for (int i = 0; m->purpose == DN_TRAIN && i < m->subs; i++) {
+        const struct sublayer *b = &m->sub[i];
+        if (!row_finite(b->y, (size_t)m->stack[b->stack].tokens*(size_t)m->c.dim))
+            return fail(err, DN_EDIVERGED, "step %d: the output of %s.%d.%s is not finite",
+                        m->step + 1, stack_name[b->stack], (int64_t)b->layer, kind_name(b->kind));
+    }
+    return fail(err, DN_EDIVERGED, "step %d: the logits are not finite", m->step + 1);
+}
+
+/* The loss was finite, its gradient is not: backward meets the last tensors first. */
+static dn_status diverged_backward(const dn_model *m, char *err)
+{
+    char name[DN_NAME_MAX];
+    int found = -1;
+    for (int i = 0; i < m->tensors; i++)
+        if (!row_finite(m->grad + m->tensor[i].at, m->tensor[i].count) &&
+            (found < 0 || m->tensor[i].sub >= m->tensor[found].sub)) found = i;
+    if (found < 0) return fail(err, DN_EDIVERGED, "step %d: the gradient's norm is not finite",
+                               m->step + 1);
+    return fail(err, DN_EDIVERGED, "step %d: the gradient of %s is not finite", m->step + 1,
+                tensor_name(m, &m->tensor[found], name));
+}
+
+/* Sums of losses into s, gradients of the sum onto grad. */
+static dn_status gradient_run(dn_model *m, const dn_batch *b, int drop, int micro, dn_stats *s,
+                              char *err)
+{
+    struct pass p = pass_for(m, b, drop, micro);
+    const real *top = network_fwd(&p, b);
+    loss_run(m, top, b->label, p.T[top_stack(&m->c)], 1, s);
+    if (!is_finite((acc)s->loss)) return diverged_forward(m, err);
+    if (m->c.arch == DN_ENC_DEC)
+        memset(m->stack[ENC].d, 0, (size_t)p.T[ENC]*(size_t)m->c.dim*sizeof(real));
+    for (int k = DEC; k >= ENC; k--)
+        if (has_stack(&m->c, k)) stack_bwd(&p, k, ids_of(b, k));
+    return DN_OK;
+}
+
+static void stats_average(dn_stats *s)
+{
+    if (!s->tokens) return;
+    s->loss /= s->tokens;
+    s->nll /= s->tokens;
+}
+
+static dn_status needs_training(const dn_model *m, char *err)
+{
+    if (m->purpose == DN_TRAIN) return DN_OK;
+    return fail(err, DN_EINVAL, "this model was made for inference: it has no gradients");
+}
+
+dn_status dn_gradient(dn_model *m, const dn_batch *b, int dropout, dn_stats *s, char *err)
+{
+    dn_stats none = {0};
+    *s = none;
+    if (needs_training(m, err) || batch_check(m, b, 1, err)) return DN_EINVAL;
+    dn_status status = gradient_run(m, b, dropout, 0, s, err);
+    stats_average(s);
+    return status;
+}
+
+dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *s, char *err)
+{
+    dn_stats none = {0}, one = {0};
+    *s = none;
+    if (needs_training(m, err)) return DN_EINVAL;
+    if (n < 1 || n > 65536) return fail(err, DN_EINVAL, "%d micro-batches", (int64_t)n);
+    for (int i = 0; i < n; i++) if (batch_check(m, &batch[i], 1, err)) return DN_EINVAL;
+    dn_zero_grad(m);
+    for (int i = 0; i < n; i++) {
+        if (gradient_run(m, &batch[i], 1, i, &one, err)) return DN_EDIVERGED;
+        s->loss += one.loss;
+        s->nll += one.nll;
+        s->tokens += one.tokens;
+        s->correct += one.correct;
+    }
+    if (!s->tokens) return fail(err, DN_EINVAL, "the batch has no label to learn from");
+    double scale = 1.0/s->tokens, lr = dn_learning_rate(&m->c, m->step + 1);
+    stats_average(s);
+    s->lr = lr;
+    s->grad_norm = scale*sqrt((double)sum_of_squares(m->grad, m->scalars, m->team.threads));
+    if (!is_finite((acc)s->grad_norm)) return diverged_backward(m, err);
+    if (m->c.clip > 0 && s->grad_norm > m->c.clip) scale *= m->c.clip/s->grad_norm;
+    adam(m, scale, lr);
+    m->step++;
+    return DN_OK;
+}
+
+dn_status dn_evaluate(dn_model *m, const dn_batch *b, dn_stats *s, char *err)
+{
+    dn_stats none = {0};
+    *s = none;
+    if (batch_check(m, b, 1, err)) return DN_EINVAL;
+    struct pass p = pass_for(m, b, 0, 0);
+    const real *top = network_fwd(&p, b);
+    loss_run(m, top, b->label, p.T[top_stack(&m->c)], 0, s);
+    if (!is_finite((acc)s->loss)) return diverged_forward(m, err);
+    stats_average(s);
+    return DN_OK;
+}
+
+dn_status dn_logits(dn_model *m, const dn_batch *b, dn_real *logits, char *err)
+{
+    int s = top_stack(&m->c), V = m->c.vocab;
+    if (batch_check(m, b, 0, err)) return DN_EINVAL;
+    struct pass p = pass_for(m, b, 0, 0);
+    const real *top = network_fwd(&p, b);
+    linear_fwd(&m->team, logits, V, top, m->stack[s].p[OUTPUT], NULL, p.T[s], V, m->c.dim);
+    return DN_OK;
+}
+
+/* [mlm] */
+void dn_mask_tokens(int *input, int *label, const int *tokens, int n, int vocab, uint64_t seed,
+                    uint64_t index)
+{
+    uint64_t key = rng_key(seed, STREAM_MASK);
+    for (int i = 0; i < n; i++) {
+        uint64_t k = rng_key(key, index + (uint64_t)i);
+        uint32_t pick = rng_bits(k, 0)%100, how = rng_bits(k, 1)%100;
+        int other = DN_SPECIALS + (int)(rng_bits(k, 2)%(uint32_t)(vocab - DN_SPECIALS));
+        int t = tokens[i];
+        label[i] = pick < 15 ? t : DN_IGNORE;
+        input[i] = pick >= 15 || how >= 90 ? t : how < 80 ? DN_MASK : other;
+    }
+}
+
+/* ---- 14 generation ----------------------------------------------------------------------- */
+
+struct candidate { double score; int row, id; };        /* row -1: none                      */
+struct found { double best; int ended, length; };       /* hypotheses of a source that ended  */
+
+struct dn_generator {
+    const dn_model *m;
+    struct team team;
+    int capacity, rows, beam;           /* sequences there is room for; in use; per source    */
+    int *len, *parent, *feed;           /* tokens of each row so far; beam search             */
+    struct span *span, *cross, *source;
+    real **cache, *spare;               /* k, v: ctx rows of 2D for each sequence, sub-layer  */
+    struct saved saved;
+    real *x[2], *top, *top_stat, *mem, *g, *u, *picked, *logits;
+    int *ids, *ids_next;                /* beam search: capacity x ctx                        */
+    double *score, *score_next;
+    struct candidate *list;             /* 2 beam for each source                             */
+    struct found *found;                /* one for each source                                */
+};
+
+static void generator_lay(struct arena *a, dn_generator *g, const dn_config *c)
+{
+    size_t R = (size_t)g->capacity, ctx = (size_t)c->ctx, D = (size_t)c->dim, T = R*ctx;
+    int subs = c->dec_layers*subs_per_layer(c, DEC);
+    int first = has_stack(c, ENC) ? c->enc_layers*subs_per_layer(c, ENC) : 0;
+    team_take(a, &g->team, c);
+    g->len    = (int *)take(a, sizeof(int), R, 1, 1);
+    g->parent = (int *)take(a, sizeof(int), R, 1, 1);
+    g->feed   = (int *)take(a, sizeof(int), R, 2, 1);
+    g->span   = (struct span *)take(a, sizeof(struct span), R, 1, 1);
+    g->cross  = (struct span *)take(a, sizeof(struct span), R, 1, 1);
+    g->source = (struct span *)take(a, sizeof(struct span), R, 1, 1);
+    g->cache  = (real **)take(a, sizeof(real *), (size_t)(first + subs), 1, 1);
+    for (int i = 0; i < subs; i++) {
+        real *kv = take_reals(a, T, 2*D);
+        if (g->cache) g->cache[first + i] = kv;
+    }
+    g->spare = take_reals(a, T, 2*D);
+    saved_take(a, &g->saved, c, SELF|CROSS|FFN, T, 1);
+    for (int i = 0; i < 2; i++) g->x[i] = take_reals(a, T, D);
+    g->top      = take_reals(a, T, D);
+    g->top_stat = take_reals(a, T, 2);
+    g->g        = take_reals(a, T, D);
+    g->u        = take_reals(a, T, (size_t)ffn_width(c));
+    g->picked   = take_reals(a, R, D);
+    g->logits   = take_reals(a, R, (size_t)c->vocab);
+    g->ids      = (int *)take(a, sizeof(int), T, 1, 1);
+    g->ids_next = (int *)take(a, sizeof(int), T, 1, 1);
+    g->score      = (double *)take(a, sizeof(double), R, 1, 1);
+    g->score_next = (double *)take(a, sizeof(double), R, 1, 1);
+    g->list  = (struct candidate *)take(a, sizeof(struct candidate), R, 2, 1);
+    g->found = (struct found *)take(a, sizeof(struct found), R, 1, 1);
+}
+
+size_t dn_generator_bytes(const dn_config *c, int rows, char *err)
+{
+    struct arena a = { NULL, 0, 0 };
+    dn_generator g;
+    if (dn_config_check(c, err)) return 0;
+    if (!has_stack(c, DEC))
+        return fail(err, DN_EINVAL, "an encoder alone does not generate"), 0;
+    if (rows < 1 || rows > INT_MAX/c->ctx)
+        return fail(err, DN_EINVAL, "cannot generate %d sequences at once", (int64_t)rows), 0;
+    memset(&g, 0, sizeof g);
+    g.capacity = rows;
+    take(&a, sizeof g, 1, 1, 1);
+    generator_lay(&a, &g, c);
+    if (a.overflow) return fail(err, DN_EINVAL, "too many sequences for this machine"), 0;
+    return a.used + ALIGN - 1;
+}
+
+dn_generator *dn_generator_init(const dn_model *m, int rows, void *block, size_t size, char *err)
+{
+    size_t need = dn_generator_bytes(&m->c, rows, err);
+    size_t slack = (ALIGN - (size_t)((uintptr_t)block%ALIGN))%ALIGN;
+    struct arena a = { (unsigned char *)block + slack, 0, 0 };
+    if (!need) return NULL;
+    if (size < need)
+        return fail(err, DN_ENOMEM, "the generator needs %d bytes, the block has %d",
+                    (int64_t)need, (int64_t)size), NULL;
+    dn_generator *g = (dn_generator *)take(&a, sizeof *g, 1, 1, 1);
+    memset(g, 0, sizeof *g);
+    g->m = m;
+    g->capacity = rows;
+    generator_lay(&a, g, &m->c);
+    return g;
+}
+
+static struct pass pass_of(dn_generator *g)
+{
+    struct pass p;
+    memset(&p, 0, sizeof p);
+    p.m = g->m;
+    p.team = &g->team;
+    p.rows = g->rows;
+    p.g = g->g;
+    p.u = g->u;
+    p.cache = g->cache;
+    p.two[0] = g->x[0];
+    p.two[1] = g->x[1];
+    p.top = g->top;
+    p.top_stat = g->top_stat;
+    p.saved = &g->saved;
+    return p;
+}
+
+/* Run the encoder once and leave every cross-attention's keys and values in its cache. */
+static void sources_encode(dn_generator *g, int n, const int *id)
+{
+    const dn_model *m = g->m;
+    const struct stack *k = &m->stack[DEC];
+    struct pass p = pass_of(g);
+    int D = m->c.dim;
+    p.rows = n;
+    p.span[ENC] = g->source;
+    p.T[ENC] = g->source[n - 1].q + g->source[n - 1].nq;
+    const real *mem = stack_fwd(&p, ENC, id);
+    for (int i = 0; i < k->subs; i++) {
+        const struct sublayer *b = &m->sub[k->first + i];
+        if (b->kind == CROSS)
+            linear_fwd(&g->team, g->cache[b->index], 2*D, mem, b->p[WK], b->p[BK], p.T[ENC], 2*D, D);
+    }
+}
+
+/* beam rows for each of n sources, all empty */
+static dn_status generator_begin(dn_generator *g, int n, int beam, const int *enc,
+                                 const int *enc_len, char *err)
+{
+    const dn_config *c = &g->m->c;
+    if (n < 1 || beam < 1 || n > g->capacity/beam)
+        return fail(err, DN_EINVAL, "%d sequences of %d are more than the generator's %d",
+                    (int64_t)n, (int64_t)beam, (int64_t)g->capacity);
+    g->rows = n*beam;
+    g->beam = beam;
+    memset(g->len, 0, (size_t)g->rows*sizeof *g->len);
+    if (!has_stack(c, ENC)) return DN_OK;
+    if (!enc || !enc_len) return fail(err, DN_EINVAL, "the encoder has no input");
+    for (int r = 0; r < n; r++)
+        if (enc_len[r] < 1 || enc_len[r] > c->ctx)
+            return fail(err, DN_EINVAL, "source %d has %d tokens; 1 to %d are allowed", (int64_t)r,
+                        (int64_t)enc_len[r], (int64_t)c->ctx);
+    int tokens = spans_set(g->source, enc_len, n);
+    for (int t = 0; t < tokens; t++)
+        if (enc[t] < 0 || enc[t] >= c->vocab)
+            return fail(err, DN_EINVAL, "source token %d is %d, outside the vocabulary of %d",
+                        (int64_t)t, (int64_t)enc[t], (int64_t)c->vocab);
+    sources_encode(g, n, enc);
+    return DN_OK;
+}
+
+dn_status dn_generator_start(dn_generator *g, int rows, const int *enc, const int *enc_len,
+                             char *err)
+{
+    return generator_begin(g, rows, 1, enc, enc_len, err);
+}
+
+const dn_real *dn_generator_feed(dn_generator *g, const int *tokens, const int *len, char *err)
+{
+    const dn_config *c = &g->m->c;
+    struct pass p = pass_of(g);
+    int D = c->dim, V = c->vocab, at = 0;
+    for (int r = 0; r < g->rows; r++) {
+        if (len[r] < 1 || len[r] > c->ctx - g->len[r])
+            return fail(err, DN_EINVAL, "row %d would have %d tokens; the context is %d",
+                        (int64_t)r, (int64_t)g->len[r] + len[r], (int64_t)c->ctx), NULL;
+        struct span self = { at, len[r], r*c->ctx, g->len[r] + len[r] };
+        g->span[r] = self;
+        if (has_stack(c, ENC)) {
+            const struct span *s = &g->source[r/g->beam];
+            struct span cross = { at, len[r], s->k, s->nk };
+            g->cross[r] = cross;
+        }
+        at += len[r];
+    }
+    for (int t = 0; t < at; t++)
+        if (tokens[t] < 0 || tokens[t] >= V)
+            return fail(err, DN_EINVAL, "token %d is %d, outside the vocabulary of %d", (int64_t)t,
+                        (int64_t)tokens[t], (int64_t)V), NULL;
+    p.span[DEC] = g->span;
+    p.cross = g->cross;
+    p.T[DEC] = at;
+    const real *top = stack_fwd(&p, DEC, tokens);
+    for (int r = 0; r < g->rows; r++) {
+        g->len[r] += len[r];
+        memcpy(ROW(g->picked, r, D), ROW(top, g->span[r].q + len[r] - 1, D), (size_t)D*sizeof(real));
+    }
+    linear_fwd(&g->team, g->logits, V, g->picked, g->m->stack[DEC].p[OUTPUT], NULL, g->rows, V, D);
+    return g->logits;
+}
+
+/* The largest t for which the p >= t still number `count` and weigh `mass`. */
+static double cut_at(const real *p, int n, double floor, int count, double mass)
+{
+    double lo = floor, hi = 2;
+    for (int i = 0; i < 64; i++) {
+        double t = (lo + hi)/2, sum = 0;
+        int k = 0;
+        for (int j = 0; j < n; j++) if ((double)p[j] >= t) k++, sum += (double)p[j];
+        if (k >= count && sum >= mass) lo = t;
+        else hi = t;
+    }
+    return lo;
+}
+
+static double mass_above(const real *p, int n, double floor)
+{
+    double sum = 0;
+    for (int j = 0; j < n; j++) if ((double)p[j] >= floor) sum += (double)p[j];
+    return sum;
+}
+
+int dn_sample(const dn_real *logits, int vocab, const dn_sampling *how, double u, dn_real *work)
+{
+    real top = max_row(logits, vocab);
+    double cut = 0, left;
+    int last = 0;
+    if (how->temperature <= 0) {
+        while (last < vocab - 1 && logits[last] < top) last++;
+        return last;
+    }
+    for (int j = 0; j < vocab; j++)
+        work[j] = exp_real((logits[j] - top)/(real)how->temperature);
+    if (how->top_k > 0 && how->top_k < vocab) cut = cut_at(work, vocab, 0, how->top_k, 0);
+    left = mass_above(work, vocab, cut);
+    if (how->top_p < 1) {
+        cut = cut_at(work, vocab, cut, 1, how->top_p*left);
+        left = mass_above(work, vocab, cut);
+    }
+    left *= u;
+    for (int j = 0; j < vocab; j++) {
+        if ((double)work[j] < cut) continue;
+        last = j;
+        left -= (double)work[j];
+        if (left < 0) break;
+    }
+    return last;
+}
+
+/* Insert into a list of n, at most max, in descending order; of equals the earlier stays first.
+ * Returns the new n. */
+static int list_insert(struct candidate *list, int n, int max, struct candidate c)
+{
+    int i = n < max ? n : max - 1;
+    if (n == max && !(c.score > list[i].score)) return n;
+    for (; i > 0 && list[i - 1].score < c.score; i--) list[i] = list[i - 1];
+    list[i] = c;
+    return n < max ? n + 1 : n;
+}
+
+/* The 2 beam best continuations of source i; at the first step all its rows are the same. */
+static void list_fill(dn_generator *g, int i, int first)
+{
+    int B = g->beam, V = g->m->c.vocab, n = 0;
+    struct candidate *list = g->list + 2*(size_t)i*(size_t)B;
+    for (int r = i*B; r < i*B + (first ? 1 : B); r++) {
+        const real *z = ROW(g->logits, r, V);
+        real top = max_row(z, V);
+        acc total = 0;
+        for (int v = 0; v < V; v++) total += (acc)exp_real(z[v] - top);
+        double shift = g->score[r] - (double)top - (double)log_acc(total);
+        for (int v = 0; v < V; v++) {
+            struct candidate c = { shift + (double)z[v], r, v };
+            n = list_insert(list, n, 2*B, c);
+        }
+    }
+    for (; n < 2*B; n++) list[n].row = -1;
+}
+
+/* score / length^penalty */
+static double normalized(double score, int length, double penalty)
+{
+    return score*(double)exp_acc(-(acc)penalty*log_acc((acc)length));
+}
+
+/* Each row takes over its parent's keys, values and ids. */
+static void rows_adopt(dn_generator *g)
+{
+    int D = g->m->c.dim, ctx = g->m->c.ctx, moved = 0;
+    const struct stack *k = &g->m->stack[DEC];
+    int *ids = g->ids;
+    double *score = g->score;
+    g->score = g->score_next;
+    g->score_next = score;
+    for (int r = 0; r < g->rows; r++) moved |= g->parent[r] != r;
+    if (!moved) return;
+    for (int i = 0; i < k->subs; i++) {
+        real **cache = &g->cache[k->first + i], *from = *cache;
+        if (g->m->sub[k->first + i].kind != SELF) continue;
+        for (int r = 0; r < g->rows; r++)
+            memcpy(ROW(g->spare, (size_t)r*(size_t)ctx, 2*D),
+                   ROW(from, (size_t)g->parent[r]*(size_t)ctx, 2*D),
+                   (size_t)g->len[r]*2*(size_t)D*sizeof(real));
+        *cache = g->spare;
+        g->spare = from;
+    }
+    for (int r = 0; r < g->rows; r++)
+        memcpy(ROW(g->ids_next, r, ctx), ROW(ids, g->parent[r], ctx),
+               (size_t)g->len[r]*sizeof(int));
+    g->ids = g->ids_next;
+    g->ids_next = ids;
+}
+
+/* Divide the candidates of source i into ended and living; out keeps the best ended one.  As in
+ * fairseq, an end counts only among the first `beam` candidates. */
+static void beam_advance(dn_generator *g, int i, double penalty, int *out)
+{
+    int B = g->beam, ctx = g->m->c.ctx, alive = 0;
+    const struct candidate *list = g->list + 2*(size_t)i*(size_t)B;
+    struct found *f = &g->found[i];
+    for (int k = 0; k < 2*B && alive < B && list[k].row >= 0; k++) {
+        const struct candidate *c = &list[k];
+        int length = g->len[c->row];                    /* without DN_BOS, with this id */
+        double score = normalized(c->score, length, penalty);
+        if (c->id != DN_EOS) {
+            int r = i*B + alive++;
+            g->parent[r] = c->row;
+            g->score_next[r] = c->score;
+            g->feed[r] = c->id;
+        } else if (k < B && f->ended < B && (f->ended++ == 0 || score > f->best)) {
+            f->best = score;
+            f->length = length - 1;
+            memcpy(out, ROW(g->ids, c->row, ctx) + 1, (size_t)f->length*sizeof(int));
+        }
+    }
+    for (; alive < B; alive++) {                        /* fewer candidates than rows */
+        int r = i*B + alive;
+        g->parent[r] = r;
+        g->score_next[r] = -1e30;
+        g->feed[r] = DN_EOS;
+    }
+}
+
+/* [op:beam] */
+dn_status dn_translate(dn_generator *g, int n, const int *enc, const int *enc_len, int beam,
+                       double penalty, int *out, int *out_len, char *err)
+{
+    const dn_config *c = &g->m->c;
+    int *one = g->feed + g->capacity, busy = n;
+    dn_status status = generator_begin(g, n, beam, enc, enc_len, err);
+    if (status) return status;
+    memset(g->found, 0, (size_t)n*sizeof *g->found);
+    for (int r = 0; r < g->rows; r++) g->feed[r] = DN_BOS, g->score[r] = 0, one[r] = 1;
+    for (int t = 0; busy && t < c->ctx; t++) {
+        for (int r = 0; r < g->rows; r++) ROW(g->ids, r, c->ctx)[t] = g->feed[r];
+        if (!dn_generator_feed(g, g->feed, one, err)) return DN_EINVAL;
+        PARALLEL_FOR(g->team.threads)
+        for (int i = 0; i < n; i++) list_fill(g, i, t == 0);
+        busy = 0;
+        for (int i = 0; i < n; i++) {
+            int limit = has_stack(c, ENC) ? 2*enc_len[i] + 10 : c->ctx;
+            beam_advance(g, i, penalty, ROW(out, i, c->ctx));
+            busy |= g->found[i].ended < beam && t < limit;
+        }
+        rows_adopt(g);
+    }
+    for (int i = 0; i < n; i++) {
+        out_len[i] = g->found[i].length;
+        if (g->found[i].ended) continue;                /* cut off: the best living row */
+        out_len[i] = g->len[i*beam] - 1;
+        memcpy(ROW(out, i, c->ctx), ROW(g->ids, i*beam, c->ctx) + 1,
+               (size_t)out_len[i]*sizeof(int));
+    }
+    return DN_OK;
+}
+
+/* ---- 15 checkpoints ---------------------------------------------------------------------- */
+
+/* [fmt:safetensors]   8 bytes N, little-endian;  N bytes of JSON;  the tensors, to the end
+ *
+ *   {"__metadata__":{"checksum":"16 hex digits","format":"pt","step":"7","config.dim":"64",...,
+ *    "tokenizer":"..."},"encoder.embed.weight":{"dtype":"F32","shape":[259,64],
+ *    "data_offsets":[0,66304]},...}    and blanks until N is a multiple of 8
+ *
+ * The values come first, then both moments under their prefixes, each without a gap behind the
+ * one before.  The checksum is over every byte that follows its own digits. */
+static const char *const prefix[] = { "", "adam.m.", "adam.v." };
+static const char CONFIG_KEY[] = "config.";
+static const char HEAD[] = "{\"__metadata__\":{\"checksum\":\"";
+enum { DIGITS = 16, WORD = (int)sizeof(real), PIPE = 4096 };
+static const char *const dtype = sizeof(real) == 8 ? "F64" : "F32";
+
+/* A hash in which no change of a single 8-byte word can go unseen: each step is a bijection. */
+struct sum { uint64_t hash, word; int bytes; };
+
+static void sum_mix(struct sum *s)
+{
+    s->hash = (s->hash ^ s->word)*0x9E3779B97F4A7C15u;
+    s->hash ^= s->hash >> 29;
+    s->word = 0;
+    s->bytes = 0;
+}
+
+static void sum_add(struct sum *s, const unsigned char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        s->word |= (uint64_t)p[i] << 8*s->bytes;
+        if (++s->bytes == 8) sum_mix(s);
+    }
+}
+
+static void sum_digits(struct sum s, char digits[DIGITS + 1])
+{
+    sum_mix(&s);
+    for (int i = DIGITS - 1; i >= 0; i--, s.hash >>= 4) digits[i] = "0123456789abcdef"[s.hash & 15];
+    digits[DIGITS] = 0;
+}
+
+/* The writer runs twice: first without io, to learn the header's size and the checksum. */
+struct writer { const dn_io *io; struct sum sum; uint64_t at; int fill, failed; unsigned char pipe[PIPE]; };
+
+static void flush(struct writer *w)
+{
+    if (w->io && w->fill && !w->failed) w->failed = w->io->write(w->io->user, w->pipe, (size_t)w->fill);
+    w->fill = 0;
+}
+
+static void put(struct writer *w, const void *from, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)from;
+    sum_add(&w->sum, p, n);
+    w->at += n;
+    for (size_t i = 0; i < n; i++) {
+        w->pipe[w->fill++] = p[i];
+        if (w->fill == PIPE) flush(w);
+    }
+}
+
+static void put_string(struct writer *w, const char *s) { put(w, s, strlen(s)); }
+
+static void put_number(struct writer *w, uint64_t v)
+{
+    char digits[24];
+    say(digits, sizeof digits, "%d", (int64_t)v);
+    put_string(w, digits);
+}
+
+static void put_pair(struct writer *w, const char *before, const char *key, const char *value)
+{
+    const char *const part[] = { ",\"", before, key, "\":\"", value, "\"" };
+    for (int i = 0; i < 6; i++) put_string(w, part[i]);
+}
+
+/* A number as WORD little-endian bytes, whatever the host's order. */
+static void real_bytes(unsigned char *to, real v)
+{
+    uint64_t u = 0;
+    uint32_t u32;
+    if (WORD == 8) memcpy(&u, &v, sizeof v);
+    else memcpy(&u32, &v, sizeof u32), u = u32;
+    for (int i = 0; i < WORD; i++) to[i] = (unsigned char)(u >> 8*i);
+}
+
+static real real_from(const unsigned char *p)
+{
+    uint64_t u = 0;
+    uint32_t u32;
+    real v;
+    for (int i = 0; i < WORD; i++) u |= (uint64_t)p[i] << 8*i;
+    u32 = (uint32_t)u;
+    if (WORD == 8) memcpy(&v, &u, sizeof v);
+    else memcpy(&v, &u32, sizeof v);
+    return v;
+}
+
+static void put_tensor_entry(struct writer *w, const dn_model *m, const struct tensor *t, int part,
+                             uint64_t *offset)
+{
+    char name[DN_NAME_MAX];
+    int cols = extent_of(&m->c, t->row->cols);
+    put_string(w, ",\"");
+    put_string(w, prefix[part]);
+    put_string(w, tensor_name(m, t, name));
+    put_string(w, "\":{\"dtype\":\"");
+    put_string(w, dtype);
+    put_string(w, "\",\"shape\":[");
+    put_number(w, (uint64_t)extent_of(&m->c, t->row->rows));
+    if (cols) put_string(w, ","), put_number(w, (uint64_t)cols);
+    put_string(w, "],\"data_offsets\":[");
+    put_number(w, *offset);
+    put_string(w, ",");
+    put_number(w, *offset += (uint64_t)t->count*WORD);
+    put_string(w, "]}");
+}
+
+static void put_header(struct writer *w, const dn_model *m, const dn_note *notes, int n_notes,
+                       const char *checksum, int parts)
+{
+    char text[DN_NAME_MAX];
+    struct sum fresh = {0};
+    uint64_t offset = 0;
+    put_string(w, HEAD);
+    put_string(w, checksum);
+    w->sum = fresh;
+    put_string(w, "\"");
+    put_pair(w, "", "format", "pt");
+    say(text, sizeof text, "%d", m->step);
+    put_pair(w, "", "step", text);
+    for (int i = 0; i < FIELDS; i++) {
+        if (!fields[i].saved) continue;
+        dn_config_get(&m->c, &fields[i], text);
+        put_pair(w, CONFIG_KEY, fields[i].name, text);
+    }
+    for (int i = 0; i < n_notes; i++) put_pair(w, "", notes[i].key, notes[i].text);
+    put_string(w, "}");
+    for (int part = 0; part < parts; part++)
+        for (int i = 0; i < m->tensors; i++) put_tensor_entry(w, m, &m->tensor[i], part, &offset);
+    put_string(w, "}");
+    while (w->at%8) put_string(w, " ");
+}
+
+/* Returns the size of the header. */
+static uint64_t put_file(struct writer *w, const dn_model *m, const dn_note *notes, int n_notes,
+                         const char *checksum, uint64_t header)
+{
+    const real *part[] = { m->value, m->m, m->v };
+    int parts = m->purpose == DN_TRAIN ? 3 : 1;
+    unsigned char bytes[8];
+    for (int i = 0; i < 8; i++) bytes[i] = (unsigned char)(header >> 8*i);
+    put(w, bytes, 8);
+    put_header(w, m, notes, n_notes, checksum, parts);
+    header = w->at - 8;
+    for (int i = 0; i < parts; i++)
+        for (size_t j = 0; j < m->scalars; j++) {
+            real_bytes(bytes, part[i][j]);
+            put(w, bytes, WORD);
+        }
+    flush(w);
+    return header;
+}
+
+/* Printable ASCII that JSON needs no escape for. */
+static int plain_char(int c) { return c >= 32 && c < 127 && c != '"' && c != '\\'; }
+
+static int plain_text(const char *s)
+{
+    while (plain_char(*s)) s++;
+    return !*s;
+}
+
+dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn_io *io, char *err)
+{
+    char checksum[DIGITS + 1] = "0000000000000000";
+    struct writer w;
+    for (int i = 0; i < n_notes; i++)
+        if (!plain_text(notes[i].key) || !plain_text(notes[i].text))
+            return fail(err, DN_EINVAL, "note %d is not printable ASCII without \" and \\", (int64_t)i);
+    memset(&w, 0, sizeof w);
+    uint64_t header = put_file(&w, m, notes, n_notes, checksum, 0);
+    sum_digits(w.sum, checksum);
+    memset(&w, 0, sizeof w);
+    w.io = io;
+    put_file(&w, m, notes, n_notes, checksum, header);
+    if (w.failed) return fail(err, DN_EIO, "the checkpoint could not be written");
+    return DN_OK;
+}
+
+/* ---- reading: nothing in the file is believed before it is checked ---- */
+
+struct reader {
+    const dn_io *io;
+    uint64_t at, end, data;             /* of the header, its end; the bytes of tensors       */
+    uint64_t filled;                    /* data bytes the entries so far account for          */
+    int have, next, metadata;
+    unsigned char pipe[PIPE];
+    char checksum[DN_NAME_MAX];
+    dn_config config;
+    int64_t step;
+    const char *key;                    /* the note that is looked for                        */
+    char *text;
+    size_t room, length;
+    int found;
+    dn_model *m;                        /* the model to be filled, or NULL                    */
+    int last, count[3];
+    char *err;
+    dn_status status;
+};
+
+static int bad(struct reader *r, const char *format, const char *what)
+{
+    if (r->status == DN_OK) r->status = fail(r->err, DN_EFORMAT, format, what);
+    return 0;
+}
+
+/* The next byte of the header, without or with taking it; -1 after the last. */
+static int peek(struct reader *r)
+{
+    if (r->next == r->have) {
+        uint64_t left = r->end - r->at;
+        r->have = (int)(left < PIPE ? left : PIPE);
+        r->next = 0;
+        if (!r->have || r->status) return r->have = 0, -1;
+        if (r->io->read(r->io->user, r->at, r->pipe, (size_t)r->have)) {
+            r->status = fail(r->err, DN_EIO, "the checkpoint could not be read");
+            return r->have = 0, -1;
+        }
+        r->at += (uint64_t)r->have;
+    }
+    return r->pipe[r->next];
+}
+
+static int skip_blanks(struct reader *r)
+{
+    int c;
+    while ((c = peek(r)) == ' ' || c == '\n' || c == '\r' || c == '\t') r->next++;
+    return c;
+}
+
+static int accept(struct reader *r, int c)
+{
+    if (skip_blanks(r) != c) return 0;
+    r->next++;
+    return 1;
+}
+
+static int expect(struct reader *r, int c)
+{
+    char text[2] = { (char)c, 0 };
+    return accept(r, c) || bad(r, "the checkpoint's header lacks a '%s'", text);
+}
+
+/* A string's first n - 1 bytes with a NUL; the whole length in *length.  Escapes are refused:
+ * nothing this library writes needs one. */
+static int get_string(struct reader *r, char *to, size_t n, size_t *length)
+{
+    int c;
+    *length = 0;
+    if (!expect(r, '"')) return 0;
+    for (; (c = peek(r)) != '"'; r->next++) {
+        if (!plain_char(c)) return bad(r, "a string in the checkpoint's header is %s",
+                                       c < 0 ? "cut off" : "not plain ASCII");
+        if (*length + 1 < n) to[*length] = (char)c;
+        ++*length;
+    }
+    if (n) to[*length < n ? *length : n - 1] = 0;
+    r->next++;
+    return 1;
+}
+
+static int get_name(struct reader *r, char *to, size_t n)
+{
+    size_t length;
+    if (!get_string(r, to, n, &length)) return 0;
+    return length < n || bad(r, "a name in the checkpoint's header is too long: %s...", to);
+}
+
+static int get_number(struct reader *r, uint64_t *v)
+{
+    int c = skip_blanks(r);
+    if (c < '0' || c > '9') return bad(r, "the checkpoint's header lacks a %s", "number");
+    for (*v = 0; (c = peek(r)) >= '0' && c <= '9'; r->next++) {
+        if (*v > (UINT64_MAX >> 1)/10 - 1)
+            return bad(r, "a number in the checkpoint's header is %s", "too large");
+        *v = 10**v + (uint64_t)(c - '0');
+    }
+    return 1;
+}
+
+/* One pair of __metadata__: our checksum, step and configuration, the note asked for, or else. */
+static int get_metadata(struct reader *r)
+{
+    char key[DN_NAME_MAX], value[DN_NAME_MAX];
+    size_t length, prefix_length = sizeof CONFIG_KEY - 1;
+    if (!get_name(r, key, sizeof key) || !expect(r, ':')) return 0;
+    if (r->key && !strcmp(r->key, key)) {
+        r->found = 1;
+        return get_string(r, r->text, r->room, &r->length);
+    }
+    if (!get_string(r, value, sizeof value, &length)) return 0;
+    if (!strcmp(key, "checksum")) memcpy(r->checksum, value, sizeof value);
+    if (!strcmp(key, "step")) {
+        r->step = 0;
+        for (const char *p = value; *p; p++) {
+            if (*p < '0' || *p > '9' || p - value > 15) return bad(r, "step cannot be '%s'", value);
+            r->step = 10*r->step + (*p - '0');
+        }
+    }
+    if (strncmp(key, CONFIG_KEY, prefix_length)) return 1;
+    if (dn_config_set(&r->config, key + prefix_length, value, r->err)) r->status = DN_EFORMAT;
+    return r->status == DN_OK;
+}
+
+/* Which tensor and part a name means; the search starts where the last one ended, so files in
+ * our own order are read in one sweep. */
+static struct tensor *tensor_find(struct reader *r, const char *name, int *part)
+{
+    dn_model *m = r->m;
+    char text[DN_NAME_MAX];
+    for (*part = 2; *part > 0; --*part)
+        if (!strncmp(name, prefix[*part], strlen(prefix[*part]))) break;
+    name += strlen(prefix[*part]);
+    for (int i = 0; i < m->tensors; i++) {
+        int k = (r->last + 1 + i)%m->tensors;
+        if (strcmp(tensor_name(m, &m->tensor[k], text), name)) continue;
+        r->last = k;
+        return &m->tensor[k];
+    }
+    return NULL;
+}
+
+static int tensor_note(struct reader *r, const char *name, const uint64_t *shape, int dims,
+                       uint64_t begin)
+{
+    int part;
+    if (!r->m) return 1;
+    struct tensor *t = tensor_find(r, name, &part);
+    if (!t) return bad(r, "the model has no tensor '%s'", name);
+    int rows = extent_of(&r->m->c, t->row->rows), cols = extent_of(&r->m->c, t->row->cols);
+    if (dims != (cols ? 2 : 1) || shape[0] != (uint64_t)rows || (cols && shape[1] != (uint64_t)cols))
+        return bad(r, "tensor '%s' has another shape in the checkpoint", name);
+    if (t->file[part]) return bad(r, "tensor '%s' is there twice", name);
+    t->file[part] = begin + 1;                          /* 0 means: not seen */
+    r->count[part]++;
+    return 1;
+}
+
+/* "name":{"dtype":..,"shape":[..],"data_offsets":[..]}: exactly these, in this order. */
+static int get_entry(struct reader *r, const char *name)
+{
+    char word[DN_NAME_MAX];
+    uint64_t shape[2] = { 1, 1 }, size, begin, end;
+    int dims = 0;
+    if (!expect(r, '{') || !get_name(r, word, sizeof word) || !expect(r, ':')) return 0;
+    if (strcmp(word, "dtype")) return bad(r, "tensor '%s' does not begin with its dtype", name);
+    if (!get_name(r, word, sizeof word) || !expect(r, ',')) return 0;
+    if (strcmp(word, dtype)) return bad(r, "tensor '%s' is not of this build's number type", name);
+    if (!get_name(r, word, sizeof word) || !expect(r, ':') || !expect(r, '[')) return 0;
+    if (strcmp(word, "shape")) return bad(r, "tensor '%s' lacks its shape", name);
+    do {
+        if (dims == 2) return bad(r, "tensor '%s' has too many dimensions", name);
+        if (!get_number(r, &shape[dims++])) return 0;
+    } while (accept(r, ','));
+    if (!expect(r, ']') || !expect(r, ',') || !get_name(r, word, sizeof word)) return 0;
+    if (strcmp(word, "data_offsets")) return bad(r, "tensor '%s' lacks its data_offsets", name);
+    if (!expect(r, ':') || !expect(r, '[') || !get_number(r, &begin) || !expect(r, ',') ||
+        !get_number(r, &end) || !expect(r, ']') || !expect(r, '}')) return 0;
+    if (shape[0] > UINT32_MAX || shape[1] > UINT32_MAX || shape[0]*shape[1] > UINT64_MAX/WORD)
+        return bad(r, "tensor '%s' is too large", name);
+    size = shape[0]*shape[1]*WORD;
+    if (begin != r->filled || end < begin || end - begin != size || end > r->data)
+        return bad(r, "tensor '%s' has wrong data_offsets", name);
+    r->filled = end;
+    return tensor_note(r, name, shape, dims, begin);
+}
+
+static int get_header(struct reader *r)
+{
+    char name[DN_NAME_MAX + 16];
+    if (!expect(r, '{')) return 0;
+    do {
+        if (!get_name(r, name, sizeof name) || !expect(r, ':')) return 0;
+        if (strcmp(name, "__metadata__")) {
+            if (!get_entry(r, name)) return 0;
+            continue;
+        }
+        if (r->metadata++) return bad(r, "the checkpoint has __metadata__ %s", "twice");
+        if (!expect(r, '{')) return 0;
+        if (accept(r, '}')) continue;
+        do if (!get_metadata(r)) return 0; while (accept(r, ','));
+        if (!expect(r, '}')) return 0;
+    } while (accept(r, ','));
+    if (!expect(r, '}')) return 0;
+    if (skip_blanks(r) >= 0) return bad(r, "the checkpoint's header goes on after its %s", "end");
+    if (r->status == DN_OK && r->filled != r->data)
+        return bad(r, "the checkpoint's tensors do not fill the %s", "file");
+    return r->status == DN_OK;
+}
+
+/* A file without a checksum, from another program, is taken as it is. */
+static int checksum_check(struct reader *r, uint64_t size)
+{
+    char digits[DIGITS + 1];
+    struct sum sum = {0};
+    unsigned char pipe[PIPE];
+    if (!r->checksum[0]) return 1;
+    for (uint64_t at = 8 + sizeof HEAD - 1 + DIGITS; at < size; at += PIPE) {
+        size_t n = (size_t)(size - at < PIPE ? size - at : PIPE);
+        if (r->io->read(r->io->user, at, pipe, n)) {
+            r->status = fail(r->err, DN_EIO, "the checkpoint could not be read");
+            return 0;
+        }
+        sum_add(&sum, pipe, n);
+    }
+    sum_digits(sum, digits);
+    return !strcmp(digits, r->checksum) || bad(r, "the checkpoint's checksum is wrong: %s",
+                                               "the file is damaged");
+}
+
+static dn_status file_read(struct reader *r, const dn_io *io, dn_model *m, const char *key,
+                           char *err)
+{
+    unsigned char n[8];
+    memset(r, 0, sizeof *r);
+    r->io = io;
+    r->err = err;
+    r->m = m;
+    r->key = key;
+    r->last = -1;
+    dn_config_default(&r->config);
+    if (io->size < 8) return fail(err, DN_EFORMAT, "a file of %d bytes is no checkpoint", (int64_t)io->size);
+    if (io->read(io->user, 0, n, 8)) return fail(err, DN_EIO, "the checkpoint could not be read");
+    for (int i = 0; i < 8; i++) r->end |= (uint64_t)n[i] << 8*i;
+    if (r->end < 2 || r->end > io->size - 8)
+        return fail(err, DN_EFORMAT, "this is no checkpoint, or one cut short: its header does not fit");
+    r->at = 8;
+    r->end += 8;
+    r->data = io->size - r->end;
+    return DN_OK;
+}
+
+dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
+{
+    struct reader r;
+    if (file_read(&r, io, NULL, NULL, err)) return r.status ? r.status : DN_EFORMAT;
+    if (!get_header(&r) || !checksum_check(&r, io->size)) return r.status;
+    if (!r.metadata) return fail(err, DN_EFORMAT, "the file has no configuration of a deepnet model");
+    if (dn_config_check(&r.config, err)) return DN_EFORMAT;
+    r.config.memory = c->memory;
+    r.config.threads = c->threads;
+    *c = r.config;
+    return DN_OK;
+}
+
+dn_status dn_load_note(const dn_io *io, const char *key, char *text, size_t *size, char *err)
+{
+    struct reader r;
+    dn_status status = file_read(&r, io, NULL, key, err);
+    if (status) return status;
+    r.text = text;
+    r.room = *size;
+    if (!get_header(&r)) return r.status;
+    if (!r.found) return fail(err, DN_EFORMAT, "the checkpoint has no note '%s'", key);
+    *size = r.length + 1;
+    return DN_OK;
+}
+
+static dn_status values_read(const dn_model *m, const dn_io *io, uint64_t from, uint64_t count,
+                             real *to, char *err)
+{
+    unsigned char pipe[PIPE];
+    for (uint64_t i = 0; i < count; i += PIPE/WORD) {
+        size_t n = (size_t)(count - i < PIPE/WORD ? count - i : PIPE/WORD);
+        if (io->read(io->user, from + i*WORD, pipe, n*WORD))
+            return fail(err, DN_EIO, "the checkpoint could not be read");
+        for (size_t j = 0; j < n; j++) to[i + j] = real_from(pipe + j*WORD);
+    }
+    (void)m;
+    return DN_OK;
+}
+
+dn_status dn_load(dn_model *m, const dn_io *io, char *err)
+{
+    struct reader r;
+    char name[DN_NAME_MAX];
+    real *part[] = { m->value, m->m, m->v };
+    for (int i = 0; i < m->tensors; i++) memset(m->tensor[i].file, 0, sizeof m->tensor[i].file);
+    dn_status status = file_read(&r, io, m, NULL, err);
+    if (status) return status;
+    if (!get_header(&r) || !checksum_check(&r, io->size)) return r.status;
+    r.config.memory = m->c.memory;
+    r.config.threads = m->c.threads;
+    if (r.metadata && dn_model_reconfigure(m, &r.config, err)) return DN_EINVAL;
+    for (int p = 0; p < 3; p++)
+        for (int i = 0; i < m->tensors; i++)
+            if (!m->tensor[i].file[p] && (p == 0 || r.count[1] + r.count[2] > 0))
+                return fail(err, DN_EFORMAT, "the checkpoint lacks tensor '%s%s'", prefix[p],
+                            tensor_name(m, &m->tensor[i], name));
+    for (int p = 0; p < (m->purpose == DN_TRAIN ? 3 : 1); p++) {
+        if (!r.count[p]) memset(part[p], 0, m->scalars*sizeof(real));
+        for (int i = 0; r.count[p] && i < m->tensors && !status; i++) {
+            const struct tensor *t = &m->tensor[i];
+            status = values_read(m, io, r.end + t->file[p] - 1, t->count, part[p] + t->at, err);
+        }
+        if (status) return status;
+    }
+    m->step = r.count[1] ? r.step : 0;
+    return DN_OK;
+}
