@@ -255,10 +255,13 @@ static const struct architecture {
     int has[2];                                         /* an encoder, a decoder              */
     struct law alpha[2], beta[2];                       /* of the encoder, of the decoder     */
 } architectures[] = {
-    /* name          stacks  alpha: encoder, decoder       beta: encoder, decoder       c k n m  */
-    { "encoder",         {1, 0}, {{1, 2, 4, 0},    {1, 1, 0, 0}}, {{1, 8, 4, 0},    {1, 1, 0, 0}} },
-    { "decoder",         {0, 1}, {{1, 1, 0, 0},    {1, 2, 0, 4}}, {{1, 1, 0, 0},    {1, 8, 0, 4}} },
-    { "encoder-decoder", {1, 1}, {{0.81, 1, 4, 1}, {1, 3, 0, 4}}, {{0.87, 1, 4, 1}, {1, 12, 0, 4}} },
+    /* name              stacks  c, k, n, m of the encoder, of the decoder: alpha, then beta   */
+    { "encoder",         {1, 0}, { {1,    2, 4, 0}, {1, 1, 0, 0} },
+                                 { {1,    8, 4, 0}, {1, 1, 0, 0} } },
+    { "decoder",         {0, 1}, { {1,    1, 0, 0}, {1, 2, 0, 4} },
+                                 { {1,    1, 0, 0}, {1, 8, 0, 4} } },
+    { "encoder-decoder", {1, 1}, { {0.81, 1, 4, 1}, {1, 3, 0, 4} },
+                                 { {0.87, 1, 4, 1}, {1, 12, 0, 4} } },
 };
 enum { ARCHITECTURES = (int)(sizeof architectures/sizeof *architectures) };
 
@@ -767,165 +770,222 @@ uint32_t dn_shuffle(uint64_t seed, uint64_t stream, uint32_t i, uint32_t n)
 
 /* ---- 7 matrix product -------------------------------------------------------------------- */
 
-#ifndef DN_NR
-#if defined(__AVX512F__)
+/*     for i < M, j < N:
+ *         s = start at 0, at C(i,j) or at bias[j]
+ *         for k = 0 .. K-1 in this order: s = fmadd(A(i,k), B(k,j), s)
+ *         C(i,j) = s
+ *
+ * is the definition, and what follows gives its very bits: an element of C is always one chain of
+ * fmadds over ascending k.  Vectors and threads only take elements side by side, and a later
+ * block of k goes on from the C that the earlier one stored (an exact round trip).
+ *
+ * Speed is from the register tile: MR rows of 2 vectors (NR columns), the accumulators of
+ * MR*NR chains, so that each loaded number is used many times and the chains hide each other's
+ * latency.  MR is what the register file holds beside 2 vectors of B and 1 number of A.  B is
+ * copied ("packed") in blocks of KC x NC that stay in the second-level cache (512 KB), A in
+ * strips of MR x KC that stay in the first (14 KB).  A port may set MR, VL (numbers in a vector),
+ * KC and NC at compile time, tiny ones too. */
+#ifndef DN_MR
+#if defined __AVX512F__             /* 32 registers of 64 bytes: 28 + 2 + 1 */
 #define DN_MR 14
-#define DN_NR (128/(int)sizeof(real))
-#elif defined(__AVX__)
+#define DN_VBYTES 64
+#elif defined __AVX__               /* 16 of 32 bytes: 12 + 2 + 1 */
 #define DN_MR 6
-#define DN_NR (64/(int)sizeof(real))
-#elif defined(__aarch64__)
+#define DN_VBYTES 32
+#else                               /* 16 bytes: 32 registers (ARM 64 bit) or 16 */
+#define DN_VBYTES 16
+#ifdef __aarch64__
 #define DN_MR 12
-#define DN_NR (32/(int)sizeof(real))
 #else
 #define DN_MR 6
-#define DN_NR (32/(int)sizeof(real))
 #endif
+#endif
+#define DN_VL (DN_VBYTES/(int)sizeof(real))
 #define DN_KC 256
 #define DN_NC (2048/(int)sizeof(real))
 #endif
-#ifndef DN_DIRECT
-#define DN_DIRECT (4*DN_NR)
-#endif
-#define DN_SR (DN_MR < 4 ? DN_MR : 4)
-#define MATMUL_WORK (DN_KC*(DN_NC + DN_MR) + 64)
+#define DN_NR (2*DN_VL)
+#define DN_SR (DN_MR < 4 ? DN_MR : 4)           /* rows of the short tile, for what MR leaves */
+#define DN_NP ((DN_NC + DN_NR - 1)/DN_NR*DN_NR) /* NC in whole panels */
+#define MATMUL_WORK ((DN_KC*(DN_NP + DN_MR) + 15)/16*16)    /* reals of workspace per thread */
 
+/* op(A)(i,k) = trans ? p[k*ld + i] : p[i*ld + k] */
 typedef struct { const real *p; int ld, trans; } mat;
 
-static const real *at(mat m, int i, int j)
+static mat sub(mat m, int i, int k)
 {
-    return m.trans ? m.p + (ptrdiff_t)j*m.ld + i : m.p + (ptrdiff_t)i*m.ld + j;
+    m.p += m.trans ? (ptrdiff_t)k*m.ld + i : (ptrdiff_t)i*m.ld + k;
+    return m;
 }
 
-/* dst[k*w + i] = m(i,k), 0 for i >= n */
-static void pack(real *dst, int w, mat m, int n, int K)
-{
-    ptrdiff_t ld = m.ld;
-    if (m.trans) {
-        for (int k = 0; k < K; k++) {
-            const real *s = m.p + k*ld;
-            if (n == w)
-                for (int i = 0; i < w; i++) dst[k*w + i] = s[i];
-            else
-                for (int i = 0; i < w; i++) dst[k*w + i] = i < n ? s[i] : 0;
-        }
-    } else {
-        for (int i = 0; i < n; i++)
-            for (int k = 0; k < K; k++) dst[k*w + i] = m.p[i*ld + k];
-        for (int i = n; i < w; i++)
-            for (int k = 0; k < K; k++) dst[k*w + i] = 0;
-    }
-}
-
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
+/* Half a row of the tile.  This is plain C which gcc turns into vector instructions; clang keeps
+ * the tile in registers only where the type says "vector". */
+#if defined __clang__ && defined DN_VBYTES
+typedef real vec __attribute__((vector_size(DN_VBYTES)));
 #else
-#define UNROLL _Pragma("GCC unroll 16")
+typedef struct { real v[DN_VL]; } vec;
 #endif
-typedef real vec __attribute__((vector_size(DN_NR/2*sizeof(real))));
-static inline vec vload(const real *p) { vec r; for (int l = 0; l < DN_NR/2; l++) r[l] = p[l]; return r; }
-static inline void vstore(real *p, vec r) { for (int l = 0; l < DN_NR/2; l++) p[l] = r[l]; }
-static inline vec vfma(real a, vec b, vec c) { for (int l = 0; l < DN_NR/2; l++) c[l] = fmadd(a, b[l], c[l]); return c; }
-static inline void tile(const int mr, real *c, ptrdiff_t ldc, const real *init, ptrdiff_t ldi,
+#if defined __clang__               /* the tile's arrays become registers once its loops unroll */
+#define DN_UNROLL _Pragma("clang loop unroll(full)")
+#define DN_SCALAR _Pragma("clang loop vectorize(disable)")
+#elif defined __GNUC__
+#define DN_UNROLL _Pragma("GCC unroll 16")
+#define DN_SCALAR
+#else
+#define DN_UNROLL
+#define DN_SCALAR
+#endif
+
+static inline vec vload(const real *p)
+{
+    vec r;
+    memcpy(&r, p, sizeof r);
+    return r;
+}
+
+static inline vec vfma(real a, vec b, vec c)
+{
+    real x[DN_VL], y[DN_VL];
+
+    memcpy(x, &b, sizeof x);
+    memcpy(y, &c, sizeof y);
+    for (int l = 0; l < DN_VL; l++) y[l] = fmadd(a, x[l], y[l]);
+    memcpy(&c, y, sizeof c);
+    return c;
+}
+
+/* C tile of mr rows (a constant in each call) = init tile + A strip times B panel; init may be c */
+static inline void tile(int mr, real *c, ptrdiff_t ldc, const real *init, ptrdiff_t ldi,
                         const real *a, ptrdiff_t rs, ptrdiff_t cs, const real *b, int K)
 {
     vec t[DN_MR][2];
 
-    UNROLL for (int i = 0; i < mr; i++) t[i][0] = vload(init + i*ldi), t[i][1] = vload(init + i*ldi + DN_NR/2);
+    DN_UNROLL
+    for (int i = 0; i < mr; i++) {
+        t[i][0] = vload(init + i*ldi);
+        t[i][1] = vload(init + i*ldi + DN_VL);
+    }
     for (int k = 0; k < K; k++, a += cs, b += DN_NR) {
-        vec b0 = vload(b), b1 = vload(b + DN_NR/2);
-        UNROLL for (int i = 0; i < mr; i++) {
+        vec b0 = vload(b), b1 = vload(b + DN_VL);
+        DN_UNROLL
+        for (int i = 0; i < mr; i++) {
             t[i][0] = vfma(a[i*rs], b0, t[i][0]);
             t[i][1] = vfma(a[i*rs], b1, t[i][1]);
         }
     }
-    UNROLL for (int i = 0; i < mr; i++) vstore(c + i*ldc, t[i][0]), vstore(c + i*ldc + DN_NR/2, t[i][1]);
+    DN_UNROLL
+    for (int i = 0; i < mr; i++) {
+        memcpy(c + i*ldc, &t[i][0], sizeof(vec));
+        memcpy(c + i*ldc + DN_VL, &t[i][1], sizeof(vec));
+    }
 }
 
-/* m x n */
-static void panel(real *c, ptrdiff_t ldc, const real *init, ptrdiff_t ldi, const real *a,
+/* m <= MR rows and n columns of C from one strip of A, a(i,k) at a[i*rs + k*cs], and packed B */
+static void strip(real *c, ptrdiff_t ldc, const real *init, ptrdiff_t ldi, const real *a,
                   ptrdiff_t rs, ptrdiff_t cs, const real *b, int m, int n, int K)
 {
-    real t[DN_MR*DN_NR];
+    real e[DN_SR*DN_NR > DN_MR*DN_NR ? DN_SR*DN_NR : DN_MR*DN_NR];   /* a tile cut by C's edge */
+    int mr = m == DN_MR ? DN_MR : DN_SR;
 
     for (int j = 0; j < n; j += DN_NR, b += (ptrdiff_t)K*DN_NR)
-        for (int i = 0, mr; i < m; i += mr) {
-            int full;
-            mr = m - i >= DN_MR ? DN_MR : DN_SR;
-            full = n - j >= DN_NR && m - i >= mr;
-            real *ct = full ? c + i*ldc + j : t;
-            ptrdiff_t ldt = full ? ldc : DN_NR, ldz = full ? ldi : DN_NR;
-            const real *z = full ? init + i*ldi + j : t;
-            int mi = m - i < mr ? m - i : mr, nj = n - j < DN_NR ? n - j : DN_NR;
-            if (!full) {
-                memset(t, 0, sizeof t);
-                for (int r = 0; r < mi; r++)
-                    for (int l = 0; l < nj; l++) t[r*DN_NR + l] = init[(i + r)*ldi + j + l];
+        for (int i = 0; i < m; i += mr) {
+            int mt = imin(m - i, mr), nt = imin(n - j, DN_NR), cut = mt < mr || nt < DN_NR;
+            real *ct = c + i*ldc + j, *to = cut ? e : ct;
+            const real *from = init + i*ldi + j, *at = a + i*rs;
+            ptrdiff_t ldt = cut ? DN_NR : ldc, ldf = cut ? DN_NR : ldi;
+            if (cut) {
+                for (int l = 0; l < mr*DN_NR; l++) e[l] = 0;
+                for (int r = 0; r < mt; r++)
+                    for (int l = 0; l < nt; l++) e[r*DN_NR + l] = from[r*ldi + l];
+                from = e;
             }
-            if (mr == DN_MR && rs == 1)
-                tile(DN_MR, ct, ldt, z, ldz, a + i*rs, 1, cs, b, K);
-            else if (mr == DN_MR)
-                tile(DN_MR, ct, ldt, z, ldz, a + i*rs, rs, 1, b, K);
+            if (mr < DN_MR)
+                tile(DN_SR, to, ldt, from, ldf, at, 1, DN_MR, b, K);
+            else if (rs == 1)
+                tile(DN_MR, to, ldt, from, ldf, at, 1, cs, b, K);
             else
-                tile(DN_SR, ct, ldt, z, ldz, a + i*rs, 1, cs, b, K);
-            if (!full)
-                for (int r = 0; r < mi; r++)
-                    for (int l = 0; l < nj; l++) c[(i + r)*ldc + j + l] = t[r*DN_NR + l];
+                tile(DN_MR, to, ldt, from, ldf, at, rs, 1, b, K);
+            for (int r = 0; cut && r < mt; r++)
+                for (int l = 0; l < nt; l++) ct[r*ldc + l] = e[r*DN_NR + l];
         }
 }
 
+/* dst[k*w + i] = m(i,k) for k < K, i < n, and 0 for n <= i < w */
+static void pack(real *dst, int w, mat m, int n, int K)
+{
+    int i = m.trans ? n : 0;
 
-/* one thread */
+    if (n < w) memset(dst, 0, (size_t)K*(size_t)w*sizeof *dst);
+    for (int k = 0; m.trans && k < K; k++)
+        memcpy(dst + k*w, m.p + (ptrdiff_t)k*m.ld, (size_t)n*sizeof *dst);
+    for (; i + 8 <= n; i += 8)                  /* transpose: 8 rows give one wide store each k */
+        DN_SCALAR                               /* vectors over k would scatter: slower */
+        for (int k = 0; k < K; k++) {
+            real q[8];
+            for (int r = 0; r < 8; r++) q[r] = m.p[(ptrdiff_t)(i + r)*m.ld + k];
+            memcpy(dst + k*w + i, q, sizeof q);
+        }
+    for (; i < n; i++)
+        for (int k = 0; k < K; k++) dst[k*w + i] = m.p[(ptrdiff_t)i*m.ld + k];
+}
+
+/* C (M x N) = init + A B by one thread, with w of MATMUL_WORK reals.  init: NULL to start at 0,
+ * c to add to C, else a row of N numbers at which every row of C starts (a bias).  C overlaps
+ * neither A nor B. */
 static void matmul1(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K, real *w)
 {
     static const real zero[DN_NC];
-    real *bp = w, *ap = w + DN_KC*DN_NC;
+    real *aw = w + DN_KC*DN_NP;
     mat bt = { b.p, b.ld, !b.trans };
 
     for (int j = 0; j < N; j += DN_NC)
         for (int k = 0; k == 0 || k < K; k += DN_KC) {
-            int n = imin(N - j, DN_NC), kc = imin(K - k, DN_KC);
-            for (int l = 0; l < n; l += DN_NR) {
-                mat s = { at(bt, j + l, k), b.ld, bt.trans };
-                pack(bp + (ptrdiff_t)l*kc, DN_NR, s, imin(n - l, DN_NR), kc);
-            }
+            int n = imin(N - j, DN_NC), kc = imin(K - k, DN_KC), add = k > 0 || init == c;
+            for (int l = 0; l < n; l += DN_NR)
+                pack(w + (ptrdiff_t)l*kc, DN_NR, sub(bt, j + l, k), imin(n - l, DN_NR), kc);
             for (int i = 0; i < M; i += DN_MR) {
                 real *ct = c + (ptrdiff_t)i*ldc + j;
-                int m = imin(M - i, DN_MR), own = k > 0 || init == c;
-                const real *z = own ? ct : init ? init + j : zero;
-                const real *s = at(a, i, k);
-                if (n > DN_DIRECT || m < DN_MR) {
-                    mat as = { s, a.ld, a.trans };
-                    pack(ap, DN_MR, as, m, kc);
-                    panel(ct, ldc, z, own ? ldc : 0, ap, 1, DN_MR, bp, m, n, kc);
-                } else
-                    panel(ct, ldc, z, own ? ldc : 0, s, a.trans ? 1 : a.ld, a.trans ? a.ld : 1,
-                          bp, m, n, kc);
+                const real *from = add ? ct : init ? init + j : zero;
+                mat s = sub(a, i, k);
+                int m = imin(M - i, DN_MR);
+                if (m == DN_MR && n <= 4*DN_NR) {   /* used too little to be worth a copy */
+                    strip(ct, ldc, from, add ? ldc : 0, s.p, s.trans ? 1 : s.ld,
+                          s.trans ? s.ld : 1, w, m, n, kc);
+                } else {
+                    pack(aw, DN_MR, s, m, kc);
+                    strip(ct, ldc, from, add ? ldc : 0, aw, 1, DN_MR, w, m, n, kc);
+                }
             }
         }
 }
 
+/* The same by up to nt threads with nt workspaces.  Each takes one part of C on a grid of
+ * tm x tn <= nt parts, chosen for the least work of the busiest thread: its products, and the
+ * numbers it packs (about as slow as a vector of products each). */
 static void matmul(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K,
                    real *work, int nt)
 {
     int pm = (M + DN_MR - 1)/DN_MR, pn = (N + DN_NR - 1)/DN_NR, tm = 1, tn = 1;
     double best = -1;
 
+    if ((double)M*N*K < 2e5) nt = 1;            /* shorter than starting the threads */
     for (int t = 1; t <= nt; t++) {
-        int u = nt/t;
-        double rows = (double)((pm + t - 1)/t)*DN_MR, cols = (double)((pn + u - 1)/u)*DN_NR;
-        double cost = rows*cols + 16*(rows + cols);
-        if (best < 0 || cost < best) best = cost, tm = t, tn = u;
+        double rows = (pm + t - 1)/t*DN_MR, cols = (pn + nt/t - 1)/(nt/t)*DN_NR;
+        double cost = rows*cols + DN_VL*(rows + cols);
+        if (best < 0 || cost < best) {
+            best = cost;
+            tm = t;
+            tn = nt/t;
+        }
     }
     PARALLEL_FOR(tm*tn)
     for (int t = 0; t < tm*tn; t++) {
-        int x = t/tn, y = t%tn;
-        int i0 = imin(M, (int)((long long)pm*x/tm)*DN_MR), i1 = imin(M, (int)((long long)pm*(x + 1)/tm)*DN_MR);
-        int j0 = imin(N, (int)((long long)pn*y/tn)*DN_NR), j1 = imin(N, (int)((long long)pn*(y + 1)/tn)*DN_NR);
-        real *ct = c + (ptrdiff_t)i0*ldc + j0;
-        mat as = { at(a, i0, 0), a.ld, a.trans }, bs = { at(b, 0, j0), b.ld, b.trans };
-        matmul1(ct, ldc, init == c ? ct : init ? init + j0 : init, as, bs, i1 - i0, j1 - j0, K,
-                work + (ptrdiff_t)t*MATMUL_WORK);
+        long long y = t/tn, x = t%tn;
+        int i = imin(M, (int)(pm*y/tm)*DN_MR), m = imin(M, (int)(pm*(y + 1)/tm)*DN_MR) - i;
+        int j = imin(N, (int)(pn*x/tn)*DN_NR), n = imin(N, (int)(pn*(x + 1)/tn)*DN_NR) - j;
+        real *ct = c + (ptrdiff_t)i*ldc + j;
+        matmul1(ct, ldc, init == c ? ct : init ? init + j : NULL, sub(a, i, 0), sub(b, 0, j), m, n,
+                K, work + (ptrdiff_t)t*MATMUL_WORK);
     }
 }
 
@@ -1188,7 +1248,7 @@ static void softmax_rows(real *P, real *stat, const struct heads *a, const struc
                          int i0, int n, int width, int known)
 {
     for (int i = 0; i < n; i++) {
-        real *p = ROW(P, i, width), *st = stat + 2*((size_t)(s->q + i0 + i)*(size_t)a->H + (size_t)h);
+        real *p = ROW(P, i, width), *st = ROW(stat, s->q + i0 + i, 2*a->H) + 2*h;
         int m = keys_seen(a, s, i0 + i);
         if (!known) st[0] = a->scale*max_row(p, m);
         real top = st[0];
@@ -1299,15 +1359,17 @@ static void embed_bwd(const struct team *k, real *dE, real *dpos, real *dx, cons
     real scale = (real)sqrt((double)D);
     PARALLEL_FOR(k->threads)
     for (int r = 0; r < rows; r++)
-        for (int t = s[r].q; t < s[r].q + s[r].nq; t++) drop_row(ROW(dx, t, D), ROW(dx, t, D), d, t, D);
+        for (int t = s[r].q; t < s[r].q + s[r].nq; t++)
+            drop_row(ROW(dx, t, D), ROW(dx, t, D), d, t, D);
     PARALLEL_FOR(k->threads)
     for (int c = 0; c < (D + WIDE - 1)/WIDE; c++)
         for (int r = 0; r < rows; r++)
             for (int i = 0; i < s[r].nq; i++) {
                 const real *dt = ROW(dx, s[r].q + i, D);
                 real *e = ROW(dE, id[s[r].q + i], D), *p = dpos ? ROW(dpos, i, D) : NULL;
-                for (int j = c*WIDE; j < imin(D, c*WIDE + WIDE); j++) e[j] = fmadd(scale, dt[j], e[j]);
-                for (int j = c*WIDE; p && j < imin(D, c*WIDE + WIDE); j++) p[j] += dt[j];
+                int j0 = c*WIDE, j1 = imin(D, j0 + WIDE);
+                for (int j = j0; j < j1; j++) e[j] = fmadd(scale, dt[j], e[j]);
+                for (int j = j0; p && j < j1; j++) p[j] += dt[j];
             }
 }
 
@@ -1472,7 +1534,7 @@ struct saved {
     real *n, *n_stat;                   /* in(x), where in is LayerNorm              T x D, T x 2 */
     real *q;                            /* q, and for self-attention k, v beside it  T x 3D       */
     real *kv;                           /* k, v of cross-attention                   S x 2D       */
-    real *c, *c_stat;                   /* attention's output, softmax's max and sum T x D, TH x 2 */
+    real *c, *c_stat;                   /* attention's output; softmax's numbers  T x D, T x 2H   */
     real *h;                            /* feed-forward before the activation        T x F        */
     real *r, *r_stat;                   /* a x + G, where out is LayerNorm           T x D, T x 2 */
 };
@@ -1610,7 +1672,8 @@ static void stream_take(struct arena *a, dn_model *m, struct stack *s, size_t T,
     for (int i = 0; i < (keep ? s->subs + 1 : 2); i++) {
         real *next = take_reals(a, T, D);
         if (!keep) two[i] = next;
-        if (keep && m->sub && i > 0) m->sub[s->first + i - 1].x = x, m->sub[s->first + i - 1].y = next;
+        struct sublayer *b = keep && m->sub && i > 0 ? &m->sub[s->first + i - 1] : NULL;
+        if (b) b->x = x, b->y = next;
         x = next;
     }
     for (int i = 0; !keep && m->sub && i < s->subs; i++)
@@ -2033,8 +2096,11 @@ static void stack_bwd(const struct pass *p, int s, const int *id)
               p->rows, &d, m->c.dim);
 }
 
-static const int *ids_of(const dn_batch *b, int s)     { return s == DEC ? b->dec : b->enc; }
-static const int *lengths_of(const dn_batch *b, int s) { return s == DEC ? b->dec_len : b->enc_len; }
+static const int *ids_of(const dn_batch *b, int s) { return s == DEC ? b->dec : b->enc; }
+static const int *lengths_of(const dn_batch *b, int s)
+{
+    return s == DEC ? b->dec_len : b->enc_len;
+}
 
 /* Sequences one behind the other: query rows = key rows.  Returns the number of tokens. */
 static int spans_set(struct span *s, const int *len, int rows)
@@ -2107,7 +2173,7 @@ static dn_status batch_check(const dn_model *m, const dn_batch *b, int labels, c
         }
         for (int t = 0; t < tokens; t++)
             if (id[t] < 0 || id[t] >= c->vocab)
-                return fail(err, DN_EINVAL, "token %d of the %s is %d, outside the vocabulary of %d",
+                return fail(err, DN_EINVAL, "token %d of the %s is %d, not below vocab %d",
                             (int64_t)t, stack_name[s], (int64_t)id[t], (int64_t)c->vocab);
     }
     if (labels && !b->label) return fail(err, DN_EINVAL, "the batch has no labels");
@@ -2489,7 +2555,8 @@ static void sources_encode(dn_generator *g, int n, const int *id)
     for (int i = 0; i < k->subs; i++) {
         const struct sublayer *b = &m->sub[k->first + i];
         if (b->kind == CROSS)
-            linear_fwd(&g->team, g->cache[b->index], 2*D, mem, b->p[WK], b->p[BK], p.T[ENC], 2*D, D);
+            linear_fwd(&g->team, g->cache[b->index], 2*D, mem, b->p[WK], b->p[BK], p.T[ENC], 2*D,
+                       D);
     }
 }
 
@@ -2553,7 +2620,8 @@ const dn_real *dn_generator_feed(dn_generator *g, const int *tokens, const int *
     const real *top = stack_fwd(&p, DEC, tokens);
     for (int r = 0; r < g->rows; r++) {
         g->len[r] += len[r];
-        memcpy(ROW(g->picked, r, D), ROW(top, g->span[r].q + len[r] - 1, D), (size_t)D*sizeof(real));
+        memcpy(ROW(g->picked, r, D), ROW(top, g->span[r].q + len[r] - 1, D),
+               (size_t)D*sizeof(real));
     }
     linear_fwd(&g->team, g->logits, V, g->picked, g->m->stack[DEC].p[OUTPUT], NULL, g->rows, V, D);
     return g->logits;
@@ -2777,11 +2845,18 @@ static void sum_digits(struct sum s, char digits[DIGITS + 1])
 }
 
 /* The writer runs twice: first without io, to learn the header's size and the checksum. */
-struct writer { const dn_io *io; struct sum sum; uint64_t at; int fill, failed; unsigned char pipe[PIPE]; };
+struct writer {
+    const dn_io *io;
+    struct sum sum;
+    uint64_t at;
+    int fill, failed;
+    unsigned char pipe[PIPE];
+};
 
 static void flush(struct writer *w)
 {
-    if (w->io && w->fill && !w->failed) w->failed = w->io->write(w->io->user, w->pipe, (size_t)w->fill);
+    if (w->io && w->fill && !w->failed)
+        w->failed = w->io->write(w->io->user, w->pipe, (size_t)w->fill);
     w->fill = 0;
 }
 
@@ -2914,7 +2989,8 @@ dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn
     struct writer w;
     for (int i = 0; i < n_notes; i++)
         if (!plain_text(notes[i].key) || !plain_text(notes[i].text))
-            return fail(err, DN_EINVAL, "note %d is not printable ASCII without \" and \\", (int64_t)i);
+            return fail(err, DN_EINVAL, "note %d is not printable ASCII without \" and \\",
+                        (int64_t)i);
     memset(&w, 0, sizeof w);
     uint64_t header = put_file(&w, m, notes, n_notes, checksum, 0);
     sum_digits(w.sum, checksum);
@@ -3076,7 +3152,8 @@ static int tensor_note(struct reader *r, const char *name, const uint64_t *shape
     struct tensor *t = tensor_find(r, name, &part);
     if (!t) return bad(r, "the model has no tensor '%s'", name);
     int rows = extent_of(&r->m->c, t->row->rows), cols = extent_of(&r->m->c, t->row->cols);
-    if (dims != (cols ? 2 : 1) || shape[0] != (uint64_t)rows || (cols && shape[1] != (uint64_t)cols))
+    if (dims != (cols ? 2 : 1) || shape[0] != (uint64_t)rows ||
+        (cols && shape[1] != (uint64_t)cols))
         return bad(r, "tensor '%s' has another shape in the checkpoint", name);
     if (t->file[part]) return bad(r, "tensor '%s' is there twice", name);
     t->file[part] = begin + 1;                          /* 0 means: not seen */
@@ -3167,11 +3244,12 @@ static dn_status file_read(struct reader *r, const dn_io *io, dn_model *m, const
     r->key = key;
     r->last = -1;
     dn_config_default(&r->config);
-    if (io->size < 8) return fail(err, DN_EFORMAT, "a file of %d bytes is no checkpoint", (int64_t)io->size);
+    if (io->size < 8)
+        return fail(err, DN_EFORMAT, "a file of %d bytes is no checkpoint", (int64_t)io->size);
     if (io->read(io->user, 0, n, 8)) return fail(err, DN_EIO, "the checkpoint could not be read");
     for (int i = 0; i < 8; i++) r->end |= (uint64_t)n[i] << 8*i;
     if (r->end < 2 || r->end > io->size - 8)
-        return fail(err, DN_EFORMAT, "this is no checkpoint, or one cut short: its header does not fit");
+        return fail(err, DN_EFORMAT, "this is no checkpoint, or one cut short");
     r->at = 8;
     r->end += 8;
     r->data = io->size - r->end;
@@ -3183,7 +3261,7 @@ dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
     struct reader r;
     if (file_read(&r, io, NULL, NULL, err)) return r.status ? r.status : DN_EFORMAT;
     if (!get_header(&r) || !checksum_check(&r, io->size)) return r.status;
-    if (!r.metadata) return fail(err, DN_EFORMAT, "the file has no configuration of a deepnet model");
+    if (!r.metadata) return fail(err, DN_EFORMAT, "the file has no configuration of a model");
     if (dn_config_check(&r.config, err)) return DN_EFORMAT;
     r.config.memory = c->memory;
     r.config.threads = c->threads;
@@ -3204,8 +3282,7 @@ dn_status dn_load_note(const dn_io *io, const char *key, char *text, size_t *siz
     return DN_OK;
 }
 
-static dn_status values_read(const dn_model *m, const dn_io *io, uint64_t from, uint64_t count,
-                             real *to, char *err)
+static dn_status values_read(const dn_io *io, uint64_t from, uint64_t count, real *to, char *err)
 {
     unsigned char pipe[PIPE];
     for (uint64_t i = 0; i < count; i += PIPE/WORD) {
@@ -3214,7 +3291,6 @@ static dn_status values_read(const dn_model *m, const dn_io *io, uint64_t from, 
             return fail(err, DN_EIO, "the checkpoint could not be read");
         for (size_t j = 0; j < n; j++) to[i + j] = real_from(pipe + j*WORD);
     }
-    (void)m;
     return DN_OK;
 }
 
@@ -3239,7 +3315,7 @@ dn_status dn_load(dn_model *m, const dn_io *io, char *err)
         if (!r.count[p]) memset(part[p], 0, m->scalars*sizeof(real));
         for (int i = 0; r.count[p] && i < m->tensors && !status; i++) {
             const struct tensor *t = &m->tensor[i];
-            status = values_read(m, io, r.end + t->file[p] - 1, t->count, part[p] + t->at, err);
+            status = values_read(io, r.end + t->file[p] - 1, t->count, part[p] + t->at, err);
         }
         if (status) return status;
     }

@@ -1,0 +1,3471 @@
+/* test.c - every claim the library makes, as one row of one table
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * A row has a key, a claim, a function that returns an error number, and the error allowed when
+ * the library is built in double (-DDN_DOUBLE) and in float.  Built and run in both.
+ *
+ *     ./test                 run all rows; the last line counts them; exit status 0: all passed
+ *     ./test eq:             run the rows whose key starts so
+ *     ./test --hash          print the hash of a trained model, to compare machines and compilers
+ *
+ * Families:  A values   B gradients   C golden numbers   D properties   E failures
+ *            F the paper's claims     G the tokenizer
+ *
+ * The library is included, not linked, so its static functions can be tested; whatever reads it
+ * a second time here (plain_...) is written as plainly as possible, from the paper, in double.
+ */
+#include "deepnet.c"
+
+#include <float.h>
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- helpers ------------------------------------------------------------------------------ */
+
+static char err[DN_ERR_MAX];              /* every call's sentence                             */
+static char detail[256];                  /* where the current row's worst error was seen      */
+static void *blocks[64];                  /* the current row's memory, freed when it is done   */
+static int n_blocks;
+
+static double larger(double a, double b)  /* NaN is larger than anything, so it is never lost */
+{
+    return a != a || b <= a ? a : b;
+}
+
+/* Keep the worst error of a row and say where it was. */
+static void worst(double *e, double found, const char *format, ...)
+{
+    va_list args;
+    const double old = *e;
+
+    *e = larger(old, found);
+    if (old != old || found <= old)
+        return;
+    va_start(args, format);
+    vsnprintf(detail, sizeof detail, format, args);
+    va_end(args);
+}
+
+/* A condition that must hold: its error is 1. */
+#define MUST(e, condition) worst(&(e), (condition) ? 0 : 1, "line %d: %s", __LINE__, #condition)
+
+static void free_blocks(void)
+{
+    while (n_blocks > 0)
+        free(blocks[--n_blocks]);
+}
+
+static void *get_block(size_t n)
+{
+    void *p = malloc(n ? n : 1);
+
+    if (!p || n_blocks == (int)(sizeof blocks/sizeof *blocks)) {
+        fprintf(stderr, "test: out of memory\n");
+        exit(2);
+    }
+    return blocks[n_blocks++] = p;
+}
+
+static const dn_field *field_named(const char *name)
+{
+    int n;
+    const dn_field *f = dn_fields(&n);
+
+    for (int i = 0; i < n; i++)
+        if (!strcmp(f[i].name, name))
+            return f + i;
+    fprintf(stderr, "test: no field %s\n", name);
+    exit(2);
+}
+
+static int *int_field(dn_config *c, const dn_field *f)
+{
+    return (int *)(void *)((char *)c + f->at);
+}
+
+static int choices(const char *name)
+{
+    int n = 0;
+
+    while (dn_choice(field_named(name), n))
+        n++;
+    return n;
+}
+
+static const char *name_of(const char *field, int value)
+{
+    return dn_choice(field_named(field), value);
+}
+
+/* The value of a choice by its name: fails loudly when there is none. */
+static int choice(const char *field, const char *name)
+{
+    for (int i = 0; i < choices(field); i++)
+        if (!strcmp(name_of(field, i), name))
+            return i;
+    fprintf(stderr, "test: %s has no %s\n", field, name);
+    exit(2);
+}
+
+static dn_config small_config(int arch, int norm)
+{
+    dn_config c;
+
+    dn_config_default(&c);
+    c.arch = arch;
+    c.norm = norm;
+    c.vocab = 13;  c.dim = 12;  c.heads = 3;  c.ffn = 20;  c.ctx = 8;
+    c.enc_layers = c.dec_layers = 2;
+    c.batch_tokens = 32;
+    c.dropout = c.attn_dropout = c.act_dropout = 0;
+    c.label_smoothing = 0.1;
+    c.warmup = 4;  c.lr = 1e-2;  c.steps = 100;
+    c.weight_decay = 0.01;
+    c.clip = 1;
+    c.threads = 1;
+    return c;
+}
+
+static dn_model *make_model(const dn_config *c, enum dn_purpose purpose)
+{
+    const size_t need = dn_model_bytes(c, purpose, err);
+    dn_model *m = need ? dn_model_init(c, purpose, get_block(need), need, err) : NULL;
+
+    if (!m) {
+        fprintf(stderr, "test: no model: %s\n", err);
+        exit(2);
+    }
+    return m;
+}
+
+static void drop_last_block(void)
+{
+    free(blocks[--n_blocks]);
+}
+
+static size_t tensor_size(const dn_tensor *t)
+{
+    return (size_t)t->rows*(size_t)(t->cols ? t->cols : 1);
+}
+
+/* Number i of the tensor with this name: a rule that PyTorch can follow too.  Multiples of
+ * 2^-16, so that float and double hold the same. */
+static double by_rule(const char *name, size_t i)
+{
+    uint32_t h = 2166136261u, u;
+
+    for (const char *s = name; *s; s++)
+        h = (h ^ (unsigned char)*s)*16777619u;
+    u = (h + (uint32_t)i)*2654435761u;
+    u = (u ^ u >> 15)*2246822519u;
+    u ^= u >> 13;
+    return (double)(u >> 16)/65536 - 0.5;
+}
+
+static int ends_with(const char *s, const char *end)
+{
+    const size_t n = strlen(s), k = strlen(end);
+
+    return n >= k && !strcmp(s + n - k, end);
+}
+
+static void fill_parameters(dn_model *m)
+{
+    for (int i = 0; i < dn_tensor_count(m); i++) {
+        const dn_tensor t = dn_tensor_at(m, i);
+        for (size_t k = 0; k < tensor_size(&t); k++) {
+            double u = by_rule(t.name, k);
+            if (ends_with(t.name, "norm.weight"))
+                u = 1 + 0.25*u;
+            else if (t.cols == 0)
+                u = 0.25*u;
+            t.value[k] = (dn_real)u;
+        }
+    }
+}
+
+/* What the plain model below has room for. */
+enum { PLAIN_LEN = 144, PLAIN_TOKENS = 352, PLAIN_WIDTH = 64, PLAIN_VOCAB = 300 };
+
+/* A batch by a rule, with sequences from the shortest to the longest; salt gives others. */
+struct sample {
+    int enc[PLAIN_TOKENS], dec[PLAIN_TOKENS], label[PLAIN_TOKENS], enc_len[8], dec_len[8];
+    dn_batch b;
+};
+
+static const dn_batch *fill_batch(struct sample *s, const dn_config *c, int rows, int salt)
+{
+    static const int enc_len[8] = { 4, 6, 1, 8, 2, 3, 5, 1 };   /* in eighths of ctx */
+    static const int dec_len[8] = { 5, 1, 8, 3, 4, 2, 6, 1 };
+    const int *top = c->arch == DN_ENCODER ? s->enc_len : s->dec_len;
+    int n_enc = 0, n_top = 0;
+
+    for (int r = 0; r < rows; r++) {
+        s->enc_len[r] = (enc_len[r]*c->ctx + 7)/8;
+        s->dec_len[r] = (dec_len[r]*c->ctx + 7)/8;
+        n_enc += s->enc_len[r];
+        n_top += top[r];
+    }
+    for (int i = 0; i < n_enc; i++)
+        s->enc[i] = (7*i + 3 + salt)%c->vocab;
+    for (int i = 0; i < n_top; i++) {
+        s->dec[i] = (5*i + 2 + salt)%c->vocab;
+        s->label[i] = i%4 == 3 ? DN_IGNORE : (11*i + 4 + salt)%c->vocab;
+    }
+    s->b.rows = rows;
+    s->b.enc = c->arch == DN_DECODER ? NULL : s->enc;
+    s->b.enc_len = c->arch == DN_DECODER ? NULL : s->enc_len;
+    s->b.dec = c->arch == DN_ENCODER ? NULL : s->dec;
+    s->b.dec_len = c->arch == DN_ENCODER ? NULL : s->dec_len;
+    s->b.label = s->label;
+    return &s->b;
+}
+
+static const int *top_len(const dn_batch *b)
+{
+    return b->dec ? b->dec_len : b->enc_len;
+}
+
+static int top_tokens(const dn_batch *b)
+{
+    int n = 0;
+
+    for (int r = 0; r < b->rows; r++)
+        n += top_len(b)[r];
+    return n;
+}
+
+static int same_parameters(const dn_model *a, const dn_model *b)
+{
+    for (int i = 0; i < dn_tensor_count(a); i++) {
+        const dn_tensor s = dn_tensor_at(a, i), t = dn_tensor_at(b, i);
+        if (strcmp(s.name, t.name) || memcmp(s.value, t.value, tensor_size(&s)*sizeof *s.value))
+            return 0;
+    }
+    return dn_tensor_count(a) == dn_tensor_count(b);
+}
+
+static dn_real *get_logits(dn_model *m, const dn_batch *b)
+{
+    const size_t n = (size_t)top_tokens(b)*(size_t)dn_model_config(m)->vocab;
+    dn_real *logits = get_block(n*sizeof *logits);
+
+    if (dn_logits(m, b, logits, err) != DN_OK) {
+        fprintf(stderr, "test: %s\n", err);
+        exit(2);
+    }
+    return logits;
+}
+
+/* FNV-1a over the bits of the parameters, whatever the byte order of the machine. */
+static uint64_t hash_parameters(const dn_model *m)
+{
+    uint64_t h = 14695981039346656037u;
+
+    for (int i = 0; i < dn_tensor_count(m); i++) {
+        const dn_tensor t = dn_tensor_at(m, i);
+        for (size_t k = 0; k < tensor_size(&t); k++) {
+#ifdef DN_DOUBLE
+            uint64_t bits;
+#else
+            uint32_t bits;
+#endif
+            memcpy(&bits, &t.value[k], sizeof bits);
+            for (size_t j = 0; j < sizeof bits; j++)
+                h = (h ^ (bits >> 8*j & 255))*1099511628211u;
+        }
+    }
+    return h;
+}
+
+/* ---- a plain model: the paper's equations in double, one sequence at a time ----------------- */
+
+typedef double plain_seq[PLAIN_LEN][PLAIN_WIDTH];       /* one row per token                   */
+
+/* A tensor's values by name; NULL where the configuration has no such tensor (biases). */
+static const dn_real *param(const dn_model *m, const char *base, const char *name)
+{
+    char full[2*DN_NAME_MAX];
+
+    snprintf(full, sizeof full, "%s%s", base, name);
+    for (int i = 0; i < dn_tensor_count(m); i++) {
+        const dn_tensor t = dn_tensor_at(m, i);
+        if (!strcmp(t.name, full))
+            return t.value;
+    }
+    return NULL;
+}
+
+/* y = x W' + b */
+static void plain_linear(plain_seq y, plain_seq x, const dn_real *w, const dn_real *b,
+                         int n, int in, int out)
+{
+    for (int t = 0; t < n; t++)
+        for (int o = 0; o < out; o++) {
+            double s = b ? (double)b[o] : 0;
+            for (int i = 0; i < in; i++)
+                s += (double)w[o*in + i]*x[t][i];
+            y[t][o] = s;
+        }
+}
+
+static void plain_norm(const dn_model *m, const char *base, plain_seq y, plain_seq x, int n)
+{
+    const int d = dn_model_config(m)->dim;
+    const dn_real *w = param(m, base, "norm.weight"), *b = param(m, base, "norm.bias");
+
+    for (int t = 0; t < n; t++) {
+        double mean = 0, var = 0;
+        for (int i = 0; i < d; i++)
+            mean += x[t][i]/d;
+        for (int i = 0; i < d; i++)
+            var += (x[t][i] - mean)*(x[t][i] - mean)/d;
+        for (int i = 0; i < d; i++)
+            y[t][i] = (double)w[i]*(x[t][i] - mean)/sqrt(var + 1e-5) + (double)b[i];
+    }
+}
+
+/* softmax(q k' / sqrt(width)) v, head by head; causal: token t sees 0..t. */
+static void plain_attend(plain_seq y, plain_seq q, plain_seq k, plain_seq v,
+                         int n, int n_kv, int dim, int heads, int causal)
+{
+    const int width = dim/heads;
+
+    for (int t = 0; t < n; t++)
+        for (int h = 0; h < dim; h += width) {
+            const int seen = causal ? t + 1 : n_kv;
+            double p[PLAIN_LEN], sum = 0;
+            for (int s = 0; s < seen; s++) {
+                double dot = 0;
+                for (int i = h; i < h + width; i++)
+                    dot += q[t][i]*k[s][i];
+                sum += p[s] = exp(dot/sqrt(width));
+            }
+            for (int i = h; i < h + width; i++) {
+                y[t][i] = 0;
+                for (int s = 0; s < seen; s++)
+                    y[t][i] += p[s]/sum*v[s][i];
+            }
+        }
+}
+
+static double plain_activation(int kind, double x)
+{
+    if (kind == DN_RELU)
+        return x > 0 ? x : 0;
+    if (kind == DN_GELU)
+        return 0.5*x*(1 + erf(x/sqrt(2)));
+    return 0.5*x*(1 + tanh(sqrt(2/acos(-1))*(x + 0.044715*x*x*x)));
+}
+
+/* The branch G: attention of x over memory, or the feed-forward network of x. */
+static void plain_branch(const dn_model *m, const char *base, plain_seq y, plain_seq x, int n,
+                         plain_seq memory, int n_memory, int causal)
+{
+    const dn_config *c = dn_model_config(m);
+    static plain_seq q, k, v, a;
+
+    if (ends_with(base, "ffn.")) {
+        plain_linear(a, x, param(m, base, "w1.weight"), param(m, base, "w1.bias"),
+                     n, c->dim, c->ffn);
+        for (int t = 0; t < n; t++)
+            for (int i = 0; i < c->ffn; i++)
+                a[t][i] = plain_activation(c->activation, a[t][i]);
+        plain_linear(y, a, param(m, base, "w2.weight"), param(m, base, "w2.bias"),
+                     n, c->ffn, c->dim);
+        return;
+    }
+    plain_linear(q, x, param(m, base, "q.weight"), param(m, base, "q.bias"), n, c->dim, c->dim);
+    plain_linear(k, memory, param(m, base, "k.weight"), param(m, base, "k.bias"),
+                 n_memory, c->dim, c->dim);
+    plain_linear(v, memory, param(m, base, "v.weight"), param(m, base, "v.bias"),
+                 n_memory, c->dim, c->dim);
+    plain_attend(a, q, k, v, n, n_memory, c->dim, c->heads, causal);
+    plain_linear(y, a, param(m, base, "o.weight"), param(m, base, "o.bias"), n, c->dim, c->dim);
+}
+
+/* [tab:alpha-beta] once more, from the paper's figure 2, with pow(). */
+static dn_gains plain_gains(int arch, int stack, double n, double m)
+{
+    dn_gains g;
+
+    if (arch == DN_ENC_DEC && stack == 0) {
+        g.alpha = 0.81*pow(pow(n, 4)*m, 1.0/16);
+        g.beta = 0.87*pow(pow(n, 4)*m, -1.0/16);
+    } else if (arch == DN_ENC_DEC) {
+        g.alpha = pow(3*m, 0.25);
+        g.beta = pow(12*m, -0.25);
+    } else {
+        const double layers = arch == DN_ENCODER ? n : m;
+        g.alpha = pow(2*layers, 0.25);
+        g.beta = pow(8*layers, -0.25);
+    }
+    return g;
+}
+
+/* x = one more sub-layer of x, by the residual equation of the configured scheme. */
+static void plain_sublayer(const dn_model *m, const char *base, plain_seq x, int n,
+                           plain_seq memory, int n_memory)
+{
+    const dn_config *c = dn_model_config(m);
+    const int decoder = !strncmp(base, "decoder", 7), cross = strstr(base, "cross") != NULL;
+    const int pre = !strcmp(name_of("norm", c->norm), "pre-ln");
+    static plain_seq in, g;
+    double alpha = 1;
+
+    if (!strcmp(name_of("norm", c->norm), "deepnorm"))
+        alpha = plain_gains(c->arch, decoder, c->enc_layers, c->dec_layers).alpha;
+    memcpy(in, x, (size_t)n*sizeof *in);
+    if (pre)
+        plain_norm(m, base, in, x, n);
+    plain_branch(m, base, g, in, n, cross ? memory : in, cross ? n_memory : n,
+                 decoder && !cross);
+    for (int t = 0; t < n; t++)
+        for (int i = 0; i < c->dim; i++)
+            x[t][i] = alpha*x[t][i] + g[t][i];
+    if (!pre)
+        plain_norm(m, base, x, x, n);
+}
+
+/* Sinusoids are [sin(p w_0) ... cos(p w_0) ...], w_k = 10000^(-k/(d/2 - 1)). */
+static double plain_position(const dn_config *c, const dn_real *learned, int p, int i)
+{
+    const int half = c->dim/2, k = i%half;
+    const double w = half > 1 ? pow(10000, -(double)k/(half - 1)) : 1;
+
+    if (learned)
+        return (double)learned[p*c->dim + i];
+    return i < half ? sin(p*w) : cos(p*w);
+}
+
+static void plain_stack(const dn_model *m, const char *stack, plain_seq x, const int *tokens,
+                        int n, plain_seq memory, int n_memory)
+{
+    static const char *const sub[] = { "self_attn", "cross_attn", "ffn" };
+    const dn_config *c = dn_model_config(m);
+    const int encoder = !strcmp(stack, "encoder.");
+    const dn_real *table = param(m, stack, "embed.weight");
+    const dn_real *learned = param(m, stack, "positions.weight");
+
+    if (!table)                                         /* tie=all: the encoder's */
+        table = param(m, "encoder.", "embed.weight");
+    for (int t = 0; t < n; t++)
+        for (int i = 0; i < c->dim; i++)
+            x[t][i] = sqrt(c->dim)*(double)table[tokens[t]*c->dim + i]
+                    + plain_position(c, learned, t, i);
+    for (int l = 0; l < (encoder ? c->enc_layers : c->dec_layers); l++)
+        for (int s = 0; s < 3; s++) {
+            char base[DN_NAME_MAX];
+            if (s == 1 && (encoder || c->arch != DN_ENC_DEC))
+                continue;
+            snprintf(base, sizeof base, "%s%d.%s.", stack, l, sub[s]);
+            plain_sublayer(m, base, x, n, memory, n_memory);
+        }
+    if (param(m, stack, "norm.weight"))
+        plain_norm(m, stack, x, x, n);
+}
+
+/* Logits of the whole batch: tokens x vocab. */
+static void plain_logits(const dn_model *m, const dn_batch *b, double *logits)
+{
+    const dn_config *c = dn_model_config(m);
+    const dn_real *out = param(m, "output.", "weight");
+    const int *enc = b->enc, *dec = b->dec;
+    static plain_seq memory, x;
+
+    if (!out && (c->tie == DN_TIE_ALL || !dec))
+        out = param(m, "encoder.", "embed.weight");
+    if (!out)
+        out = param(m, "decoder.", "embed.weight");
+    for (int r = 0; r < b->rows; r++) {
+        const int n_enc = enc ? b->enc_len[r] : 0, n = dec ? b->dec_len[r] : n_enc;
+        if (enc)
+            plain_stack(m, "encoder.", memory, enc, n_enc, NULL, 0);
+        if (dec)
+            plain_stack(m, "decoder.", x, dec, n, memory, n_enc);
+        for (int t = 0; t < n; t++)
+            for (int v = 0; v < c->vocab; v++, logits++) {
+                *logits = 0;
+                for (int i = 0; i < c->dim; i++)
+                    *logits += (double)out[v*c->dim + i]*(dec ? x : memory)[t][i];
+            }
+        enc = enc ? enc + n_enc : NULL;
+        dec = dec ? dec + n : NULL;
+    }
+}
+
+/* The sum of the losses with label smoothing e, (1-e) nll + e/V sum_v -log p_v, as PyTorch's. */
+static double plain_loss(const dn_model *m, const dn_batch *b, dn_stats *s)
+{
+    const dn_config *c = dn_model_config(m);
+    static double logits[PLAIN_TOKENS*PLAIN_VOCAB];
+    double loss = 0;
+
+    plain_logits(m, b, logits);
+    memset(s, 0, sizeof *s);
+    for (int t = 0; t < top_tokens(b); t++) {
+        const double *z = logits + t*c->vocab;
+        double sum = 0, spread = 0;
+        int best = 0;
+        if (b->label[t] == DN_IGNORE)
+            continue;
+        for (int v = 0; v < c->vocab; v++) {
+            sum += exp(z[v]);
+            best = z[v] > z[best] ? v : best;
+        }
+        for (int v = 0; v < c->vocab; v++)
+            spread += (log(sum) - z[v])/c->vocab;
+        const double nll = log(sum) - z[b->label[t]];
+        s->nll += nll;
+        loss += (1 - c->label_smoothing)*nll + c->label_smoothing*spread;
+        s->tokens++;
+        s->correct += best == b->label[t];
+    }
+    s->nll /= s->tokens;
+    s->loss = loss/s->tokens;
+    return loss;
+}
+
+/* ---- A values ------------------------------------------------------------------------------ */
+
+/* Logits, losses and counts of the library and of the plain model, relative to their size. */
+static void compare_with_plain(double *e, const dn_config *c)
+{
+    struct sample s;
+    dn_model *m = make_model(c, DN_INFER);
+    const dn_batch *b = fill_batch(&s, c, 4, 0);
+    const int n = top_tokens(b)*c->vocab;
+    static double want[PLAIN_TOKENS*PLAIN_VOCAB];
+    dn_stats got = { 0 }, plain;
+
+    fill_parameters(m);
+    dn_real *logits = get_logits(m, b);
+    plain_logits(m, b, want);
+    for (int i = 0; i < n; i++)
+        worst(e, fabs((double)logits[i] - want[i])/(1 + fabs(want[i])), "%s %s %s: logit %d",
+              name_of("arch", c->arch), name_of("norm", c->norm), name_of("tie", c->tie), i);
+    MUST(*e, dn_evaluate(m, b, &got, err) == DN_OK);
+    plain_loss(m, b, &plain);
+    worst(e, fabs(got.loss/plain.loss - 1), "loss of %s", name_of("norm", c->norm));
+    worst(e, fabs(got.nll/plain.nll - 1), "nll of %s", name_of("norm", c->norm));
+    MUST(*e, got.tokens == plain.tokens && got.correct == plain.correct);
+    free_blocks();
+}
+
+/* Every scheme, architecture and value of one more field. */
+static double sweep(const char *field, int values)
+{
+    double e = 0;
+
+    for (int arch = 0; arch < choices("arch"); arch++)
+        for (int norm = 0; norm < choices("norm"); norm++)
+            for (int v = 0; v < values; v++) {
+                dn_config c = small_config(arch, norm);
+                *int_field(&c, field_named(field)) = v;
+                compare_with_plain(&e, &c);
+            }
+    return e;
+}
+
+static double t_value_norm(void)       { return sweep("seed", 2); }
+static double t_value_activation(void) { return sweep("activation", choices("activation")); }
+static double t_value_positions(void)  { return sweep("positions", choices("positions")); }
+static double t_value_tie(void)        { return sweep("tie", choices("tie")); }
+static double t_value_bias(void)       { return sweep("bias", 2); }
+
+/* Widths that are no multiple of any tile, from one column per head to one head in all. */
+static double t_value_shapes(void)
+{
+    static const int shape[][4] = {     /* dim, heads, ffn, vocab */
+        { 2, 1, 1, 5 }, { 4, 4, 3, 7 }, { 6, 1, 17, 33 }, { 34, 2, 63, 61 }, { 48, 3, 33, 40 },
+        { 64, 8, 64, 64 },
+    };
+    double e = 0;
+
+    for (size_t i = 0; i < sizeof shape/sizeof *shape; i++)
+        for (int arch = 0; arch < choices("arch"); arch++) {
+            dn_config c = small_config(arch, choice("norm", "deepnorm"));
+            c.dim = shape[i][0];  c.heads = shape[i][1];
+            c.ffn = shape[i][2];  c.vocab = shape[i][3];
+            c.enc_layers = 1;  c.dec_layers = 3;
+            compare_with_plain(&e, &c);
+        }
+    return e;
+}
+
+/* Sequences longer than attention's pieces, more tokens and ids than the loss takes at once. */
+static dn_config long_config(int arch)
+{
+    dn_config c = small_config(arch, choice("norm", "deepnorm"));
+
+    c.ctx = PLAIN_LEN;  c.vocab = PLAIN_VOCAB;  c.batch_tokens = PLAIN_TOKENS;
+    c.dim = 6;  c.heads = 2;  c.ffn = 5;  c.enc_layers = c.dec_layers = 1;
+    c.activation = DN_GELU;
+    return c;
+}
+
+static double t_value_long(void)
+{
+    double e = 0;
+
+    for (int arch = 0; arch < choices("arch"); arch++) {
+        const dn_config c = long_config(arch);
+        compare_with_plain(&e, &c);
+    }
+    return e;
+}
+
+/* The values of the paper's figure 2(b), six decimals. */
+static double t_alpha_beta_values(void)
+{
+    static const double single[][3] = {                 /* N, alpha, beta */
+        { 1, 1.189207, 0.594604 }, { 6, 1.861210, 0.379918 }, { 12, 2.213364, 0.319472 },
+        { 18, 2.449490, 0.288675 }, { 50, 3.162278, 0.223607 }, { 100, 3.760603, 0.188030 },
+        { 500, 5.623413, 0.125743 }, { 1000, 6.687403, 0.105737 },
+    };
+    static const double both[][6] = {                   /* N, M, encoder's, decoder's */
+        { 6, 6, 1.417938, 0.496989, 2.059767, 0.343295 },
+        { 12, 6, 1.686222, 0.417916, 2.059767, 0.343295 },
+        { 18, 18, 1.998746, 0.352571, 2.710806, 0.260847 },
+        { 50, 50, 2.750509, 0.256207, 3.499636, 0.202052 },
+        { 100, 100, 3.415742, 0.206310, 4.161791, 0.169904 },
+        { 500, 500, 5.648240, 0.124765, 6.223330, 0.113622 },
+    };
+    dn_config c = small_config(DN_ENCODER, choice("norm", "deepnorm"));
+    double e = 0;
+
+    for (size_t i = 0; i < sizeof single/sizeof *single; i++)
+        for (c.arch = DN_ENCODER; c.arch <= DN_DECODER; c.arch++) {
+            c.enc_layers = c.dec_layers = (int)single[i][0];
+            const dn_gains g = dn_deepnorm(&c, c.arch == DN_DECODER);
+            worst(&e, fabs(g.alpha - single[i][1]), "alpha, %d layers", c.enc_layers);
+            worst(&e, fabs(g.beta - single[i][2]), "beta, %d layers", c.enc_layers);
+        }
+    c.arch = DN_ENC_DEC;
+    for (size_t i = 0; i < sizeof both/sizeof *both; i++) {
+        c.enc_layers = (int)both[i][0];
+        c.dec_layers = (int)both[i][1];
+        for (int stack = 0; stack < 2; stack++) {
+            const dn_gains g = dn_deepnorm(&c, stack);
+            worst(&e, fabs(g.alpha - both[i][2 + 2*stack]), "alpha, stack %d", stack);
+            worst(&e, fabs(g.beta - both[i][3 + 2*stack]), "beta, stack %d", stack);
+        }
+    }
+    return e;
+}
+
+static double t_alpha_beta_formula(void)
+{
+    dn_config c = small_config(DN_ENCODER, choice("norm", "deepnorm"));
+    double e = 0;
+
+    for (c.enc_layers = 1; c.enc_layers < 1000; c.enc_layers += 37)
+        for (c.dec_layers = 1; c.dec_layers < 1000; c.dec_layers += 41)
+            for (c.arch = 0; c.arch < 3; c.arch++)
+                for (int stack = c.arch == DN_DECODER; stack <= (c.arch != DN_ENCODER); stack++) {
+                    const dn_gains g = dn_deepnorm(&c, stack);
+                    const dn_gains p = plain_gains(c.arch, stack, c.enc_layers, c.dec_layers);
+                    worst(&e, fabs(g.alpha/p.alpha - 1), "alpha");
+                    worst(&e, fabs(g.beta/p.beta - 1), "beta");
+                }
+    return e;
+}
+
+/* What the constants are for: the coefficients of equation (1) of the paper are 1 for any depth
+ * (1.0122 for the encoder, whose 0.81 and 0.87 are rounded), so the update does not grow. */
+static double t_alpha_beta_identities(void)
+{
+    dn_config c = small_config(DN_ENCODER, choice("norm", "deepnorm"));
+    double e = 0;
+
+    for (int n = 1; n <= 1000; n += 27) {
+        c.enc_layers = c.dec_layers = n;
+        c.arch = DN_ENCODER;
+        const dn_gains g = dn_deepnorm(&c, 0);
+        worst(&e, fabs(g.alpha*g.beta*sqrt(2) - 1), "alpha beta, %d layers", n);
+        worst(&e, fabs(g.alpha/g.beta/(2*sqrt(n)) - 1), "alpha/beta, %d layers", n);
+        worst(&e, fabs(2*n*2*g.beta*g.beta/(g.alpha*g.alpha) - 1), "(16), %d layers", n);
+        c.arch = DN_ENC_DEC;
+        const dn_gains en = dn_deepnorm(&c, 0), de = dn_deepnorm(&c, 1);
+        worst(&e, fabs(3*n*2*de.beta*de.beta/(de.alpha*de.alpha) - 1), "(2), %d layers", n);
+        const double first = pow(pow(n, 5)/27, 0.25)*2*en.beta*en.beta/(en.alpha*en.alpha);
+        worst(&e, fabs(first/(2*0.87*0.87/(0.81*0.81)/pow(27, 0.25)) - 1), "(14), %d layers", n);
+    }
+    for (int norm = 0; norm < choices("norm"); norm++)
+        if (norm != choice("norm", "deepnorm")) {
+            c.norm = norm;
+            const dn_gains en = dn_deepnorm(&c, 0), de = dn_deepnorm(&c, 1);
+            worst(&e, fabs(en.alpha*en.beta*de.alpha*de.beta - 1), "%s", name_of("norm", norm));
+        }
+    return e;
+}
+
+/* The standard deviation each tensor is drawn with; 0: all zero, 1: a norm's weight, all one. */
+static double expected_std(const dn_config *c, const dn_tensor *t)
+{
+    const int decoder = !strncmp(t->name, "decoder", 7);
+    const dn_gains g = plain_gains(c->arch, decoder, c->enc_layers, c->dec_layers);
+    const int layers = decoder ? c->dec_layers : c->enc_layers;
+    const char *dot = strchr(t->name, '.');
+    double std = sqrt(2.0/(t->rows + t->cols));         /* Xavier */
+
+    if (t->cols == 0)
+        return 0;
+    if (!dot || dot[1] < '0' || dot[1] > '9')           /* embeddings, positions, output */
+        return 1/sqrt(c->dim);
+    if (c->norm == choice("norm", "post-ln-init"))
+        return std/(layers - (int)strtol(dot + 1, NULL, 10));
+    if (c->norm == choice("norm", "deepnorm") && !strstr(t->name, ".q.")
+        && !strstr(t->name, ".k."))
+        return std*g.beta;
+    return std;
+}
+
+static void check_tensor_init(double *e, const dn_config *c, const dn_tensor *t)
+{
+    const double std = expected_std(c, t), fixed = ends_with(t->name, "norm.weight");
+    const size_t n = tensor_size(t);
+    double sum = 0, squares = 0, fourth = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const double x = (double)t->value[i] - fixed;
+        sum += x;
+        squares += x*x;
+        fourth += x*x*x*x;
+    }
+    if (t->cols == 0) {
+        worst(e, squares, "%s is not constant", t->name);
+        return;
+    }
+    /* in units of their own standard errors; a normal's fourth moment is 3 squares */
+    const double root = sqrt((double)n), var = squares/(double)n;
+    worst(e, fabs(sum)/root/std, "mean of %s", t->name);
+    worst(e, fabs(var/(std*std) - 1)*root/sqrt(2), "deviation of %s: %g for %g", t->name,
+          sqrt(var), std);
+    worst(e, fabs(fourth/(double)n/(var*var) - 3)*root/sqrt(24), "fourth moment of %s", t->name);
+}
+
+/* The worst of some hundred tensors, in standard errors. */
+static double t_init(void)
+{
+    double e = 0;
+
+    for (int arch = 0; arch < choices("arch"); arch++)
+        for (int norm = 0; norm < choices("norm"); norm++) {
+            dn_config c = small_config(arch, norm);
+            c.dim = 48;  c.ffn = 160;  c.vocab = 300;  c.ctx = 64;  c.batch_tokens = 64;
+            c.enc_layers = 3;  c.dec_layers = 2;
+            c.tie = DN_TIE_NONE;  c.positions = DN_LEARNED;  c.bias = 1;
+            dn_model *m = make_model(&c, DN_INFER);
+            for (int i = 0; i < dn_tensor_count(m); i++) {
+                const dn_tensor t = dn_tensor_at(m, i);
+                check_tensor_init(&e, &c, &t);
+            }
+            free_blocks();
+        }
+    return e;
+}
+
+/* Initial values: a function of the seed, different for each tensor. */
+static double t_init_seed(void)
+{
+    dn_config c = small_config(DN_ENC_DEC, 0);
+    double e = 0;
+
+    const dn_model *a = make_model(&c, DN_INFER), *b = make_model(&c, DN_TRAIN);
+    MUST(e, same_parameters(a, b));
+    c.seed++;
+    MUST(e, !same_parameters(a, make_model(&c, DN_INFER)));
+    for (int i = 0; i < dn_tensor_count(a); i++)
+        for (int k = 0; k < i; k++) {
+            const dn_tensor s = dn_tensor_at(a, i), t = dn_tensor_at(a, k);
+            MUST(e, s.cols == 0 || t.cols == 0
+                    || memcmp(s.value, t.value, 2*sizeof *s.value) != 0);
+            MUST(e, strcmp(s.name, t.name) != 0);
+        }
+    return e;
+}
+
+static double t_schedule(void)
+{
+    dn_config c = small_config(0, 0);
+    double e = 0;
+
+    c.lr = 3e-3;  c.min_lr = 1e-4;  c.warmup_init = 1e-5;  c.steps = 500;
+    for (c.schedule = 0; c.schedule < choices("schedule"); c.schedule++)
+        for (c.warmup = 0; c.warmup <= 40; c.warmup += 40)
+            for (int t = 1; t <= 600; t++) {
+                const double w = c.warmup, pi = acos(-1);
+                double want = c.lr;
+                if (t <= w)
+                    want = c.warmup_init + (c.lr - c.warmup_init)*t/w;
+                else if (c.schedule == DN_INV_SQRT)
+                    want = c.lr*sqrt((w > 0 ? w : 1)/t);
+                else if (c.schedule == DN_COSINE)
+                    want = c.min_lr
+                         + (c.lr - c.min_lr)*(1 + cos(pi*fmin(1, (t - w)/(500 - w))))/2;
+                worst(&e, fabs(dn_learning_rate(&c, t)/want - 1), "schedule %d, warmup %d, step %d",
+                      c.schedule, c.warmup, t);
+            }
+    return e;
+}
+
+static double t_shuffle(void)
+{
+    static int seen[5000];
+    double e = 0;
+    int moved = 0;
+
+    for (uint32_t n = 1; n <= 5000; n += n < 300 ? 1 : 787) {
+        memset(seen, 0, sizeof seen);
+        for (uint32_t i = 0; i < n; i++) {
+            const uint32_t k = dn_shuffle(7, n, i, n);
+            MUST(e, k < n);
+            if (k >= n)
+                return e;
+            seen[k]++;
+            moved += n > 4000 && k != dn_shuffle(7, n + 1, i, n) && k != dn_shuffle(8, n, i, n);
+        }
+        for (uint32_t i = 0; i < n; i++)
+            MUST(e, seen[i] == 1);
+    }
+    MUST(e, moved > 4000);                              /* other streams, other orders */
+    return e;
+}
+
+/* Where item 0 of 4 lands, over many streams: each place a quarter of the time. */
+static double t_shuffle_uniform(void)
+{
+    double e = 0;
+
+    for (uint32_t i = 0; i < 4; i++) {
+        int count[4] = { 0 };
+        for (uint64_t stream = 0; stream < 40000; stream++)
+            count[dn_shuffle(1, stream, i, 4) & 3]++;
+        for (int k = 0; k < 4; k++)
+            worst(&e, fabs(count[k] - 10000.0)/sqrt(40000*0.25*0.75), "item %u at %d", i, k);
+    }
+    return e;
+}
+
+/* Each bit is set half of the time, alone and together with each bit of a neighbour: in index,
+ * in stream and in seed. */
+static double t_random(void)
+{
+    enum { N = 20000 };
+    double e = 0;
+
+    for (int kind = 0; kind < 3; kind++) {
+        static int together[32][32];
+        memset(together, 0, sizeof together);
+        for (uint32_t i = 0; i < N; i++) {
+            const uint32_t a = dn_random(5, 9, i);
+            const uint32_t b = kind == 0 ? dn_random(5, 9, i + 1)
+                             : kind == 1 ? dn_random(5, 10, i) : dn_random(6, 9, i);
+            for (int j = 0; j < 32; j++)
+                for (int k = 0; k < 32; k++)
+                    together[j][k] += (int)((a >> j ^ b >> k) & 1);
+        }
+        for (int j = 0; j < 32; j++)
+            for (int k = 0; k < 32; k++)
+                worst(&e, fabs(together[j][k] - N/2.0)/sqrt(N/4.0), "bits %d, %d, kind %d",
+                      j, k, kind);
+    }
+    return e;
+}
+
+/* All four transposes, sums that start from nothing, a row or the result itself, 1 to 3 threads:
+ * element (i, j) is one chain c = fma(a_ik, b_kj, c), k ascending. */
+static void check_matmul(double *e, int M, int N, int K, int kind)
+{
+    const int lda = (kind & 1 ? M : K) + 3, ldb = (kind & 2 ? K : N) + 1, ldc = N + 2;
+    const int threads = 1 + kind%3;
+    const size_t n_a = (size_t)(M + K + 3)*(size_t)(M + K + 3);
+    const size_t n_b = (size_t)(N + K + 3)*(size_t)(N + K + 3), n_c = (size_t)(M*ldc);
+    real *a = get_block(n_a*sizeof *a), *b = get_block(n_b*sizeof *b);
+    real *c = get_block(n_c*sizeof *c), *want = get_block(n_c*sizeof *want);
+    real *work = get_block((size_t)threads*MATMUL_WORK*sizeof *work), init[700];
+    const mat ma = { a, lda, kind & 1 }, mb = { b, ldb, kind >> 1 & 1 };
+    const int from = kind >> 2;                         /* 0: zero, 1: a row, 2: c itself */
+
+    for (size_t i = 0; i < n_a; i++)
+        a[i] = (real)by_rule("a", i);
+    for (size_t i = 0; i < n_b; i++)
+        b[i] = (real)by_rule("b", i);
+    for (int i = 0; i < N; i++)
+        init[i] = (real)by_rule("c", (size_t)i);
+    for (size_t i = 0; i < n_c; i++)
+        want[i] = c[i] = (real)by_rule("d", i);
+    for (int i = 0; i < M; i++)
+        for (int j = 0; j < N; j++) {
+            real s = from == 0 ? 0 : from == 1 ? init[j] : c[i*ldc + j];
+            for (int k = 0; k < K; k++)
+                s = fmadd(kind & 1 ? a[k*lda + i] : a[i*lda + k],
+                          kind & 2 ? b[j*ldb + k] : b[k*ldb + j], s);
+            want[i*ldc + j] = s;
+        }
+    matmul(c, ldc, from == 0 ? NULL : from == 1 ? init : c, ma, mb, M, N, K, work, threads);
+    worst(e, memcmp(c, want, n_c*sizeof *c) != 0, "%d x %d x %d, kind %d", M, N, K, kind);
+    free_blocks();
+}
+
+static double t_matmul(void)
+{
+    static const int size[][3] = {
+        { 1, 1, 1 }, { 1, 65, 3 }, { 7, 1, 2 }, { 14, 32, 16 }, { 15, 33, 17 }, { 29, 130, 260 },
+        { 5, 600, 9 }, { 64, 64, 300 }, { 2, 3, 515 }, { 43, 97, 1 },
+    };
+    double e = 0;
+
+    for (size_t i = 0; i < sizeof size/sizeof *size; i++)
+        for (int kind = 0; kind < 12; kind++)
+            check_matmul(&e, size[i][0], size[i][1], size[i][2], kind);
+    return e;
+}
+
+static double t_drop_row(void)
+{
+    enum { N = 300, ROWS = 300 };
+    double e = 0;
+
+    for (double p = 0; p < 0.95; p += 0.1) {
+        const struct dropout d = dropout_at(77, p);
+        real x[N], y[N];
+        int zeros = 0, wrong = 0;
+        for (int i = 0; i < N; i++)
+            x[i] = (real)(1 + i);
+        for (int row = 0; row < ROWS; row++) {
+            drop_row(y, x, &d, row, N);
+            for (int i = 0; i < N; i++) {
+                zeros += y[i] <= 0;
+                wrong += y[i] > 0 && fabs((double)y[i]*(1 - p)/(double)x[i] - 1) > 1e-6;
+            }
+        }
+        worst(&e, wrong, "%d wrong scales at p = %g", wrong, p);
+        worst(&e, fabs(zeros - p*N*ROWS)/sqrt(N*ROWS*p*(1 - p) + 1e-9), "share at p = %g", p);
+    }
+    return e;
+}
+
+/* Sampling u over a grid gives each id its share of softmax(logits/temperature). */
+static double t_sample(void)
+{
+    static const dn_real logits[6] = { 1, 3, -2, (dn_real)2.5, 0, 3 };
+    static const dn_sampling how[] = { { 1, 0, 1 }, { 0.5, 0, 1 }, { 2, 3, 1 }, { 1, 0, 0.6 } };
+    static const int kept[4][6] = {                     /* by the definition of k and p */
+        { 1, 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 1, 1 }, { 0, 1, 0, 1, 0, 1 }, { 0, 1, 0, 0, 0, 1 },
+    };
+    enum { N = 40000 };
+    const dn_sampling greedy = { 0, 0, 1 };
+    dn_real work[6];
+    double e = 0;
+
+    for (int h = 0; h < 4; h++) {
+        double sum = 0;
+        int count[6] = { 0 };
+        for (int v = 0; v < 6; v++)
+            sum += kept[h][v]*exp((double)logits[v]/how[h].temperature);
+        for (int i = 0; i < N; i++)
+            count[dn_sample(logits, 6, &how[h], (i + 0.5)/N, work)]++;
+        for (int v = 0; v < 6; v++)
+            worst(&e, fabs(count[v]/(double)N
+                           - kept[h][v]*exp((double)logits[v]/how[h].temperature)/sum),
+                  "id %d of sampling %d", v, h);
+    }
+    MUST(e, dn_sample(logits, 6, &greedy, 0.9, work) == 1);
+    MUST(e, dn_sample(logits, 6, &how[0], 1 - 1e-16, work) < 6);
+    return e;
+}
+
+static double t_mask_shares(void)
+{
+    enum { N = 200000 };
+    int *tokens = get_block(3*N*sizeof *tokens), *input = tokens + N, *label = input + N;
+    const int vocab = DN_MIN_VOCAB + 50;
+    double e = 0;
+    int scored = 0, masked = 0, kept = 0, special = 0;
+
+    for (int i = 0; i < N; i++)
+        tokens[i] = DN_SPECIALS + i%(vocab - DN_SPECIALS);
+    dn_mask_tokens(input, label, tokens, N, vocab, 3, 0);
+    for (int i = 0; i < N; i++) {
+        const int is = label[i] != DN_IGNORE;
+        MUST(e, is ? label[i] == tokens[i] : input[i] == tokens[i]);
+        scored += is;
+        masked += is && input[i] == DN_MASK;
+        kept += is && input[i] == tokens[i];
+        special += input[i] != DN_MASK && (input[i] < DN_SPECIALS || input[i] >= vocab);
+    }
+    MUST(e, special == 0);
+    worst(&e, fabs(scored - 0.15*N)/sqrt(0.15*0.85*N), "%d of %d scored", scored, N);
+    worst(&e, fabs(masked - 0.8*scored)/sqrt(0.8*0.2*scored), "%d masked", masked);
+    worst(&e, fabs(kept - 0.1*scored)/sqrt(0.1*0.9*scored), "%d kept", kept);
+    return e;
+}
+
+/* Masks belong to a token's place in the run, not to the call that asks for them. */
+static double t_mask_index(void)
+{
+    enum { N = 500 };
+    static int tokens[N], in[N], label[N], in2[N], label2[N];
+    double e = 0;
+
+    for (int i = 0; i < N; i++)
+        tokens[i] = DN_SPECIALS + i%256;
+    dn_mask_tokens(in, label, tokens, N, DN_MIN_VOCAB, 3, 1000);
+    for (int i = 0; i < N; i += 50)
+        dn_mask_tokens(in2 + i, label2 + i, tokens + i, 50, DN_MIN_VOCAB, 3, 1000 + (uint64_t)i);
+    MUST(e, !memcmp(in, in2, sizeof in) && !memcmp(label, label2, sizeof label));
+    dn_mask_tokens(in2, label2, tokens, N, DN_MIN_VOCAB, 4, 1000);
+    MUST(e, memcmp(label, label2, sizeof label) != 0);
+    dn_mask_tokens(in2, label2, tokens, N, DN_MIN_VOCAB, 3, 1001);
+    MUST(e, memcmp(label, label2, sizeof label) != 0);
+    return e;
+}
+
+/* ---- B gradients --------------------------------------------------------------------------- */
+
+/* The sum of the losses: the plain model's, or with dropout the library's own. */
+static double loss_of(dn_model *m, const dn_batch *b, int dropout)
+{
+    dn_stats s;
+
+    if (!dropout)
+        return plain_loss(m, b, &s);
+    if (dn_gradient(m, b, 1, &s, err) != DN_OK)
+        return NAN;
+    return s.loss*s.tokens;
+}
+
+/* The slope of the loss along one parameter.  Four points where the loss is smooth; two very
+ * close ones for relu, lest a step crosses its kink.  Steps are powers of two: exact in float. */
+static double slope(dn_model *m, const dn_batch *b, int dropout, dn_real *p)
+{
+    const dn_real at = *p;
+    const int smooth = dn_model_config(m)->activation != DN_RELU;
+    const double h = smooth ? 1.0/1024 : 1.0/(1 << 22);
+    double near, far = 0;
+
+    *p = at + (dn_real)h;
+    near = loss_of(m, b, dropout);
+    *p = at - (dn_real)h;
+    near -= loss_of(m, b, dropout);
+    if (smooth) {
+        *p = at + (dn_real)(2*h);
+        far = loss_of(m, b, dropout);
+        *p = at - (dn_real)(2*h);
+        far -= loss_of(m, b, dropout);
+    }
+    *p = at;
+    return smooth ? (8*near - far)/(12*h) : near/(2*h);
+}
+
+/* The gradient of all parameters in one array; returns the largest. */
+static double get_gradient(dn_model *m, const dn_batch *b, int dropout, double *grad)
+{
+    dn_stats s;
+    double top = 0;
+
+    dn_zero_grad(m);
+    if (dn_gradient(m, b, dropout, &s, err) != DN_OK)
+        return NAN;
+    for (int i = 0; i < dn_tensor_count(m); i++) {
+        const dn_tensor t = dn_tensor_at(m, i);
+        for (size_t k = 0; k < tensor_size(&t); k++) {
+            *grad = (double)t.grad[k];
+            top = larger(top, fabs(*grad++));
+        }
+    }
+    return top;
+}
+
+/* Each tensor's gradient at its largest element and at two more, relative to its largest plus a
+ * hundredth of the model's: a key's bias has no gradient at all, for softmax ignores it. */
+static void check_gradient(double *e, const dn_config *c, int dropout)
+{
+    struct sample s;
+    dn_model *m = make_model(c, DN_TRAIN);
+    const dn_batch *b = fill_batch(&s, c, 3, 0);
+    double *grad = get_block(dn_param_count(m)*sizeof *grad);
+
+    fill_parameters(m);
+    const double top = get_gradient(m, b, dropout, grad);
+    for (int i = 0; i < dn_tensor_count(m); i++) {
+        const dn_tensor t = dn_tensor_at(m, i);
+        const size_t n = tensor_size(&t);
+        size_t at[3] = { 0, n/3, n - 1 };
+        for (size_t k = 0; k < n; k++)
+            if (fabs(grad[k]) > fabs(grad[at[0]]))
+                at[0] = k;
+        for (int k = 0; k < 3; k++)
+            worst(e, fabs(grad[at[k]] - slope(m, b, dropout, t.value + at[k]))
+                     /(fabs(grad[at[0]]) + 1e-2*top), "%s %s %s: %s[%d]",
+                  name_of("arch", c->arch), name_of("norm", c->norm),
+                  name_of("activation", c->activation), t.name, (int)at[k]);
+        grad += n;
+    }
+    worst(e, top > 0 ? 0 : NAN, "no gradient");
+    free_blocks();
+}
+
+static double gradients(const char *activation, int dropout, int memory, int learned)
+{
+    double e = 0;
+
+    for (int arch = 0; arch < choices("arch"); arch++)
+        for (int norm = 0; norm < choices("norm"); norm++) {
+            dn_config c = small_config(arch, norm);
+            c.activation = choice("activation", activation);
+            c.memory = memory;
+            c.positions = learned ? DN_LEARNED : DN_SINUSOIDAL;
+            c.tie = learned ? DN_TIE_ALL : DN_TIE_OUTPUT;
+            if (dropout) {
+                c.dropout = 0.2;  c.attn_dropout = 0.3;  c.act_dropout = 0.1;
+                c.enc_layers = c.dec_layers = 1;
+            }
+            check_gradient(&e, &c, dropout);
+        }
+    return e;
+}
+
+static double t_grad_gelu(void)     { return gradients("gelu", 0, DN_KEEP, 0); }
+static double t_grad_learned(void)  { return gradients("gelu-tanh", 0, DN_RECOMPUTE, 1); }
+static double t_grad_relu(void)     { return gradients("relu", 0, DN_KEEP, 0); }
+static double t_grad_dropout(void)  { return gradients("gelu", 1, DN_KEEP, 1); }
+static double t_grad_dropout2(void) { return gradients("gelu", 1, DN_RECOMPUTE, 0); }
+
+static double t_grad_untied(void)
+{
+    double e = 0;
+
+    for (int arch = 0; arch < choices("arch"); arch++)
+        for (int tie = 0; tie < choices("tie"); tie++) {
+            dn_config c = small_config(arch, choice("norm", "deepnorm"));
+            c.activation = choice("activation", "gelu");
+            c.tie = tie;
+            c.bias = tie == DN_TIE_NONE ? 0 : 1;
+            c.label_smoothing = 0.3*tie;
+            c.positions = DN_LEARNED;
+            check_gradient(&e, &c, 0);
+        }
+    return e;
+}
+
+static double t_grad_long(void)
+{
+    double e = 0;
+
+    for (int arch = 0; arch < choices("arch"); arch++) {
+        const dn_config c = long_config(arch);
+        check_gradient(&e, &c, 0);
+    }
+    return e;
+}
+
+/* Gradients are added: those of two batches are those of one batch with the rows of both. */
+static double t_grad_adds(void)
+{
+    double e = 0;
+
+    for (int arch = 0; arch < choices("arch"); arch++) {
+        const dn_config c = small_config(arch, 0);
+        struct sample s;
+        dn_model *m = make_model(&c, DN_TRAIN);
+        double *all = get_block(dn_param_count(m)*sizeof *all), top;
+        const dn_batch *b = fill_batch(&s, &c, 4, 0);
+        dn_batch first = *b, second = *b;
+        dn_stats st;
+        int enc = 0, dec = 0;
+
+        fill_parameters(m);
+        top = get_gradient(m, b, 0, all);
+        dn_zero_grad(m);
+        first.rows = 1;
+        second.rows = 3;
+        enc = b->enc ? b->enc_len[0] : 0;
+        dec = b->dec ? b->dec_len[0] : 0;
+        second.enc = b->enc ? b->enc + enc : NULL;
+        second.enc_len = b->enc ? b->enc_len + 1 : NULL;
+        second.dec = b->dec ? b->dec + dec : NULL;
+        second.dec_len = b->dec ? b->dec_len + 1 : NULL;
+        second.label = b->label + top_len(b)[0];
+        MUST(e, dn_gradient(m, &second, 0, &st, err) == DN_OK);
+        MUST(e, dn_gradient(m, &first, 0, &st, err) == DN_OK);
+        for (int i = 0; i < dn_tensor_count(m); i++) {
+            const dn_tensor t = dn_tensor_at(m, i);
+            for (size_t k = 0; k < tensor_size(&t); k++)
+                worst(&e, fabs((double)t.grad[k] - *all++)/top, "%s", t.name);
+        }
+        free_blocks();
+    }
+    return e;
+}
+
+/* ---- C golden numbers ---------------------------------------------------------------------- */
+
+/* From PyTorch 1.13 in double, which computed them as its users would: multi_head_attention_
+ * forward with a boolean causal mask, layer_norm, gelu, CrossEntropyLoss(label_smoothing=0.1,
+ * ignore_index=-1, reduction="sum"), AdamW with weight decay on matrices only; one sequence at a
+ * time, so without padding.  Parameters, tokens and labels follow fill_parameters and fill_batch
+ * above (3 rows); vocab 13, dim 16, 2 heads, ffn 32, 2 layers a stack, ctx 8. */
+static const struct golden {
+    const char *arch, *norm, *activation, *positions, *tie;
+    int tensors, scalars;
+    double loss, nll, grad_norm;                        /* per scored token                    */
+    struct { const char *name; double norm, at_11; } grad[3];           /* of the summed loss  */
+    double after;                                       /* loss after 3 steps of Adam          */
+} goldens[] = {
+    { "encoder-decoder", "deepnorm", "relu", "sinusoidal", "all", 85, 11344,
+      3.4236708396136, 3.44814486577976, 3.336617582966149,
+      { { "encoder.embed.weight", 17.4398604207934, 1.160739091160055 },
+        { "encoder.1.self_attn.k.weight", 3.133531146694986, -0.2052250117333249 },
+        { "decoder.0.cross_attn.v.bias", 1.040497080675269, -0.08652438799112749 } },
+      2.017030683607353 },
+    { "encoder", "deepnorm", "gelu", "learned", "output", 34, 4784,
+      3.60485226969453, 3.655606173044987, 4.195503030404347,
+      { { "encoder.positions.weight", 4.80644377945198, 0.3733279935673733 },
+        { "encoder.0.ffn.w1.weight", 9.265295157081846, 0.1677542289168506 },
+        { "encoder.1.self_attn.norm.weight", 3.191829185362099, 0.2520301028788464 } },
+      1.57100706829346 },
+    { "decoder", "deepnorm", "gelu-tanh", "sinusoidal", "none", 34, 4864,
+      3.442849800911395, 3.487355557418858, 2.903580493382595,
+      { { "output.weight", 13.8007553619356, 0.247595861982772 },
+        { "decoder.0.self_attn.q.weight", 3.210405269981012, 0.1600106474949974 },
+        { "decoder.1.ffn.w2.bias", 2.13404214873565, -0.2744712896426959 } },
+      1.767010318088022 },
+    { "encoder-decoder", "pre-ln", "relu", "sinusoidal", "output", 90, 11616,
+      3.341876453896837, 3.353429329071479, 3.080496934342261,
+      { { "encoder.norm.weight", 3.499556911183542, -0.6016091776123977 },
+        { "encoder.0.self_attn.o.weight", 6.529332682021129, -0.5420231976985415 },
+        { "decoder.1.cross_attn.norm.bias", 0.1532693900846339, -0.007686001817539097 } },
+      2.086211410332984 },
+    { "encoder-decoder", "post-ln", "gelu", "learned", "none", 89, 12016,
+      3.061398057498578, 3.069632433561342, 3.818763041537621,
+      { { "decoder.embed.weight", 6.412638380387552, -0.05246405712763761 },
+        { "encoder.0.ffn.w2.weight", 7.477394370522926, -0.06122162287312687 },
+        { "decoder.1.cross_attn.q.weight", 1.915506998045959, -0.1051458404682671 } },
+      1.953437888447642 },
+};
+
+static dn_config golden_config(const struct golden *g)
+{
+    dn_config c = small_config(choice("arch", g->arch), choice("norm", g->norm));
+
+    c.activation = choice("activation", g->activation);
+    c.positions = choice("positions", g->positions);
+    c.tie = choice("tie", g->tie);
+    c.bias = 1;
+    c.dim = 16;  c.heads = 2;  c.ffn = 32;
+    c.lr = 1e-2;  c.warmup = 2;  c.warmup_init = 1e-7;  c.schedule = DN_INV_SQRT;
+    c.beta1 = 0.9;  c.beta2 = 0.98;  c.eps = 1e-8;  c.weight_decay = 0.1;  c.clip = 1;
+    return c;
+}
+
+static void check_golden_gradient(double *e, const dn_model *m, const char *name, double norm,
+                                  double at_11)
+{
+    for (int i = 0; i < dn_tensor_count(m); i++) {
+        const dn_tensor t = dn_tensor_at(m, i);
+        double squares = 0;
+        if (strcmp(t.name, name))
+            continue;
+        for (size_t k = 0; k < tensor_size(&t); k++)
+            squares += (double)t.grad[k]*(double)t.grad[k];
+        worst(e, fabs(sqrt(squares)/norm - 1), "gradient of %s", name);
+        worst(e, fabs((double)t.grad[11] - at_11)/norm, "gradient of %s[11]", name);
+        return;
+    }
+    worst(e, NAN, "no tensor %s", name);
+}
+
+static double t_golden(void)
+{
+    double e = 0;
+
+    for (size_t i = 0; i < sizeof goldens/sizeof *goldens; i++) {
+        const struct golden *g = &goldens[i];
+        const dn_config c = golden_config(g);
+        struct sample s;
+        const dn_batch *b = fill_batch(&s, &c, 3, 0);
+        dn_model *m = make_model(&c, DN_TRAIN);
+        dn_stats st;
+
+        fill_parameters(m);
+        worst(&e, abs(dn_tensor_count(m) - g->tensors), "%d tensors", dn_tensor_count(m));
+        worst(&e, fabs((double)dn_param_count(m) - g->scalars), "%d scalars",
+              (int)dn_param_count(m));
+        plain_loss(m, b, &st);
+        worst(&e, fabs(st.loss/g->loss - 1), "loss %d of the plain model", (int)i);
+        MUST(e, dn_gradient(m, b, 0, &st, err) == DN_OK);
+        worst(&e, fabs(st.loss/g->loss - 1), "loss %d", (int)i);
+        worst(&e, fabs(st.nll/g->nll - 1), "nll %d", (int)i);
+        for (int k = 0; k < 3; k++)
+            check_golden_gradient(&e, m, g->grad[k].name, g->grad[k].norm, g->grad[k].at_11);
+        for (int step = 0; step < 3; step++) {
+            MUST(e, dn_train_step(m, b, 1, &st, err) == DN_OK);
+            if (step == 0)
+                worst(&e, fabs(st.grad_norm/g->grad_norm - 1), "gradient norm %d", (int)i);
+        }
+        MUST(e, dn_evaluate(m, b, &st, err) == DN_OK);
+        worst(&e, fabs(st.loss/g->after - 1), "loss after 3 steps, %d", (int)i);
+        free_blocks();
+    }
+    return e;
+}
+
+/* ---- D properties -------------------------------------------------------------------------- */
+
+/* Row r of a batch, alone. */
+static dn_batch row_of(const dn_batch *b, int r)
+{
+    dn_batch one = *b;
+
+    for (int i = 0; i < r; i++) {
+        one.label += top_len(b)[i];
+        one.enc = b->enc ? one.enc + b->enc_len[i] : NULL;
+        one.dec = b->dec ? one.dec + b->dec_len[i] : NULL;
+    }
+    one.enc_len = b->enc ? b->enc_len + r : NULL;
+    one.dec_len = b->dec ? b->dec_len + r : NULL;
+    one.rows = 1;
+    return one;
+}
+
+/* Bits, not values: this row's logits do not depend on which rows are computed with it. */
+static double t_alone(void)
+{
+    double e = 0;
+
+    for (int arch = 0; arch < choices("arch"); arch++)
+        for (int norm = 0; norm < choices("norm"); norm++) {
+            const dn_config c = small_config(arch, norm);
+            struct sample s;
+            const dn_batch *b = fill_batch(&s, &c, 6, 0);
+            dn_model *m = make_model(&c, DN_INFER);
+            const dn_real *all = get_logits(m, b);
+            for (int r = 0; r < 6; r++) {
+                const dn_batch one = row_of(b, r);
+                const size_t n = (size_t)top_len(b)[r]*(size_t)c.vocab;
+                MUST(e, !memcmp(all, get_logits(m, &one), n*sizeof *all));
+                drop_last_block();
+                all += n;
+            }
+            free_blocks();
+        }
+    return e;
+}
+
+/* Change token p of the last row: a decoder's logits before p keep their bits, those from p on
+ * change; an encoder's all change. */
+static double t_causal(void)
+{
+    double e = 0;
+
+    for (int arch = 0; arch < choices("arch"); arch++)
+        for (int norm = 0; norm < choices("norm"); norm++)
+            for (int p = 0; p < 8; p++) {
+                const dn_config c = small_config(arch, norm);
+                struct sample s;
+                const dn_batch *b = fill_batch(&s, &c, 5, 0), last = row_of(b, 4);
+                const int n = top_len(&last)[0], vocab = c.vocab;
+                int *tokens = c.arch == DN_ENCODER ? s.enc : s.dec;
+                if (p >= n)
+                    continue;
+                dn_model *m = make_model(&c, DN_INFER);
+                const dn_real *before = get_logits(m, &last);
+                int *changed = tokens + (last.dec ? last.dec - b->dec : last.enc - b->enc) + p;
+                *changed = (*changed + 5)%vocab;
+                const dn_real *after = get_logits(m, &last);
+                for (int t = 0; t < n; t++)
+                    MUST(e, !memcmp(before + t*vocab, after + t*vocab,
+                                    (size_t)vocab*sizeof *after)
+                            == (c.arch != DN_ENCODER && t < p));
+                free_blocks();
+            }
+    return e;
+}
+
+/* Every token of the source reaches every position of the target. */
+static double t_cross(void)
+{
+    const dn_config c = small_config(DN_ENC_DEC, choice("norm", "deepnorm"));
+    struct sample s;
+    const dn_batch *b = fill_batch(&s, &c, 2, 0);
+    dn_model *m = make_model(&c, DN_INFER);
+    const dn_real *before = get_logits(m, b);
+    double e = 0;
+
+    for (int i = 0; i < 4; i++) {
+        s.enc[i] = (s.enc[i] + 1)%c.vocab;
+        const dn_real *after = get_logits(m, b);
+        for (int t = 0; t < 5; t++)
+            MUST(e, memcmp(before + t*c.vocab, after + t*c.vocab,
+                           (size_t)c.vocab*sizeof *after) != 0);
+        MUST(e, !memcmp(before + 5*c.vocab, after + 5*c.vocab, (size_t)c.vocab*sizeof *after));
+        s.enc[i] = (s.enc[i] + c.vocab - 1)%c.vocab;
+        drop_last_block();
+    }
+    return e;
+}
+
+/* A model trained for some steps, everything switched on. */
+static dn_config busy_config(int arch, int norm)
+{
+    dn_config c = small_config(arch, norm);
+
+    c.dropout = 0.1;  c.attn_dropout = 0.1;  c.act_dropout = 0.1;
+    c.dim = 32;  c.heads = 4;  c.ffn = 48;  c.vocab = 40;
+    c.positions = DN_LEARNED;
+    return c;
+}
+
+static void train(dn_model *m, int steps, double *e)
+{
+    struct sample s[2];
+    dn_stats st;
+
+    for (int i = 0; i < steps; i++) {
+        const int salt = (int)dn_step_count(m);
+        const dn_batch two[2] = { *fill_batch(&s[0], dn_model_config(m), 6, salt),
+                                  *fill_batch(&s[1], dn_model_config(m), 3, 2*salt + 1) };
+        if (dn_train_step(m, two, 1 + salt%2, &st, err) != DN_OK)
+            worst(e, NAN, "%s", err);
+    }
+}
+
+static double t_threads(void)
+{
+    double e = 0;
+
+    for (int arch = 0; arch < choices("arch"); arch++) {
+        dn_config c = busy_config(arch, choice("norm", "deepnorm"));
+        dn_model *one = make_model(&c, DN_TRAIN);
+        train(one, 3, &e);
+        for (c.threads = 2; c.threads <= 4; c.threads++) {
+            dn_model *many = make_model(&c, DN_TRAIN);
+            train(many, 3, &e);
+            MUST(e, same_parameters(one, many));
+        }
+        free_blocks();
+    }
+    return e;
+}
+
+static double t_recompute(void)
+{
+    double e = 0;
+
+    for (int arch = 0; arch < choices("arch"); arch++)
+        for (int norm = 0; norm < choices("norm"); norm++) {
+            dn_config c = busy_config(arch, norm);
+            c.memory = DN_KEEP;
+            dn_model *keep = make_model(&c, DN_TRAIN);
+            const size_t need = dn_model_bytes(&c, DN_TRAIN, err);
+            c.memory = DN_RECOMPUTE;
+            dn_model *again = make_model(&c, DN_TRAIN);
+            MUST(e, dn_model_bytes(&c, DN_TRAIN, err) < need);
+            train(keep, 4, &e);
+            train(again, 4, &e);
+            MUST(e, same_parameters(keep, again));
+            free_blocks();
+        }
+    return e;
+}
+
+/* One step of two micro-batches is one step of a batch with the rows of both. */
+static double t_accumulate(void)
+{
+    double e = 0;
+
+    for (int arch = 0; arch < choices("arch"); arch++) {
+        dn_config c = small_config(arch, choice("norm", "deepnorm"));
+        struct sample s;
+        const dn_batch *b = fill_batch(&s, &c, 2, 0);
+        const dn_batch two[2] = { row_of(b, 0), row_of(b, 1) };
+        dn_stats st, st2;
+        c.eps = 1e-2;                   /* so that rounding of a zero gradient is no step */
+        dn_model *m = make_model(&c, DN_TRAIN), *n = make_model(&c, DN_TRAIN);
+        for (int step = 0; step < 3; step++) {
+            MUST(e, dn_train_step(m, b, 1, &st, err) == DN_OK);
+            MUST(e, dn_train_step(n, two, 2, &st2, err) == DN_OK);
+            worst(&e, fabs(st.loss/st2.loss - 1), "loss");
+            worst(&e, fabs(st.grad_norm/st2.grad_norm - 1), "gradient norm");
+            MUST(e, st.tokens == st2.tokens && st.correct == st2.correct);
+        }
+        for (int i = 0; i < dn_tensor_count(m); i++) {
+            const dn_tensor t = dn_tensor_at(m, i), u = dn_tensor_at(n, i);
+            for (size_t k = 0; k < tensor_size(&t); k++)
+                worst(&e, fabs((double)t.value[k] - (double)u.value[k]), "%s", t.name);
+        }
+        free_blocks();
+    }
+    return e;
+}
+
+/* With dropout the gradient is of other masks at each step, and of the same within one. */
+static double t_dropout_masks(void)
+{
+    dn_config c = busy_config(DN_ENC_DEC, choice("norm", "deepnorm"));
+    struct sample s;
+    const dn_batch *b = fill_batch(&s, &c, 3, 0);
+    dn_stats off, on, again;
+    double e = 0;
+
+    c.lr = c.warmup_init = c.min_lr = 0;                /* steps that change masks only */
+    dn_model *m = make_model(&c, DN_TRAIN);
+    MUST(e, dn_evaluate(m, b, &off, err) == DN_OK);
+    MUST(e, dn_gradient(m, b, 0, &again, err) == DN_OK);
+    MUST(e, !memcmp(&off.loss, &again.loss, sizeof off.loss));
+    MUST(e, dn_gradient(m, b, 1, &on, err) == DN_OK);
+    MUST(e, fabs(on.loss - off.loss) > 1e-3);
+    MUST(e, dn_gradient(m, b, 1, &again, err) == DN_OK);
+    MUST(e, !memcmp(&on.loss, &again.loss, sizeof on.loss));
+    MUST(e, dn_train_step(m, b, 1, &again, err) == DN_OK);
+    MUST(e, !memcmp(&on.loss, &again.loss, sizeof on.loss));
+    MUST(e, dn_gradient(m, b, 1, &again, err) == DN_OK);
+    MUST(e, fabs(again.loss - on.loss) > 1e-3);
+    c.dropout = c.attn_dropout = c.act_dropout = 0;
+    MUST(e, dn_model_reconfigure(m, &c, err) == DN_OK);
+    MUST(e, dn_gradient(m, b, 1, &on, err) == DN_OK);
+    MUST(e, !memcmp(&on.loss, &off.loss, sizeof on.loss));
+    return e;
+}
+
+/* The synopsis' task on fewer digits: the target is the source, reversed. */
+static double t_learns(void)
+{
+    double e = 0;
+
+    for (int norm = 0; norm < choices("norm"); norm++) {
+        dn_config c = small_config(DN_ENC_DEC, norm);
+        c.batch_tokens = 96;  c.dim = 32;  c.heads = 2;  c.ffn = 64;
+        c.enc_layers = c.dec_layers = 1;
+        c.label_smoothing = 0;  c.warmup = 20;  c.lr = 5e-3;  c.clip = 0;
+        dn_model *m = make_model(&c, DN_TRAIN);
+        dn_stats s = { 0 };
+        for (int step = 0; step < 250; step++) {
+            int src[96], dec[96], label[96], len[32];
+            for (int i = 0; i < 96; i++) {
+                src[i] = DN_SPECIALS + (int)(dn_random(1, (uint64_t)step, (uint32_t)i)%10);
+                label[i/3*3 + 2 - i%3] = src[i];
+            }
+            for (int i = 0; i < 96; i++) {
+                dec[i] = i%3 ? label[i - 1] : DN_BOS;
+                len[i/3] = 3;
+            }
+            const dn_batch b = { 32, src, len, dec, len, label };
+            MUST(e, dn_train_step(m, &b, 1, &s, err) == DN_OK);
+            if (step == 0)
+                MUST(e, s.nll > 2);
+        }
+        worst(&e, s.nll, "%s", name_of("norm", norm));
+        free_blocks();
+    }
+    return e;
+}
+
+/* Fifty steps from one seed end in one set of bits on every machine, in two classes: with and
+ * without hardware fused multiply-add. */
+#ifdef DN_DOUBLE
+static const uint64_t known_hash[] = { 0x5e751dbd66cf1247, 0x04ee5a703f78db35 };
+#else
+static const uint64_t known_hash[] = { 0xdeb2f00e0859b0ef, 0xa3a3964d05925a65 };
+#endif
+
+static uint64_t trained_hash(void)
+{
+    double e = 0;
+    dn_config c = busy_config(DN_ENC_DEC, choice("norm", "deepnorm"));
+    dn_model *m = make_model(&c, DN_TRAIN);
+    uint64_t h;
+
+    train(m, 50, &e);
+    h = e > 0 ? 0 : hash_parameters(m);
+    free_blocks();
+    return h;
+}
+
+static double t_hash(void)
+{
+    const uint64_t got = trained_hash();
+
+    snprintf(detail, sizeof detail, "hash is %016llx", (unsigned long long)got);
+    return got != known_hash[DN_FMA];
+}
+
+/* Feeding a generator in pieces gives the bits of the whole sequence at once. */
+static double t_cached(void)
+{
+    double e = 0;
+
+    for (int arch = DN_DECODER; arch <= DN_ENC_DEC; arch++)
+        for (int norm = 0; norm < choices("norm"); norm++) {
+            const dn_config c = small_config(arch, norm);
+            struct sample s;
+            dn_batch b = *fill_batch(&s, &c, 3, 0);
+            int tokens[24], len[3] = { 8, 8, 8 }, piece[24], piece_len[3], at[3] = { 0 };
+            for (int i = 0; i < 24; i++)
+                tokens[i] = (5*i + 1)%c.vocab;
+            b.dec = tokens;
+            b.dec_len = len;
+            dn_model *m = make_model(&c, DN_INFER);
+            fill_parameters(m);
+            const dn_real *whole = get_logits(m, &b);
+            const size_t need = dn_generator_bytes(&c, 4, err);
+            dn_generator *g = dn_generator_init(m, 4, get_block(need), need, err);
+            MUST(e, g && dn_generator_start(g, 3, b.enc, b.enc_len, err) == DN_OK);
+            for (int round = 0; g && at[2] < 8; round++) {
+                int n = 0;
+                for (int r = 0; r < 3; r++) {           /* first 1, 2, 3 tokens, then 1 each */
+                    piece_len[r] = round ? 1 : r + 1;
+                    for (int i = 0; i < piece_len[r]; i++)
+                        piece[n++] = tokens[8*r + at[r]++];
+                }
+                const dn_real *logits = dn_generator_feed(g, piece, piece_len, err);
+                MUST(e, logits != NULL);
+                for (int r = 0; r < 3 && logits; r++)
+                    MUST(e, !memcmp(logits + r*c.vocab, whole + (8*r + at[r] - 1)*c.vocab,
+                                    (size_t)c.vocab*sizeof *logits));
+            }
+            MUST(e, g && !dn_generator_feed(g, piece, piece_len, err));    /* row 2 is full */
+            MUST(e, strlen(err) > 0);
+            free_blocks();
+        }
+    return e;
+}
+
+/* The largest logit each time, by hand, through dn_logits on ever longer sequences. */
+static int greedy_by_hand(dn_model *m, const int *enc, const int *enc_len, int *out)
+{
+    const dn_config *c = dn_model_config(m);
+    int dec[PLAIN_LEN] = { DN_BOS }, n = 1;
+
+    for (;;) {
+        const dn_batch b = { 1, enc, enc_len, dec, &n, dec };
+        const dn_real *z = get_logits(m, &b) + (n - 1)*c->vocab;
+        int best = 0;
+        for (int v = 0; v < c->vocab; v++)
+            best = z[v] > z[best] ? v : best;
+        drop_last_block();
+        if (best == DN_EOS || n == c->ctx)
+            return n - 1;
+        out[n - 1] = dec[n] = best;
+        n++;
+    }
+}
+
+static double t_greedy(void)
+{
+    double e = 0;
+
+    for (int norm = 0; norm < choices("norm"); norm++) {
+        const dn_config c = small_config(DN_ENC_DEC, norm);
+        struct sample s;
+        fill_batch(&s, &c, 5, norm);
+        dn_model *m = make_model(&c, DN_INFER);
+        int out[5*8], len[5], want[8];
+        const size_t need = dn_generator_bytes(&c, 5, err);
+        dn_generator *g = dn_generator_init(m, 5, get_block(need), need, err);
+        fill_parameters(m);
+        MUST(e, g && dn_translate(g, 5, s.enc, s.enc_len, 1, 1, out, len, err) == DN_OK);
+        const int *enc = s.enc;
+        for (int r = 0; r < 5; r++) {
+            const int n = greedy_by_hand(m, enc, s.enc_len + r, want);
+            MUST(e, len[r] == n && !memcmp(out + 8*r, want, (size_t)n*sizeof *want));
+            enc += s.enc_len[r];
+        }
+        free_blocks();
+    }
+    return e;
+}
+
+/* Log probability of a translation of the source, with its DN_EOS, by the plain model. */
+static double plain_score(const dn_model *m, const int *enc, int n_enc, const int *ids, int n)
+{
+    int dec[4] = { DN_BOS }, label[4], len = n + 1;
+    const dn_batch b = { 1, enc, &n_enc, dec, &len, label };
+    dn_stats s;
+
+    for (int i = 0; i < n; i++)
+        label[i] = dec[i + 1] = ids[i];
+    label[n] = DN_EOS;
+    plain_loss(m, &b, &s);
+    return -s.nll*s.tokens;
+}
+
+/* Vocabulary 4, up to 2 ids: of all 13 translations the one with the best score/length^penalty. */
+static double t_beam(void)
+{
+    dn_config c = small_config(DN_ENC_DEC, choice("norm", "deepnorm"));
+    double e = 0;
+
+    c.vocab = 4;  c.ctx = 3;
+    for (int seed = 0; seed < 60; seed++) {
+        const double penalty = 0.5*(seed%5);
+        const int enc[3] = { seed%4, seed/4%4, 3 }, n_enc = 1 + seed%3;
+        double best = -INFINITY;
+        int out[3], len = -1, want[2] = { 0 }, n_want = 0, ids[2];
+        c.seed = seed;
+        dn_model *m = make_model(&c, DN_INFER);
+        const size_t need = dn_generator_bytes(&c, 40, err);
+        dn_generator *g = dn_generator_init(m, 40, get_block(need), need, err);
+        for (int code = 0; code < 16; code++)           /* two digits; DN_EOS ends */
+            for (int n = 0; n < 3; n++) {
+                ids[0] = code%4;
+                ids[1] = code/4;
+                if ((n > 0 && ids[0] == DN_EOS) || (n > 1 && ids[1] == DN_EOS))
+                    continue;
+                const double s = plain_score(m, enc, n_enc, ids, n)/pow(n + 1, penalty);
+                if (s > best) {
+                    best = s;
+                    n_want = n;
+                    memcpy(want, ids, sizeof want);
+                }
+            }
+        MUST(e, g && dn_translate(g, 1, enc, &n_enc, 40, penalty, out, &len, err) == DN_OK);
+        worst(&e, len != n_want || memcmp(out, want, (size_t)n_want*sizeof *out) != 0,
+              "seed %d: %d ids, not %d", seed, len, n_want);
+        free_blocks();
+    }
+    return e;
+}
+
+/* ---- checkpoints in memory ------------------------------------------------------------------ */
+
+enum { FILE_ROOM = 1 << 21 };
+
+struct file {
+    unsigned char bytes[FILE_ROOM];
+    size_t n;
+    int calls, fail_at;                   /* the call that fails, from 1; 0: none              */
+    int overrun;                          /* reads outside of the file                         */
+};
+
+static struct file file_a, file_b;
+
+static int from_memory(void *user, uint64_t at, void *to, size_t n)
+{
+    struct file *f = user;
+
+    if (++f->calls == f->fail_at)
+        return 1;
+    if (at > f->n || n > f->n - at) {
+        f->overrun = 1;
+        return 1;
+    }
+    memcpy(to, f->bytes + at, n);
+    return 0;
+}
+
+static int to_memory(void *user, const void *from, size_t n)
+{
+    struct file *f = user;
+
+    if (++f->calls == f->fail_at || n > FILE_ROOM - f->n)
+        return 1;
+    memcpy(f->bytes + f->n, from, n);
+    f->n += n;
+    return 0;
+}
+
+static dn_io io_of(struct file *f)
+{
+    const dn_io io = { f, f->n, from_memory, to_memory };
+
+    f->calls = 0;
+    return io;
+}
+
+static const dn_note notes[] = { { "tokenizer", "bpe1 259." }, { "made by", "test.c" } };
+
+static dn_status save(const dn_model *m, struct file *f)
+{
+    f->n = 0;
+    f->overrun = f->fail_at = 0;
+    const dn_io io = io_of(f);
+    return dn_save(m, notes, 2, &io, err);
+}
+
+static dn_status load(dn_model *m, struct file *f)
+{
+    const dn_io io = io_of(f);
+
+    return dn_load(m, &io, err);
+}
+
+static dn_status load_config(dn_config *c, struct file *f)
+{
+    const dn_io io = io_of(f);
+
+    return dn_load_config(c, &io, err);
+}
+
+static double t_save_load(void)
+{
+    double e = 0;
+
+    for (int arch = 0; arch < choices("arch"); arch++)
+        for (int norm = 0; norm < choices("norm"); norm++) {
+            dn_config c = busy_config(arch, norm), read;
+            struct sample s;
+            const dn_batch *b = fill_batch(&s, &c, 4, 0);
+            const size_t n = (size_t)(top_tokens(b)*c.vocab)*sizeof(dn_real);
+            dn_model *m = make_model(&c, DN_TRAIN);
+            train(m, 3, &e);
+            MUST(e, save(m, &file_a) == DN_OK);
+            dn_config_default(&read);
+            MUST(e, load_config(&read, &file_a) == DN_OK);
+            dn_model *t = make_model(&read, DN_TRAIN), *i = make_model(&read, DN_INFER);
+            train(t, 1, &e);                            /* something to be overwritten */
+            MUST(e, load(t, &file_a) == DN_OK && load(i, &file_a) == DN_OK);
+            MUST(e, dn_step_count(t) == 3);
+            MUST(e, same_parameters(m, t) && same_parameters(m, i));
+            MUST(e, !memcmp(get_logits(m, b), get_logits(i, b), n));
+            MUST(e, save(t, &file_b) == DN_OK);
+            MUST(e, file_a.n == file_b.n && !memcmp(file_a.bytes, file_b.bytes, file_a.n));
+            MUST(e, !file_a.overrun);
+            free_blocks();
+        }
+    return e;
+}
+
+/* The configuration in a file is the one saved: every saved field, as text. */
+static double t_saved_config(void)
+{
+    int n;
+    const dn_field *f = dn_fields(&n);
+    dn_config c = busy_config(DN_DECODER, choice("norm", "pre-ln")), read;
+    double e = 0;
+
+    c.lr = 0.1/3;  c.eps = 1e-7;  c.beta2 = 0.9995;  c.seed = 12345;
+    MUST(e, save(make_model(&c, DN_TRAIN), &file_a) == DN_OK);
+    dn_config_default(&read);
+    MUST(e, load_config(&read, &file_a) == DN_OK);
+    for (int i = 0; i < n; i++) {
+        char a[DN_NAME_MAX], b[DN_NAME_MAX];
+        dn_config_get(&c, &f[i], a);
+        dn_config_get(&read, &f[i], b);
+        worst(&e, f[i].saved && strcmp(a, b), "%s %s became %s", f[i].name, a, b);
+    }
+    return e;
+}
+
+/* Four steps, save, load elsewhere, four steps = eight steps: the same file, byte for byte. */
+static double t_resume(void)
+{
+    double e = 0;
+
+    for (int arch = 0; arch < choices("arch"); arch++) {
+        dn_config c = busy_config(arch, choice("norm", "deepnorm"));
+        dn_model *whole = make_model(&c, DN_TRAIN), *half = make_model(&c, DN_TRAIN);
+        c.threads = 3;
+        c.memory = DN_RECOMPUTE;
+        dn_model *rest = make_model(&c, DN_TRAIN);
+        train(whole, 8, &e);
+        train(half, 4, &e);
+        MUST(e, save(half, &file_a) == DN_OK && load(rest, &file_a) == DN_OK);
+        train(rest, 4, &e);
+        MUST(e, dn_step_count(rest) == 8);
+        MUST(e, save(whole, &file_a) == DN_OK && save(rest, &file_b) == DN_OK);
+        MUST(e, file_a.n == file_b.n && !memcmp(file_a.bytes, file_b.bytes, file_a.n));
+        free_blocks();
+    }
+    return e;
+}
+
+static double t_notes(void)
+{
+    const dn_config c = small_config(DN_DECODER, 0);
+    char text[32];
+    size_t size = 0;
+    double e = 0;
+
+    MUST(e, save(make_model(&c, DN_INFER), &file_a) == DN_OK);
+    dn_io io = io_of(&file_a);
+    MUST(e, dn_load_note(&io, "tokenizer", NULL, &size, err) != DN_OK || size == 10);
+    MUST(e, size == sizeof "bpe1 259.");
+    MUST(e, dn_load_note(&io, "tokenizer", text, &size, err) == DN_OK);
+    MUST(e, !strcmp(text, "bpe1 259.") && size == sizeof "bpe1 259.");
+    for (size_t small = 1; small < sizeof "bpe1 259."; small++) {
+        memset(text, '#', sizeof text);
+        size = small;
+        dn_load_note(&io, "tokenizer", text, &size, err);
+        MUST(e, size == sizeof "bpe1 259." && text[small] == '#');
+    }
+    size = sizeof text;
+    MUST(e, dn_load_note(&io, "made by", text, &size, err) == DN_OK && !strcmp(text, "test.c"));
+    size = sizeof text;
+    MUST(e, dn_load_note(&io, "no such", text, &size, err) != DN_OK && strlen(err) > 0);
+    return e;
+}
+
+/* ---- E failures ---------------------------------------------------------------------------- */
+
+/* Refused: a status other than DN_OK, and a sentence. */
+static int refused(dn_status status, dn_status want)
+{
+    return status == want && memchr(err, '\0', DN_ERR_MAX) && strlen(err) > 8;
+}
+
+static dn_model *tiny_model(dn_config *c)
+{
+    *c = small_config(DN_DECODER, choice("norm", "deepnorm"));
+    c->dec_layers = 1;  c->dim = 2;  c->heads = 1;  c->ffn = 3;  c->vocab = 5;  c->ctx = 3;
+    c->batch_tokens = 6;
+    return make_model(c, DN_TRAIN);
+}
+
+static double t_truncated(void)
+{
+    dn_config c, read;
+    dn_model *m = tiny_model(&c);
+    double e = 0;
+
+    MUST(e, save(m, &file_a) == DN_OK);
+    const size_t n = file_a.n;
+    for (file_a.n = 0; file_a.n < n; file_a.n++) {
+        err[0] = '\0';
+        MUST(e, refused(load_config(&read, &file_a), DN_EFORMAT));
+        err[0] = '\0';
+        MUST(e, refused(load(m, &file_a), DN_EFORMAT));
+    }
+    file_a.bytes[file_a.n++] = 0;                       /* one byte too many */
+    MUST(e, refused(load(m, &file_a), DN_EFORMAT));
+    MUST(e, !file_a.overrun);
+    return e;
+}
+
+/* Bytes of the length field and the header that a safetensors file begins with. */
+static size_t header_size(const struct file *f)
+{
+    size_t n = 0;
+
+    for (int i = 7; i >= 0; i--)
+        n = n << 8 | f->bytes[i];
+    return n + 8;
+}
+
+static const unsigned char wrong_bytes[] = { 0, ' ', '"', '0', '1', '9', '-', '{', '}', '\\', 255 };
+
+/* Where a wrong byte is not refused (in the very word "checksum"), the file says the same. */
+static double t_header_bytes(void)
+{
+    dn_config c, read;
+    dn_model *m = tiny_model(&c);
+    double e = 0;
+
+    dn_config_default(&read);
+    MUST(e, save(m, &file_a) == DN_OK);
+    for (size_t i = 0; i < header_size(&file_a); i++) {
+        const unsigned char was = file_a.bytes[i];
+        for (size_t k = 0; k < sizeof wrong_bytes; k++) {
+            file_a.bytes[i] = wrong_bytes[k];
+            err[0] = '\0';
+            dn_status status = load_config(&read, &file_a);
+            MUST(e, status == DN_OK || refused(status, DN_EFORMAT));
+            err[0] = '\0';
+            status = load(m, &file_a);
+            file_a.bytes[i] = was;
+            if (status == DN_OK)
+                status = save(m, &file_b);
+            worst(&e, status == DN_OK ? memcmp(file_a.bytes, file_b.bytes, file_a.n) != 0
+                                      : !refused(status, DN_EFORMAT), "byte %d as %d: %s",
+                  (int)i, wrong_bytes[k], err);
+        }
+    }
+    MUST(e, load(m, &file_a) == DN_OK && !file_a.overrun);
+    return e;
+}
+
+/* A saved tiny model without its checksum, as another program would write it. */
+static dn_model *unsigned_file(dn_config *c)
+{
+    dn_model *m = tiny_model(c);
+    const char *word = "checksum\":\"";
+
+    if (save(m, &file_a) != DN_OK)
+        return NULL;
+    for (size_t i = 0; i < 64; i++)
+        if (!memcmp(file_a.bytes + i, word, strlen(word)))
+            file_a.bytes[i] = 'C';
+    return m;
+}
+
+/* Behind __metadata__ each byte matters: names, types, shapes and offsets. */
+static double t_header_fields(void)
+{
+    dn_config c;
+    dn_model *m = unsigned_file(&c);
+    size_t i = 8, n = header_size(&file_a);
+    double e = 0;
+
+    MUST(e, m && load(m, &file_a) == DN_OK);
+    while (i < n && file_a.bytes[i] != '}')
+        i++;
+    for (; i < n; i++) {
+        const unsigned char was = file_a.bytes[i];
+        for (size_t k = 0; k < sizeof wrong_bytes; k++) {
+            file_a.bytes[i] = wrong_bytes[k];
+            err[0] = '\0';
+            if (wrong_bytes[k] != was && !refused(load(m, &file_a), DN_EFORMAT))
+                worst(&e, 1, "byte %d as %d: %s", (int)i, wrong_bytes[k], err);
+        }
+        file_a.bytes[i] = was;
+    }
+    MUST(e, load(m, &file_a) == DN_OK && !file_a.overrun);
+    return e;
+}
+
+/* One to four bytes of the header replaced at random, no checksum to stop it: the file is
+ * refused with a sentence, or a model is loaded that works. */
+static double t_fuzz(void)
+{
+    dn_config c;
+    dn_model *m = unsigned_file(&c);
+    const uint32_t n = (uint32_t)header_size(&file_a);
+    unsigned char *good = get_block(n);
+    struct sample s;
+    dn_stats st;
+    int loaded = 0;
+    double e = 0;
+
+    memcpy(good, file_a.bytes, n);
+    for (uint64_t i = 0; i < 20000; i++) {
+        dn_config read;
+        dn_config_default(&read);
+        memcpy(file_a.bytes, good, n);
+        for (uint32_t k = 0; k <= i%4; k++) {
+            const uint32_t u = dn_random(1, i, 2*k);
+            file_a.bytes[dn_random(1, i, 2*k + 1)%n] = (unsigned char)(u & 256 ? u : good[u%n]);
+        }
+        err[0] = '\0';
+        const dn_status status = load_config(&read, &file_a);
+        MUST(e, status == DN_OK ? dn_config_check(&read, err) == DN_OK
+                                : refused(status, DN_EFORMAT));
+        err[0] = '\0';
+        if (load(m, &file_a) == DN_OK) {
+            const dn_batch *b = fill_batch(&s, dn_model_config(m), 1, 0);
+            const dn_status step = dn_evaluate(m, b, &st, err);
+            MUST(e, step == DN_OK || step == DN_EDIVERGED);
+            loaded++;
+        } else {
+            MUST(e, strlen(err) > 8);
+        }
+    }
+    MUST(e, loaded > 0 && loaded < 10000 && !file_a.overrun);
+    return e;
+}
+
+static double t_data_bytes(void)
+{
+    dn_config c;
+    dn_model *m = tiny_model(&c);
+    double e = 0;
+
+    MUST(e, save(m, &file_a) == DN_OK);
+    for (size_t i = header_size(&file_a); i < file_a.n; i++) {
+        const unsigned char bit = (unsigned char)(1u << i%8);
+        file_a.bytes[i] ^= bit;
+        err[0] = '\0';
+        MUST(e, refused(load(m, &file_a), DN_EFORMAT));
+        file_a.bytes[i] ^= bit;
+    }
+    MUST(e, load(m, &file_a) == DN_OK);
+    return e;
+}
+
+static double t_callbacks(void)
+{
+    dn_config c, read;
+    dn_model *m = tiny_model(&c);
+    double e = 0;
+    int writes, reads;
+
+    MUST(e, save(m, &file_a) == DN_OK);
+    writes = file_a.calls;
+    MUST(e, load(m, &file_a) == DN_OK);
+    reads = file_a.calls;
+    MUST(e, writes > 1 && reads > 1);
+    for (int i = 1; i <= reads; i++) {
+        file_a.fail_at = i;
+        err[0] = '\0';
+        MUST(e, refused(load(m, &file_a), DN_EIO));
+        MUST(e, load_config(&read, &file_a) == (file_a.calls >= i ? DN_EIO : DN_OK));
+    }
+    for (int i = 1; i <= writes; i++) {
+        file_b.n = 0;
+        file_b.fail_at = i;
+        const dn_io io = io_of(&file_b);
+        err[0] = '\0';
+        MUST(e, refused(dn_save(m, notes, 2, &io, err), DN_EIO));
+    }
+    return e;
+}
+
+/* A file of another size of model is refused, for each size. */
+static double t_other_model(void)
+{
+    static const char *const sizes[] = { "dec-layers", "dim", "ffn", "vocab", "ctx" };
+    dn_config c;
+    dn_model *m = tiny_model(&c);
+    double e = 0;
+
+    MUST(e, save(m, &file_a) == DN_OK);
+    for (size_t i = 0; i < sizeof sizes/sizeof *sizes; i++) {
+        dn_config other = c;
+        other.positions = DN_LEARNED;
+        *int_field(&other, field_named(sizes[i])) *= 2;
+        err[0] = '\0';
+        const dn_status status = load(make_model(&other, DN_TRAIN), &file_a);
+        MUST(e, status != DN_OK && strlen(err) > 8);
+    }
+    return e;
+}
+
+static double t_arena(void)
+{
+    double e = 0;
+
+    for (int purpose = DN_INFER; purpose <= DN_TRAIN; purpose++) {
+        const dn_config c = busy_config(DN_ENC_DEC, 0);
+        const size_t need = dn_model_bytes(&c, (enum dn_purpose)purpose, err);
+        unsigned char *block = get_block(need + 64);
+        for (size_t n = 0; n < need; n += n < 300 || n + 300 > need ? 1 : need/500) {
+            err[0] = '\0';
+            MUST(e, !dn_model_init(&c, (enum dn_purpose)purpose, block, n, err));
+            MUST(e, strlen(err) > 8);
+        }
+        for (size_t shift = 0; shift < 64; shift++)     /* at any alignment, and not beyond */
+            if (shift%7 < 2) {
+                memset(block, 0x5a, need + 64);
+                dn_model *m = dn_model_init(&c, (enum dn_purpose)purpose, block + shift, need,
+                                            err);
+                MUST(e, m != NULL);
+                if (m && purpose == DN_TRAIN)
+                    train(m, 1, &e);
+                for (size_t i = 0; i < 64; i++)
+                    MUST(e, block[i < shift ? i : need + i] == 0x5a);
+            }
+        free_blocks();
+    }
+    return e;
+}
+
+static double t_generator_arena(void)
+{
+    const dn_config c = small_config(DN_ENC_DEC, 0), enc = small_config(DN_ENCODER, 0);
+    dn_model *m = make_model(&c, DN_INFER);
+    const size_t need = dn_generator_bytes(&c, 3, err);
+    double e = 0;
+
+    for (size_t n = 0; n < need; n += n < 300 || n + 300 > need ? 1 : need/500)
+        MUST(e, !dn_generator_init(m, 3, get_block(need), n, err) && (drop_last_block(), 1));
+    MUST(e, need > 0 && dn_generator_init(m, 3, get_block(need), need, err));
+    MUST(e, dn_generator_bytes(&enc, 3, err) == 0 && strlen(err) > 8);
+    MUST(e, dn_generator_bytes(&c, 0, err) == 0 && strlen(err) > 8);
+    MUST(e, dn_generator_bytes(&c, -1, err) == 0 && strlen(err) > 8);
+    return e;
+}
+
+/* Each field just outside its range, by dn_config_check and by dn_config_set. */
+static double t_config_range(void)
+{
+    int n;
+    const dn_field *f = dn_fields(&n);
+    double e = 0;
+
+    for (int i = 0; i < n; i++)
+        for (int side = 0; side < 2; side++) {
+            dn_config c = small_config(DN_ENC_DEC, 0);
+            const double limit = side ? f[i].high : f[i].low;
+            const double beyond = limit + (side ? 1 : -1)*(f[i].kind == DN_FLOAT
+                                                           ? fabs(limit)*1e-9 + 1e-30 : 1);
+            char text[64];
+            snprintf(text, sizeof text, f[i].kind == DN_FLOAT ? "%.17g" : "%.0f", beyond);
+            err[0] = '\0';
+            worst(&e, dn_config_set(&c, f[i].name, text, err) != DN_EINVAL
+                      || !strstr(err, f[i].name), "set %s to %s: %s", f[i].name, text, err);
+            if (f[i].kind != DN_FLOAT && fabs(beyond) > INT_MAX)
+                continue;
+            if (f[i].kind == DN_FLOAT)
+                *(double *)(void *)((char *)&c + f[i].at) = beyond;
+            else
+                *int_field(&c, &f[i]) = (int)beyond;
+            err[0] = '\0';
+            worst(&e, dn_config_check(&c, err) != DN_EINVAL || !strstr(err, f[i].name),
+                  "%s is %s: %s", f[i].name, text, err);
+        }
+    return e;
+}
+
+static double t_config_text(void)
+{
+    static const char *const wrong[] = { "", " ", "x", "1x", "--1", "1 1", "1e999", "nan", "inf",
+                                         "-", ".", "1e", "0x1", "99999999999999999999" };
+    int n;
+    const dn_field *f = dn_fields(&n);
+    dn_config c = small_config(DN_ENC_DEC, 0), before = c;
+    double e = 0;
+
+    for (int i = 0; i < n; i++)
+        for (size_t k = 0; k < sizeof wrong/sizeof *wrong; k++) {
+            err[0] = '\0';
+            if (!refused(dn_config_set(&c, f[i].name, wrong[k], err), DN_EINVAL))
+                worst(&e, 1, "%s accepts \"%s\"", f[i].name, wrong[k]);
+        }
+    MUST(e, !memcmp(&c, &before, sizeof c));
+    MUST(e, refused(dn_config_set(&c, "no-such-field", "1", err), DN_EINVAL));
+    MUST(e, refused(dn_config_set(&c, "", "1", err), DN_EINVAL));
+    return e;
+}
+
+/* Each field set to its ends, its default and odd numbers comes back from its own text. */
+static double t_config_round_trip(void)
+{
+    int n;
+    const dn_field *f = dn_fields(&n);
+    double e = 0;
+
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < 16; k++) {
+            dn_config a, b;
+            char text[DN_NAME_MAX];
+            const double share = k/15.0*k/15.0*k/15.0;
+            const double x = f[i].low + (f[i].high - f[i].low)*share/(k == 7 ? 1e9 : 1);
+            memset(&a, 0, sizeof a);
+            memset(&b, 0, sizeof b);
+            dn_config_default(&a);
+            dn_config_default(&b);
+            if (f[i].kind == DN_FLOAT)
+                *(double *)(void *)((char *)&a + f[i].at) = x;
+            else
+                *int_field(&a, &f[i]) = (int)x;
+            dn_config_get(&a, &f[i], text);
+            worst(&e, dn_config_set(&b, f[i].name, text, err) != DN_OK
+                      || memcmp(&a, &b, sizeof a), "%s = %s: %s", f[i].name, text, err);
+        }
+    dn_config c;
+    dn_config_default(&c);
+    MUST(e, dn_config_check(&c, err) == DN_OK);
+    c.heads = 7;
+    c.dim = 512;
+    MUST(e, refused(dn_config_check(&c, err), DN_EINVAL));
+    memset(&c, 0, sizeof c);
+    MUST(e, refused(dn_config_check(&c, err), DN_EINVAL));
+    return e;
+}
+
+/* Sizes change the layout, so they may not change; what the paper tunes may. */
+static double t_reconfigure(void)
+{
+    static const char *const fixed[] = { "dim", "ffn", "vocab", "ctx", "enc-layers", "seed" };
+    dn_config c = small_config(DN_ENC_DEC, 0);
+    dn_model *m = make_model(&c, DN_TRAIN);
+    double e = 0;
+
+    for (size_t i = 0; i < sizeof fixed/sizeof *fixed; i++) {
+        dn_config d = c;
+        *int_field(&d, field_named(fixed[i])) *= 2;
+        *int_field(&d, field_named(fixed[i])) += 12;
+        err[0] = '\0';
+        worst(&e, !refused(dn_model_reconfigure(m, &d, err), DN_EINVAL) || !strstr(err, fixed[i]),
+              "%s: %s", fixed[i], err);
+    }
+    c.lr = 0.5;
+    c.dropout = 0.25;
+    MUST(e, dn_model_reconfigure(m, &c, err) == DN_OK && dn_model_config(m)->lr >= 0.5);
+    c.lr = -1;
+    MUST(e, refused(dn_model_reconfigure(m, &c, err), DN_EINVAL));
+    return e;
+}
+
+/* One wrong number in a batch: every call that takes one refuses it and changes nothing. */
+static void must_refuse(double *e, dn_model *m, const dn_batch *b, const char *what)
+{
+    const uint64_t before = hash_parameters(m);
+    dn_real logits[64*16];
+    dn_stats s;
+
+    err[0] = '\0';
+    worst(e, !refused(dn_train_step(m, b, 1, &s, err), DN_EINVAL), "train: %s", what);
+    err[0] = '\0';
+    worst(e, !refused(dn_evaluate(m, b, &s, err), DN_EINVAL), "evaluate: %s", what);
+    err[0] = '\0';
+    worst(e, !refused(dn_gradient(m, b, 0, &s, err), DN_EINVAL), "gradient: %s", what);
+    err[0] = '\0';
+    worst(e, !strstr(what, "label") && !refused(dn_logits(m, b, logits, err), DN_EINVAL),
+          "logits: %s", what);
+    worst(e, hash_parameters(m) != before || dn_step_count(m) != 0, "changed: %s", what);
+}
+
+static double t_bad_batch(void)
+{
+    double e = 0;
+
+    for (int arch = 0; arch < choices("arch"); arch++) {
+        dn_config c = small_config(arch, 0);
+        c.batch_tokens = 14;
+        struct sample s;
+        dn_model *m = make_model(&c, DN_TRAIN);
+        const struct { const char *what; int *at; int value; } wrong[] = {
+            { "source token -1", &s.enc[2], -1 },      { "source token 13", &s.enc[10], 13 },
+            { "source token INT_MAX", &s.enc[0], INT_MAX },
+            { "source length 0", &s.enc_len[1], 0 },   { "source length -1", &s.enc_len[0], -1 },
+            { "source length 9", &s.enc_len[2], 9 },
+            { "source length INT_MIN", &s.enc_len[2], INT_MIN },
+            { "target token -1", &s.dec[0], -1 },      { "target token 13", &s.dec[13], 13 },
+            { "target length 0", &s.dec_len[2], 0 },   { "target length 9", &s.dec_len[0], 9 },
+            { "target tokens 15", &s.dec_len[1], 2 },  { "label -2", &s.label[0], -2 },
+            { "label 13", &s.label[9], 13 },           { "rows 0", &s.b.rows, 0 },
+            { "rows -1", &s.b.rows, -1 },
+        };
+        for (size_t i = 0; i < sizeof wrong/sizeof *wrong; i++) {
+            fill_batch(&s, &c, 3, 0);
+            if ((wrong[i].what[0] == 's' && arch == DN_DECODER)
+                || (wrong[i].what[0] == 't' && arch == DN_ENCODER))
+                continue;
+            *wrong[i].at = wrong[i].value;
+            must_refuse(&e, m, &s.b, wrong[i].what);
+        }
+        fill_batch(&s, &c, 3, 0);
+        for (int i = 0; i < 14; i++)
+            s.label[i] = DN_IGNORE;
+        const uint64_t before = hash_parameters(m);
+        dn_stats st;
+        err[0] = '\0';
+        MUST(e, refused(dn_train_step(m, &s.b, 1, &st, err), DN_EINVAL));   /* nothing to learn */
+        MUST(e, hash_parameters(m) == before && dn_step_count(m) == 0);
+        free_blocks();
+    }
+    return e;
+}
+
+/* What is no batch at all, and what a model without gradients cannot do. */
+static double t_bad_call(void)
+{
+    const dn_config c = small_config(DN_ENC_DEC, 0);
+    struct sample s;
+    dn_model *m = make_model(&c, DN_TRAIN), *infer = make_model(&c, DN_INFER);
+    dn_batch b = *fill_batch(&s, &c, 2, 0);
+    dn_stats st;
+    double e = 0;
+
+    MUST(e, dn_tensor_at(infer, 0).grad == NULL && dn_tensor_at(m, 0).grad != NULL);
+    MUST(e, refused(dn_train_step(infer, &b, 1, &st, err), DN_EINVAL));
+    MUST(e, refused(dn_gradient(infer, &b, 0, &st, err), DN_EINVAL));
+    MUST(e, refused(dn_train_step(m, &b, 0, &st, err), DN_EINVAL));
+    MUST(e, refused(dn_train_step(m, &b, -1, &st, err), DN_EINVAL));
+    b.label = NULL;
+    MUST(e, refused(dn_evaluate(m, &b, &st, err), DN_EINVAL));
+    MUST(e, get_logits(m, &b) != NULL);
+    b.enc = NULL;
+    MUST(e, refused(dn_evaluate(m, &b, &st, err), DN_EINVAL));
+    b = s.b;
+    b.dec_len = NULL;
+    MUST(e, refused(dn_evaluate(m, &b, &st, err), DN_EINVAL));
+    return e;
+}
+
+static double t_bad_generation(void)
+{
+    const dn_config c = small_config(DN_ENC_DEC, 0);
+    const int good[4] = { 3, 4, 5, 6 }, bad[4] = { 3, 4, 13, 6 }, four = 4, nine = 9, zero = 0;
+    dn_model *m = make_model(&c, DN_INFER);
+    const size_t need = dn_generator_bytes(&c, 2, err);
+    dn_generator *g = dn_generator_init(m, 2, get_block(need), need, err);
+    int out[16], len[2];
+    double e = 0;
+
+    MUST(e, g != NULL);
+    MUST(e, refused(dn_generator_start(g, 3, good, &four, err), DN_EINVAL));
+    MUST(e, refused(dn_generator_start(g, 0, good, &four, err), DN_EINVAL));
+    MUST(e, refused(dn_generator_start(g, 1, bad, &four, err), DN_EINVAL));
+    MUST(e, refused(dn_generator_start(g, 1, good, &zero, err), DN_EINVAL));
+    MUST(e, refused(dn_generator_start(g, 1, good, &nine, err), DN_EINVAL));
+    MUST(e, refused(dn_translate(g, 1, good, &four, 3, 1, out, len, err), DN_EINVAL));
+    MUST(e, refused(dn_translate(g, 1, good, &four, 0, 1, out, len, err), DN_EINVAL));
+    MUST(e, refused(dn_translate(g, 1, bad, &four, 2, 1, out, len, err), DN_EINVAL));
+    MUST(e, dn_generator_start(g, 1, good, &four, err) == DN_OK);
+    MUST(e, !dn_generator_feed(g, bad, &four, err) && strlen(err) > 8);
+    MUST(e, !dn_generator_feed(g, good, &zero, err) && strlen(err) > 8);
+    MUST(e, !dn_generator_feed(g, good, &nine, err) && strlen(err) > 8);
+    MUST(e, dn_generator_feed(g, good, &four, err) != NULL);
+    return e;
+}
+
+/* A value that is not finite, in each tensor in turn: the step names a tensor and does nothing. */
+static double t_diverged(void)
+{
+    double e = 0;
+
+    for (int arch = 0; arch < choices("arch"); arch++) {
+        const dn_config c = small_config(arch, choice("norm", "deepnorm"));
+        struct sample s;
+        const dn_batch *b = fill_batch(&s, &c, 3, 0);
+        dn_model *m = make_model(&c, DN_TRAIN);
+        dn_stats st;
+
+        train(m, 2, &e);
+        for (int i = 0; i < dn_tensor_count(m); i++) {
+            const dn_tensor t = dn_tensor_at(m, i);
+            int named = 0;
+            const int at = ends_with(t.name, "embed.weight") ? 3*c.dim : 0;
+            const dn_real was = t.value[at];
+            t.value[at] = i%2 ? (dn_real)NAN : (dn_real)INFINITY;
+            const uint64_t before = hash_parameters(m);
+            err[0] = '\0';
+            worst(&e, !refused(dn_train_step(m, b, 1, &st, err), DN_EDIVERGED), "%s", t.name);
+            for (int k = 0; k < dn_tensor_count(m); k++)
+                named |= strstr(err, dn_tensor_at(m, k).name) != NULL;
+            worst(&e, !named, "no tensor in: %s", err);
+            MUST(e, dn_step_count(m) == 2 && hash_parameters(m) == before);
+            t.value[at] = was;
+        }
+        MUST(e, dn_train_step(m, b, 1, &st, err) == DN_OK);     /* and goes on as before */
+        dn_model *n = make_model(&c, DN_TRAIN);
+        train(n, 2, &e);
+        MUST(e, dn_train_step(n, b, 1, &st, err) == DN_OK && same_parameters(m, n));
+        free_blocks();
+    }
+    return e;
+}
+
+/* A finite loss with an infinite gradient: the last norm gives zeros, so that the logits are 0
+ * whatever the output matrix; that is made of the largest numbers there are, of both signs. */
+static double t_diverged_backward(void)
+{
+    dn_config c = small_config(DN_DECODER, choice("norm", "deepnorm"));
+    const double huge = 0.9*(sizeof(dn_real) == sizeof(double) ? DBL_MAX : (double)FLT_MAX);
+    struct sample s;
+    dn_stats st;
+    double e = 0;
+
+    c.tie = DN_TIE_NONE;
+    const dn_batch *b = fill_batch(&s, &c, 3, 0);
+    dn_model *m = make_model(&c, DN_TRAIN);
+    for (int i = 0; i < 14; i++)
+        s.label[i] = 4;
+    for (int i = 0; i < dn_tensor_count(m); i++) {
+        const dn_tensor t = dn_tensor_at(m, i);
+        for (int k = 0; k < t.rows*t.cols && !strcmp(t.name, "output.weight"); k++)
+            t.value[k] = (dn_real)(k/t.cols == 4 ? -huge : huge);
+        for (int k = 0; k < t.rows && !strcmp(t.name, "decoder.1.ffn.norm.weight"); k++)
+            t.value[k] = 0;
+    }
+    const uint64_t before = hash_parameters(m);
+    MUST(e, dn_evaluate(m, b, &st, err) == DN_OK && fabs(st.nll - log(13)) < 1e-5);
+    MUST(e, refused(dn_train_step(m, b, 1, &st, err), DN_EDIVERGED));
+    MUST(e, strstr(err, "gradient") && strstr(err, "decoder."));
+    MUST(e, hash_parameters(m) == before && dn_step_count(m) == 0);
+    return e;
+}
+
+/* ---- F the paper's claims ------------------------------------------------------------------- */
+
+/* Equation (4), the scalar model of a sub-layer, f = (alpha + vw)/sqrt(alpha^2 + v^2 w^2) x. */
+static double scalar_model(double alpha, double v, double w, double x)
+{
+    return (alpha + v*w)/sqrt(alpha*alpha + v*v*w*w)*x;
+}
+
+/* Equation (5): df/dv = alpha x w (alpha - vw)/(alpha^2 + v^2 w^2)^(3/2), at most w x/alpha. */
+static double t_scalar_model(void)
+{
+    const double h = 1e-4, x = 1.7;
+    double e = 0;
+
+    for (double alpha = 1; alpha < 7; alpha += 0.4)
+        for (double v = 0.1; v <= 1; v += 0.1)
+            for (double w = 0.1; w <= 1; w += 0.1) {
+                const double r = alpha*alpha + v*v*w*w;
+                const double dv = alpha*x*w*(alpha - v*w)/(r*sqrt(r));
+                const double near = scalar_model(alpha, v + h, w, x)
+                                  - scalar_model(alpha, v - h, w, x);
+                const double far = scalar_model(alpha, v + 2*h, w, x)
+                                 - scalar_model(alpha, v - 2*h, w, x);
+                worst(&e, fabs((8*near - far)/(12*h) - dv), "alpha %g, v %g, w %g", alpha, v, w);
+                MUST(e, dv <= w*x/alpha);
+            }
+    return e;
+}
+
+/* The Jacobian of LayerNorm is symmetric; its largest eigenvalue, by power iteration. */
+static double t_norm_jacobian(void)
+{
+    enum { D = 48 };
+    const struct team k = { 1, 1, NULL, NULL };
+    double e = 0;
+
+    for (int scale = 1000; scale <= 100000; scale *= 10) {
+        real x[D], g[D], b[D] = { 0 }, y[D], dg[D] = { 0 }, stat[2], v[D];
+        double mean = 0, length = 0, eigen = 0;
+        for (int i = 0; i < D; i++) {
+            x[i] = (real)(scale*by_rule("x", (size_t)i));
+            v[i] = (real)by_rule("v", (size_t)i);
+            g[i] = 1;
+            mean += (double)x[i]/D;
+        }
+        for (int i = 0; i < D; i++)
+            length += ((double)x[i] - mean)*((double)x[i] - mean);
+        norm_fwd(&k, y, stat, x, g, b, 1, D);
+        for (int round = 0; round < 50; round++) {
+            double before = 0, after = 0;
+            for (int i = 0; i < D; i++)
+                before += (double)v[i]*(double)v[i];
+            norm_bwd(&k, v, dg, b, v, stat, x, g, 1, D);
+            for (int i = 0; i < D; i++)
+                after += (double)v[i]*(double)v[i];
+            eigen = sqrt(after/before);
+            for (int i = 0; i < D; i++)
+                v[i] = (real)((double)v[i]/sqrt(after));
+        }
+        worst(&e, fabs(eigen*sqrt(length)/sqrt(D) - 1), "scale %d: %g", scale, eigen);
+    }
+    return e;
+}
+
+/* Lemma 4.1: a row of softmax(q k') v is no longer than the longest row of v, for any q and k;
+ * it is as long where all rows of v are the same. */
+static double t_lemma(void)
+{
+    enum { T = 9, D = 8 };
+    const struct span span = { 0, T, 0, T };
+    double e = 0;
+
+    for (int kind = 0; kind < 20; kind++) {
+        const struct heads h = { &span, 1, 1, D, kind%2, D, D, 1, dropout_at(0, 0) };
+        real q[T*D], k[T*D], v[T*D], c[T*D], stat[2*T], work[2*QROWS*T];
+        const struct team team = { 1, T, get_block(MATMUL_WORK*sizeof(real)), work };
+        double longest = 0;
+        for (int i = 0; i < T*D; i++) {
+            q[i] = (real)(by_rule("q", (size_t)(i + kind))*(1 << kind/2));
+            k[i] = (real)(by_rule("k", (size_t)(i + kind))*(1 << kind/2));
+            v[i] = (real)by_rule("v", (size_t)(kind < 10 ? i : i%D));
+        }
+        attend_fwd(&team, c, stat, q, k, v, &h);
+        for (int t = 0; t < 2*T; t++) {
+            const real *row = t < T ? v + t*D : c + (t - T)*D;
+            double squares = 0;
+            for (int i = 0; i < D; i++)
+                squares += (double)row[i]*(double)row[i];
+            longest = t < T ? larger(longest, sqrt(squares)) : longest;
+            if (t >= T)
+                worst(&e, kind < 10 ? sqrt(squares)/longest - 1 : fabs(sqrt(squares)/longest - 1),
+                      "kind %d, row %d", kind, t - T);
+        }
+        free_blocks();
+    }
+    return e;
+}
+
+/* The model's output after one step of gradient descent on the sub-layers' matrices, less that
+ * before: the mean over tokens of the length of the difference, per rate.  The output matrix is
+ * the identity, so the logits are the top layer's output. */
+static double model_update(int arch, const char *norm, int layers, double rate)
+{
+    enum { D = 64, ROWS = 4, T = 16 };
+    dn_config c = small_config(arch, choice("norm", norm));
+    static int tokens[ROWS*T], label[ROWS*T], len[ROWS];
+    double sum = 0;
+    dn_stats s;
+
+    c.activation = DN_RELU;  c.tie = DN_TIE_NONE;  c.bias = 0;  c.label_smoothing = 0;
+    c.dim = c.vocab = D;  c.ffn = 2*D;  c.heads = 2;  c.ctx = T;
+    c.batch_tokens = ROWS*T;  c.enc_layers = c.dec_layers = layers;
+    for (int i = 0; i < ROWS*T; i++) {
+        tokens[i] = (int)(dn_random(1, 1, (uint32_t)i)%D);
+        label[i] = (int)(dn_random(1, 2, (uint32_t)i)%D);
+        len[i/T] = T;
+    }
+    const dn_batch b = { ROWS, arch == DN_DECODER ? NULL : tokens, len,
+                         arch == DN_ENCODER ? NULL : tokens, len, label };
+    dn_model *m = make_model(&c, DN_TRAIN);
+    for (int i = 0; i < D*D; i++)
+        ((dn_real *)(uintptr_t)param(m, "output.", "weight"))[i] = i%D == i/D;
+    const dn_real *before = get_logits(m, &b);
+    if (dn_gradient(m, &b, 0, &s, err) != DN_OK)
+        return NAN;
+    for (int i = 0; i < dn_tensor_count(m); i++) {
+        const dn_tensor t = dn_tensor_at(m, i);
+        if (t.cols && t.name[8] >= '0' && t.name[8] <= '9')     /* encoder.0.  decoder.0. */
+            for (size_t k = 0; k < tensor_size(&t); k++)
+                t.value[k] -= (dn_real)(rate*(double)t.grad[k]/s.tokens);
+    }
+    const dn_real *after = get_logits(m, &b);
+    for (int t = 0; t < ROWS*T; t++) {
+        double squares = 0;
+        for (int i = t*D; i < t*D + D; i++)
+            squares += pow((double)after[i] - (double)before[i], 2);
+        sum += sqrt(squares)/(ROWS*T);
+    }
+    free_blocks();
+    return sum/rate;
+}
+
+/* Largest update over smallest, over depths from 6 to 48 layers. */
+static double update_spread(int arch, const char *norm, double rate)
+{
+    double low = 0, high = 0;
+
+    for (int layers = 6; layers <= 48; layers *= 2) {
+        const double u = model_update(arch, norm, layers, rate);
+        low = layers == 6 || u < low ? u : low;
+        high = larger(high, u);
+    }
+    snprintf(detail, sizeof detail, "updates from %g to %g", low, high);
+    return high/low;
+}
+
+static double t_update_deepnorm(void)
+{
+    double e = update_spread(DN_ENCODER, "deepnorm", 1e-3);
+
+    e = larger(e, update_spread(DN_DECODER, "deepnorm", 1e-3));
+    return larger(e, update_spread(DN_ENC_DEC, "deepnorm", 1e-3));
+}
+
+static double t_update_post_ln(void)
+{
+    return 1/update_spread(DN_ENCODER, "post-ln", 1e-4);
+}
+
+
+/* ---- A again: elementary functions and random numbers -------------------------------------- */
+
+/* |got - want| in units of the last place of want, for a type of so many digits. */
+static double ulps(long double got, long double want, int digits)
+{
+    int exponent;
+    (void)frexpl(want, &exponent);
+    return (double)(fabsl(got - want) / ldexpl(1, exponent - digits));
+}
+
+/* The worst error of f over count points spread evenly on [low, high]. */
+static double worst_real(real (*f)(real), long double (*reference)(long double),
+                         double low, double high)
+{
+    const int count = 50000, digits = sizeof(real) == 4 ? 24 : 53;
+    double e = 0;
+    for (int i = 0; i < count; i++) {
+        real x = (real)(low + (high - low) * (i + 0.3819) / count);
+        e = larger(ulps((long double)f(x), reference((long double)x), digits), e);
+    }
+    return e;
+}
+
+static double worst_acc(acc (*f)(acc), long double (*reference)(long double),
+                        double low, double high, int absolute)
+{
+    const int count = 50000, digits = sizeof(acc) == 4 ? 24 : 53;
+    double e = 0;
+    for (int i = 0; i < count; i++) {
+        acc x = (acc)(low + (high - low) * (i + 0.3819) / count);
+        long double got = (long double)f(x), want = reference((long double)x);
+        double error = absolute ? (double)ldexpl(fabsl(got - want), digits)
+                                : ulps(got, want, digits);
+        e = larger(error, e);
+    }
+    return e;
+}
+
+/* Ulp; limit 1.5. */
+static double t_exp_real(void)
+{
+    return larger(worst_real(exp_real, expl, -2, 2), worst_real(exp_real, expl, -87.2, 88.3));
+}
+
+/* Ulp; limit 5 in both precisions. */
+static double t_erf_real(void)
+{
+    return larger(worst_real(erf_real, erfl, -1, 1), worst_real(erf_real, erfl, 1e-6, 1e-3));
+}
+
+/* Ulp of 1, far from zero; limit 20 (double), 4 (float). */
+static double t_erf_real_far(void)
+{
+    return worst_real(erf_real, erfl, -8, 8);
+}
+
+/* Ulp; limit 4. */
+static double t_tanh_real(void)
+{
+    double near = worst_real(tanh_real, tanhl, 1e-6, 1e-3);
+    return larger(near, worst_real(tanh_real, tanhl, -12, 12));
+}
+
+/* Ulp; limit 1.5. */
+static double t_exp_acc(void)
+{
+    return larger(worst_acc(exp_acc, expl, -12, 1, 0), worst_acc(exp_acc, expl, -80, 80, 0));
+}
+
+/* Ulp; limit 2.5. */
+static double t_log_acc(void)
+{
+    double small = worst_acc(log_acc, logl, 1e-30, 1e-6, 0);
+    return larger(small, worst_acc(log_acc, logl, 1e-3, 4, 0));
+}
+
+/* In units of 2^-digits, half an ulp of 1; limit 2. */
+static double t_sin_cos_acc(void)
+{
+    double range = sizeof(acc) == 4 ? 1e4 : 1e6;
+    double sine_error = larger(worst_acc(sin_acc, sinl, -8, 8, 1),
+                               worst_acc(sin_acc, sinl, -range, range, 1));
+    double cosine_error = larger(worst_acc(cos_acc, cosl, -8, 8, 1),
+                                 worst_acc(cos_acc, cosl, -range, range, 1));
+    return larger(sine_error, cosine_error);
+}
+
+/* The number of special cases that go wrong; limit 0. */
+static double t_special_values(void)
+{
+    const real inf = (real)INFINITY, nan = (real)NAN;
+    int wrong = exp_real(nan) == exp_real(nan);
+    wrong += erf_real(nan) == erf_real(nan);
+    wrong += tanh_real(nan) == tanh_real(nan);
+    wrong += log_acc((acc)nan) == log_acc((acc)nan);
+    wrong += sin_acc((acc)nan) == sin_acc((acc)nan);
+    wrong += exp_real(inf) != inf || exp_real(1000) != inf || exp_real((real)1e30) != inf;
+    wrong += exp_real(-inf) != 0 || exp_real(-1000) != 0 || exp_real((real)-1e30) != 0;
+    wrong += exp_real(0) != 1 || tanh_real(0) != 0 || erf_real(0) != 0;
+    wrong += erf_real(inf) != 1 || erf_real(-inf) != -1 || erf_real(-7) != -1;
+    wrong += tanh_real(inf) != 1 || tanh_real(-inf) != -1 || tanh_real(-30) != -1;
+    wrong += log_acc(1) != 0 || log_acc(0) != -(acc)INFINITY;
+    wrong += log_acc((acc)INFINITY) != (acc)INFINITY;
+    wrong += sin_acc(0) != 0 || cos_acc(0) != 1;
+    return wrong;
+}
+
+/* Golden values, so that no edit changes the stream unnoticed; limit 0. */
+static double t_rng_golden(void)
+{
+    int wrong = rng_key(1, 2) != 0xbcd9dbb49673066bu;
+    wrong += rng_bits(rng_key(1, 2), 3) != 0x22a14c51u;
+    return wrong;
+}
+
+static int ones(uint32_t x)
+{
+    int count = 0;
+    for (; x > 0; x &= x - 1)
+        count++;
+    return count;
+}
+
+/* Turns one bit of index, seed or stream in turn: half of the 32 output bits should change.  The
+ * e deviation from 16, in standard deviations, over the 160 input bits; limit 5. */
+static double t_rng_avalanche(void)
+{
+    const int trials = 2000;
+    double e = 0;
+    for (int bit = 0; bit < 160; bit++) {
+        uint64_t turn = (uint64_t)1 << (bit < 128 ? bit % 64 : bit - 128);
+        int changed = 0;
+        for (int i = 0; i < trials; i++) {
+            uint64_t seed = (uint64_t)i, stream = (uint64_t)(i / 7);
+            uint32_t index = (uint32_t)i * 3;
+            uint32_t before = rng_bits(rng_key(seed, stream), index);
+            seed ^= bit < 64 ? turn : 0;
+            stream ^= bit >= 64 && bit < 128 ? turn : 0;
+            index ^= bit >= 128 ? (uint32_t)turn : 0;
+            changed += ones(before ^ rng_bits(rng_key(seed, stream), index));
+        }
+        e = larger(fabs(changed - 16.0 * trials) / sqrt(8.0 * trials), e);
+    }
+    return e;
+}
+
+/* Chi-square of the four bytes, 255 degrees of freedom, in standard deviations; limit 5. */
+static double t_rng_bytes(void)
+{
+    const int count = 500000;
+    static int seen[4][256];
+    double e = 0;
+    memset(seen, 0, sizeof seen);
+    for (int i = 0; i < count; i++) {
+        uint32_t bits = rng_bits(rng_key(7, 0), (uint32_t)i);
+        for (int byte = 0; byte < 4; byte++)
+            seen[byte][bits >> 8 * byte & 255]++;
+    }
+    for (int byte = 0; byte < 4; byte++) {
+        double expected = count / 256.0, chi = 0;
+        for (int value = 0; value < 256; value++) {
+            double d = seen[byte][value] - expected;
+            chi += d * d / expected;
+        }
+        e = larger(fabs(chi - 255) / sqrt(2 * 255.0), e);
+    }
+    return e;
+}
+
+/* Correlation of a number with its neighbour in index (several lags), in stream and in seed, in
+ * standard deviations; limit 5. */
+static double t_rng_correlation(void)
+{
+    const int count = 100000;
+    double sum[6] = { 0 }, e = 0;
+    for (int i = 0; i < count; i++) {
+        uint32_t at = (uint32_t)i;
+        uint64_t key = rng_key(1, 1);
+        double here = (double)rng_uniform(key, at) - 0.5;
+        double other[6] = {
+            (double)rng_uniform(key, at + 1), (double)rng_uniform(key, at + 2),
+            (double)rng_uniform(key, at + 256), (double)rng_uniform(key, at + 65536),
+            (double)rng_uniform(rng_key(1, 2), at), (double)rng_uniform(rng_key(2, 1), at)
+        };
+        for (int k = 0; k < 6; k++)
+            sum[k] += here * (other[k] - 0.5);
+    }
+    for (int k = 0; k < 6; k++)
+        e = larger(fabs(sum[k]) * 12 / sqrt(count), e);
+    return e;
+}
+
+/* Moments of the uniform and of the normal against theory, in standard deviations; limit 5. */
+static double t_rng_moments(void)
+{
+    const int count = 200000;
+    const double theory[6] = { 1.0 / 2, 1.0 / 3, 0, 1, 0, 3 };
+    const double variance[6] = { 1.0 / 12, 4.0 / 45, 1, 2, 15, 96 };
+    double sum[6] = { 0 }, e = 0;
+    for (int i = 0; i < count; i++) {
+        double u = (double)rng_uniform(rng_key(3, 1), (uint32_t)i);
+        double z = (double)rng_normal(rng_key(3, 2), (uint32_t)i);
+        double moment[6] = { u, u * u, z, z * z, z * z * z, z * z * z * z };
+        for (int k = 0; k < 6; k++)
+            sum[k] += moment[k];
+        if (!(u > 0 && u <= 1))
+            return (double)INFINITY;
+    }
+    for (int k = 0; k < 6; k++)
+        e = larger(fabs(sum[k] / count - theory[k]) / sqrt(variance[k] / count), e);
+    return e;
+}
+
+/* ---- G the tokenizer ------------------------------------------------------------------------ */
+
+enum { TOK_TEXT = 1200, TOK_VOCAB = DN_MIN_VOCAB + 300, TOK_SAVED = 8192 };
+
+/* Where tests put a tokenizer and the scratch for training it: blocks aligned as malloc's. */
+typedef union tok_block {
+    long double align;
+    unsigned char byte[1 << 17];
+} tok_block;
+
+static tok_block tok_mem, tok_mem2, tok_scratch;
+static unsigned char tok_text[TOK_TEXT], tok_back[TOK_TEXT];
+static char tok_saved[TOK_SAVED], tok_saved2[TOK_SAVED];
+static int tok_ids[TOK_TEXT + 1], tok_ids2[TOK_TEXT + 1];
+static char tok_err[DN_ERR_MAX];
+
+/* Texts by a rule: kind 0 is any bytes, the others draw from an alphabet, with some echoes. */
+enum { TOK_KINDS = 7 };
+
+static size_t tok_text_make(int kind, size_t n, uint32_t seed)
+{
+    static const char *const alphabet[TOK_KINDS] = {
+        "", "a", "ab", "ab \n", "  \t\n\rab1.", "the quick brown fox; 12 \xc3\xa4\xc3\xb6",
+        "a  bb\tcc \n\n 1 22 .. ,,a\v\f"
+    };
+    const size_t letters = strlen(alphabet[kind]);
+
+    for (size_t i = 0; i < n; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        const uint32_t r = seed >> 16;
+        if (letters == 0)
+            tok_text[i] = (unsigned char)r;
+        else if (i >= 8 && r % 3 > 0)
+            tok_text[i] = tok_text[i - 3 - r / 3 % 5];
+        else
+            tok_text[i] = (unsigned char)alphabet[kind][r / 3 % letters];
+    }
+    return n;
+}
+
+static dn_status tok_train(dn_tokenizer *t, int max_vocab, size_t n)
+{
+    return dn_tok_train(t, max_vocab, tok_text, n, &tok_mem, sizeof tok_mem,
+                        &tok_scratch, sizeof tok_scratch, tok_err);
+}
+
+static dn_status tok_load(dn_tokenizer *t, const char *saved, size_t n)
+{
+    return dn_tok_load(t, saved, n, &tok_mem2, sizeof tok_mem2, tok_err);
+}
+
+/* ---- the same by the plainest means: rescan everything for every merge ---- */
+
+typedef struct naive {
+    int n;                              /* symbols                                          */
+    int id[TOK_TEXT];
+    int first[TOK_TEXT + 1];            /* whether the symbol begins a chunk                */
+} naive;
+
+static int naive_kind(int c)
+{
+    if (c >= 128 || (c >= 65 && c <= 90) || (c >= 97 && c <= 122))
+        return 'a';
+    if (c >= 48 && c <= 57)
+        return '1';
+    if (c == 10 || c == 13)
+        return 'n';
+    return c == 32 || c == 9 || c == 11 || c == 12 ? ' ' : '.';
+}
+
+static int naive_white(int c)
+{
+    return naive_kind(c) == 'n' || naive_kind(c) == ' ';
+}
+
+/* Whether the text is cut before s[i], in a chunk that begins at s[start]. */
+static int naive_cut(const unsigned char *s, size_t start, size_t i, size_t n)
+{
+    if (i - start == 64)
+        return 1;
+    if (naive_kind(s[i - 1]) != naive_kind(s[i]))
+        return !(i - start == 1 && s[start] == ' ' && !naive_white(s[i]));
+    return naive_white(s[i]) && s[i] == ' ' && i + 1 < n && !naive_white(s[i + 1]);
+}
+
+static void naive_split(naive *a, const unsigned char *s, size_t n)
+{
+    size_t start = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        a->id[i] = DN_SPECIALS + s[i];
+        a->first[i] = i == 0 || naive_cut(s, start, i, n);
+        if (a->first[i])
+            start = i;
+    }
+    a->n = (int)n;
+}
+
+static void naive_merge(naive *a, int left, int right, int id)
+{
+    int n = 0;
+
+    for (int i = 0; i < a->n; i++, n++) {
+        const int joins = i + 1 < a->n && !a->first[i + 1]
+                       && a->id[i] == left && a->id[i + 1] == right;
+        a->first[n] = a->first[i];
+        a->id[n] = joins ? id : a->id[i];
+        i += joins;
+    }
+    a->n = n;
+}
+
+/* The best pair's count; 0 if there is no pair. */
+static int naive_best(const naive *a, int *left, int *right)
+{
+    static int times[TOK_VOCAB][TOK_VOCAB];
+    int best = 0;
+
+    for (int i = 0; i + 1 < a->n; i++)
+        if (!a->first[i + 1])
+            times[a->id[i]][a->id[i + 1]]++;
+    for (int i = 0; i + 1 < a->n; i++) {
+        const int l = a->id[i], r = a->id[i + 1], count = times[l][r];
+        if (!a->first[i + 1] && (count > best || (count == best
+            && (l < *left || (l == *left && r < *right))))) {
+            best = count;
+            *left = l;
+            *right = r;
+        }
+    }
+    for (int i = 0; i + 1 < a->n; i++)
+        times[a->id[i]][a->id[i + 1]] = 0;
+    return best;
+}
+
+/* Learn merges into pair[] and return the vocabulary size. */
+static int naive_train(naive *a, int max_vocab, size_t n, int (*pair)[2])
+{
+    int left = 0, right = 0, vocab = DN_MIN_VOCAB;
+
+    naive_split(a, tok_text, n);
+    for (; vocab < max_vocab && naive_best(a, &left, &right) >= 2; vocab++) {
+        pair[vocab - DN_MIN_VOCAB][0] = left;
+        pair[vocab - DN_MIN_VOCAB][1] = right;
+        naive_merge(a, left, right, vocab);
+    }
+    return vocab;
+}
+
+/* The merges of a tokenizer, read from its saved text. */
+static int tok_merges(const dn_tokenizer *t, int (*pair)[2])
+{
+    const size_t n = dn_tok_save(t, tok_saved, sizeof tok_saved - 1);
+    const char *s = tok_saved;
+
+    tok_saved[n] = '\0';
+    s = strchr(strchr(s, ' ') + 1, ' ');
+    for (int k = 0; k < t->vocab - DN_MIN_VOCAB; k++) {
+        char *end;
+        pair[k][0] = (int)strtol(s, &end, 10);
+        pair[k][1] = (int)strtol(end, &end, 10);
+        s = end;
+    }
+    return t->vocab;
+}
+
+/* ---- the tests ---- */
+
+static double t_tok_train(void)
+{
+    static int pair[TOK_VOCAB][2], want[TOK_VOCAB][2];
+    static const int most[] = {DN_MIN_VOCAB, DN_MIN_VOCAB + 1, DN_MIN_VOCAB + 40, TOK_VOCAB};
+    static naive a;
+    dn_tokenizer t;
+
+    for (int kind = 0; kind < TOK_KINDS; kind++)
+        for (int k = 0; k < 16; k++) {
+            const size_t n = tok_text_make(kind, (size_t)(k * k * 4), 7u + (uint32_t)k);
+            const int max_vocab = most[k % 4];
+            const int vocab = naive_train(&a, max_vocab, n, want);
+            if (tok_train(&t, max_vocab, n) != DN_OK || t.vocab != vocab)
+                return 1;
+            tok_merges(&t, pair);
+            if (memcmp(pair, want, (size_t)(vocab - DN_MIN_VOCAB) * sizeof *pair) != 0)
+                return 2;
+        }
+    return 0;
+}
+
+static double t_tok_encode(void)
+{
+    static int pair[TOK_VOCAB][2];
+    static naive a;
+    dn_tokenizer t;
+
+    for (int learnt = 0; learnt < TOK_KINDS; learnt++) {
+        if (tok_train(&t, TOK_VOCAB, tok_text_make(learnt, TOK_TEXT, 1)) != DN_OK)
+            return 1;
+        tok_merges(&t, pair);
+        for (int kind = 0; kind < TOK_KINDS; kind++) {
+            const size_t n = tok_text_make(kind, 700, 99);
+            naive_split(&a, tok_text, n);
+            for (int id = DN_MIN_VOCAB; id < t.vocab; id++)
+                naive_merge(&a, pair[id - DN_MIN_VOCAB][0], pair[id - DN_MIN_VOCAB][1], id);
+            if (dn_tok_encode(&t, tok_text, n, tok_ids, n) != (size_t)a.n)
+                return 2;
+            if (memcmp(tok_ids, a.id, (size_t)a.n * sizeof *a.id) != 0)
+                return 3;
+        }
+    }
+    return 0;
+}
+
+/* Every text comes back, and no call writes more than it may. */
+static double t_tok_lossless(void)
+{
+    dn_tokenizer t;
+
+    if (tok_train(&t, TOK_VOCAB, tok_text_make(5, TOK_TEXT, 3)) != DN_OK)
+        return 1;
+    for (int kind = 0; kind < TOK_KINDS; kind++)
+        for (size_t n = 0; n < 300; n++) {
+            tok_text_make(kind, n, (uint32_t)n);
+            const size_t ids = dn_tok_encode(&t, tok_text, n, NULL, 0), some = ids / 2;
+            if (ids > n || (n > 0 && ids == 0))
+                return 2;
+            tok_ids[ids] = tok_ids2[some] = -1;
+            if (dn_tok_encode(&t, tok_text, n, tok_ids, ids) != ids || tok_ids[ids] != -1)
+                return 3;
+            if (dn_tok_encode(&t, tok_text, n, tok_ids2, some) != ids || tok_ids2[some] != -1
+                || memcmp(tok_ids, tok_ids2, some * sizeof *tok_ids) != 0)
+                return 4;
+            tok_back[n] = tok_back[n / 2] = 0x5a;
+            if (dn_tok_decode(&t, tok_ids, ids, tok_back, n / 2) != n || tok_back[n / 2] != 0x5a
+                || memcmp(tok_back, tok_text, n / 2) != 0)
+                return 5;
+            if (dn_tok_decode(&t, tok_ids, ids, tok_back, n) != n || tok_back[n] != 0x5a
+                || memcmp(tok_back, tok_text, n) != 0)
+                return 6;
+        }
+    return 0;
+}
+
+static double t_tok_plain_bytes(void)
+{
+    static const int odd[] = {DN_BOS, DN_SPECIALS + 'a', DN_EOS, DN_MASK, -1, INT_MIN, INT_MAX,
+                              DN_MIN_VOCAB, DN_SPECIALS + 'b'};
+    dn_tokenizer t;
+
+    for (int empty = 0; empty < 2; empty++) {
+        const int max_vocab = empty ? TOK_VOCAB : DN_MIN_VOCAB;
+        if (tok_train(&t, max_vocab, empty ? 0 : tok_text_make(2, 500, 1)) != DN_OK)
+            return 1;
+        if (t.vocab != DN_MIN_VOCAB || dn_tok_encode(&t, NULL, 0, NULL, 0) != 0)
+            return 2;
+        for (int b = 0; b < 256; b++) {
+            const unsigned char byte = (unsigned char)b;
+            int id;
+            if (dn_tok_encode(&t, &byte, 1, &id, 1) != 1 || id != DN_SPECIALS + b)
+                return 3;
+        }
+        if (dn_tok_decode(&t, odd, sizeof odd / sizeof *odd, tok_back, 8) != 2
+            || memcmp(tok_back, "ab", 2) != 0)
+            return 4;
+    }
+    return 0;
+}
+
+/* The rules of splitting, seen from outside: a chunk that occurs often enough becomes one id. */
+static double t_tok_split(void)
+{
+    static const char text[] = "ab  cd1\n\n  e\t f.;\r\n\n \n";
+    static const int size[] = {2, 1, 3, 1, 2, 1, 2, 1, 2, 2, 3, 1, 1};
+    const size_t n = sizeof text - 1, count = sizeof size / sizeof *size;
+    dn_tokenizer t;
+
+    for (size_t k = 0; k < 6 * n; k++)          /* each copy ends in a newline: a cut */
+        tok_text[k] = (unsigned char)text[k % n];
+    if (tok_train(&t, TOK_VOCAB, 6 * n) != DN_OK)
+        return 1;
+    if (dn_tok_encode(&t, text, n, tok_ids, TOK_TEXT) != count)
+        return 2;
+    for (size_t k = 0; k < count; k++)
+        if (dn_tok_decode(&t, tok_ids + k, 1, NULL, 0) != (size_t)size[k])
+            return 3;
+
+    memset(tok_text, 'x', TOK_TEXT);            /* 18 times 64 and 48 */
+    if (tok_train(&t, TOK_VOCAB, TOK_TEXT) != DN_OK)
+        return 4;
+    if (dn_tok_encode(&t, tok_text, TOK_TEXT, tok_ids, TOK_TEXT) != 18 + 2
+        || dn_tok_decode(&t, tok_ids, 1, NULL, 0) != 64)
+        return 5;
+    return 0;
+}
+
+/* The counts are " x" 4, then zy, " xv" and " xw" 2: the smaller left id, then right id first. */
+static double t_tok_ties(void)
+{
+    static const char text[] = "zy zy xw xw xv xv";
+    static const char want[] = "bpe1 263 35 123 125 124 259 121 259 122.";
+    dn_tokenizer t;
+
+    memcpy(tok_text, text, sizeof text - 1);
+    if (tok_train(&t, TOK_VOCAB, sizeof text - 1) != DN_OK)
+        return 1;
+    return dn_tok_save(&t, tok_saved, TOK_SAVED) != sizeof want - 1
+        || memcmp(tok_saved, want, sizeof want - 1) != 0;
+}
+
+static double t_tok_memory(void)
+{
+    const size_t n = tok_text_make(6, 200, 5);
+    const size_t mem = dn_tok_bytes(TOK_VOCAB), scratch = dn_tok_train_bytes(TOK_VOCAB, n);
+    dn_tokenizer t;
+
+    if (mem == 0 || scratch == 0 || dn_tok_bytes(DN_MIN_VOCAB) == 0
+        || dn_tok_bytes(DN_MIN_VOCAB - 1) != 0 || dn_tok_bytes(-1) != 0
+        || dn_tok_bytes(INT_MAX) != 0 || dn_tok_train_bytes(TOK_VOCAB, SIZE_MAX) != 0)
+        return 1;
+    for (size_t k = 0; k < mem; k++)
+        if (dn_tok_train(&t, TOK_VOCAB, tok_text, n, &tok_mem, k, &tok_scratch, scratch, tok_err)
+            != DN_ENOMEM)
+            return 2;
+    for (size_t k = 0; k < scratch; k++)
+        if (dn_tok_train(&t, TOK_VOCAB, tok_text, n, &tok_mem, mem, &tok_scratch, k, tok_err)
+            != DN_ENOMEM)
+            return 3;
+    for (int fill = 0; fill < 256; fill += 85) {        /* what was in memory is no matter */
+        memset(&tok_mem, fill, sizeof tok_mem);
+        memset(&tok_scratch, fill, sizeof tok_scratch);
+        if (dn_tok_train(&t, TOK_VOCAB, tok_text, n, &tok_mem, mem, &tok_scratch, scratch,
+                         tok_err) != DN_OK)
+            return 4;
+        if (tok_mem.byte[mem] != fill || tok_scratch.byte[scratch] != fill)
+            return 5;
+        const size_t saved = dn_tok_save(&t, fill == 0 ? tok_saved : tok_saved2, TOK_SAVED);
+        if (fill > 0 && memcmp(tok_saved, tok_saved2, saved) != 0)
+            return 6;
+    }
+    if (dn_tok_train(&t, DN_MIN_VOCAB - 1, tok_text, n, &tok_mem, mem, &tok_scratch, scratch,
+                     tok_err) != DN_EINVAL)
+        return 7;
+    return 0;
+}
+
+static double t_tok_saved(void)
+{
+    dn_tokenizer t, u;
+
+    for (int kind = 0; kind < TOK_KINDS; kind++) {
+        if (tok_train(&t, TOK_VOCAB, tok_text_make(kind, TOK_TEXT, 11)) != DN_OK)
+            return 1;
+        const size_t n = dn_tok_save(&t, NULL, 0);
+        tok_saved[n / 2] = '#';
+        if (n > TOK_SAVED || dn_tok_save(&t, tok_saved, n / 2) != n || tok_saved[n / 2] != '#')
+            return 2;
+        dn_tok_save(&t, tok_saved, n);
+        for (size_t k = 0; k < n; k++)
+            if (tok_saved[k] < 32 || tok_saved[k] > 126 || strchr("\"\\", tok_saved[k]) != NULL)
+                return 3;
+        if (dn_tok_vocab_of(tok_saved, n) != t.vocab || tok_load(&u, tok_saved, n) != DN_OK)
+            return 4;
+        if (dn_tok_save(&u, tok_saved2, n) != n || memcmp(tok_saved, tok_saved2, n) != 0)
+            return 5;
+        const size_t ids = dn_tok_encode(&t, tok_text, TOK_TEXT, tok_ids, TOK_TEXT);
+        if (dn_tok_encode(&u, tok_text, TOK_TEXT, tok_ids2, TOK_TEXT) != ids
+            || memcmp(tok_ids, tok_ids2, ids * sizeof *tok_ids) != 0)
+            return 6;
+        const size_t need = dn_tok_bytes(t.vocab);
+        for (size_t k = 0; k < need; k++)
+            if (dn_tok_load(&u, tok_saved, n, &tok_mem2, k, tok_err) != DN_ENOMEM)
+                return 7;
+        if (dn_tok_load(&u, tok_saved, n, &tok_mem2, need, tok_err) != DN_OK)
+            return 8;
+    }
+    return 0;
+}
+
+/* A saved text that is cut is refused; one with a wrong byte is, or it loads as what it says. */
+static double t_tok_damaged(void)
+{
+    static const unsigned char wrong[] = {'0', '1', '9', ' ', '.', '-', 0, 255};
+    const size_t text = tok_text_make(6, 300, 2);
+    dn_tokenizer t, u;
+
+    if (tok_train(&t, TOK_VOCAB, text) != DN_OK)
+        return 1;
+    const size_t n = dn_tok_save(&t, tok_saved, TOK_SAVED);
+    for (size_t k = 0; k < n; k++)
+        if (tok_load(&u, tok_saved, k) != DN_EFORMAT)
+            return 2;
+    tok_saved[n] = ' ';
+    if (tok_load(&u, tok_saved, n + 1) != DN_EFORMAT)
+        return 3;
+    for (size_t k = 0; k < n; k++)
+        for (size_t w = 0; w < sizeof wrong; w++) {
+            const char was = tok_saved[k];
+            tok_saved[k] = (char)wrong[w];
+            const dn_status status = tok_load(&u, tok_saved, n);
+            if (status == DN_OK) {
+                if (dn_tok_save(&u, tok_saved2, n) != n || memcmp(tok_saved, tok_saved2, n) != 0)
+                    return 4;
+                const size_t ids = dn_tok_encode(&u, tok_text, text, tok_ids, text);
+                if (dn_tok_decode(&u, tok_ids, ids, tok_back, text) != text
+                    || memcmp(tok_back, tok_text, text) != 0)
+                    return 5;
+            } else if (status != DN_EFORMAT)
+                return 6;
+            tok_saved[k] = was;
+        }
+    return 0;
+}
+
+static double t_tok_refused(void)
+{
+    static const char *const bad[] = {
+        "", "bpe1", "bpe1 ", "bpe1.", "bpe2 259.", "bpe1 258.", "bpe1 0259.", "bpe1  259.",
+        "bpe1 259", "bpe1 259 .", "bpe1 259..", "bpe1 259.x", "bpe1 99999999999999999999.",
+        "bpe1 1048576 3 4.", "bpe1 260 3 4", "bpe1 260 3.4.", "bpe1 260 3  4.",
+        "bpe1 260 2 4.", "bpe1 260 4 2.", "bpe1 260 259 4.", "bpe1 260 4 259.", "bpe1 260 -4 4.",
+        "bpe1 260 04 4.", "bpe1 260 4 4 4.", "bpe1 261 3 4 3 4.", "bpe1 261 3 4 259 260.",
+        "bpe1 266 3 3 259 259 260 260 261 261 262 262 263 263 264 264.",
+    };
+    static const char *const good[] = {
+        "bpe1 259.", "bpe1 260 3 4.", "bpe1 261 3 4 4 3.",
+        "bpe1 265 3 3 259 259 260 260 261 261 262 262 263 263.",
+    };
+    dn_tokenizer t;
+
+    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+        tok_err[0] = '\0';
+        if (tok_load(&t, bad[k], strlen(bad[k])) != DN_EFORMAT || tok_err[0] == '\0')
+            return 1 + (double)k;
+    }
+    for (size_t k = 0; k < sizeof good / sizeof *good; k++)
+        if (tok_load(&t, good[k], strlen(good[k])) != DN_OK)
+            return 101 + (double)k;
+    return 0;
+}
+
+/* A saved text whose pairs all want the same few slots (the hash is tokenizer.c's own). */
+static double t_tok_crowded(void)
+{
+    const uint32_t mask = 2047;                 /* for 300 merges */
+    int merges = 0, left = DN_SPECIALS, right = DN_SPECIALS;
+    char *s = tok_saved;
+    dn_tokenizer t;
+
+    s += sprintf(s, "bpe1 %d", TOK_VOCAB);
+    for (; merges < TOK_VOCAB - DN_MIN_VOCAB && left < DN_MIN_VOCAB; right++) {
+        uint32_t h = (uint32_t)left * 0x9E3779B1u + (uint32_t)right;
+        h = (h ^ h >> 15) * 0x85EBCA6Bu;
+        h ^= h >> 13;
+        if ((h & mask) < 10) {
+            s += sprintf(s, " %d %d", left, right);
+            merges++;
+        }
+        if (right == DN_MIN_VOCAB - 1) {
+            right = DN_SPECIALS - 1;
+            left++;
+        }
+    }
+    *s++ = '.';
+    return merges < TOK_VOCAB - DN_MIN_VOCAB
+        || tok_load(&t, tok_saved, (size_t)(s - tok_saved)) != DN_EFORMAT;
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static const struct test {
+    const char *key, *claim;
+    double (*error)(void);
+    double f64, f32;                      /* allowed errors; negative: not a row of this build */
+} tests[] = {
+    /* A values */
+    { "eq:residual", "each scheme's logits and losses are the plain model's",
+      t_value_norm, 1e-12, 2e-5 },
+    { "op:activation", "so they are with each activation", t_value_activation, 1e-12, 2e-5 },
+    { "op:positions", "so they are with each kind of positions", t_value_positions, 1e-12, 2e-5 },
+    { "rule:tie", "so they are with embeddings tied or not", t_value_tie, 1e-12, 2e-5 },
+    { "rule:bias", "so they are with biases and without", t_value_bias, 1e-12, 2e-5 },
+    { "rule:shapes", "so they are for odd widths and head counts", t_value_shapes, 1e-12, 5e-5 },
+    { "rule:long", "so they are for long sequences and many ids", t_value_long, 1e-12, 5e-5 },
+    { "tab:alpha-beta", "alpha and beta have the paper's values",
+      t_alpha_beta_values, 5.1e-7, 5.1e-7 },
+    { "tab:alpha-beta", "alpha and beta are the formulas at any depth",
+      t_alpha_beta_formula, 1e-14, 1e-14 },
+    { "tab:alpha-beta", "they make the bound of the update independent of depth",
+      t_alpha_beta_identities, 1e-14, 1e-14 },
+    { "eq:init", "each tensor has its deviation (in standard errors)", t_init, 4.5, 4.5 },
+    { "eq:init", "initial values depend on the seed and the tensor only", t_init_seed, 0, 0 },
+    { "rule:schedule", "each schedule is its formula", t_schedule, 1e-13, 1e-13 },
+    { "rule:shuffle", "dn_shuffle is a permutation for each size", t_shuffle, 0, 0 },
+    { "rule:shuffle", "each place is as likely (in standard errors)", t_shuffle_uniform, 4, 4 },
+    { "rule:random", "bits do not depend on their neighbours (standard errors)",
+      t_random, 5, 5 },
+    { "op:matmul", "a product is the plain chain of multiply-adds, to the bit", t_matmul, 0, 0 },
+    { "op:dropout", "0 with probability p, else x/(1 - p) (in standard errors)",
+      t_drop_row, 4.5, 4.5 },
+    { "rule:sample", "ids come in the shares of temperature, top-k and top-p",
+      t_sample, 1e-4, 1e-4 },
+    { "mlm", "15 % are scored: 80, 10, 10 (in standard errors)", t_mask_shares, 4, 4 },
+    { "mlm", "masks belong to a token's place in the run", t_mask_index, 0, 0 },
+    /* B gradients */
+    { "grad:residual", "each scheme's gradient is the slope (gelu)", t_grad_gelu, 1e-8, 1e-4 },
+    { "grad:recompute", "so it is recomputed (gelu-tanh, learned positions)",
+      t_grad_learned, 1e-8, 1e-4 },
+    { "grad:relu", "so it is with relu", t_grad_relu, 2e-6, 1e-4 },
+    { "grad:dropout", "so it is with all kinds of dropout", t_grad_dropout, 1e-8, -1 },
+    { "grad:dropout", "so it is with dropout, recomputed", t_grad_dropout2, 1e-8, -1 },
+    { "grad:tie", "so it is tied or not, with label smoothing", t_grad_untied, 1e-8, 1e-4 },
+    { "grad:long", "so it is for long sequences and many ids", t_grad_long, 1e-8, 1e-4 },
+    { "grad:sum", "gradients of several batches add up", t_grad_adds, 1e-14, 1e-5 },
+    /* C golden numbers */
+    { "golden:pytorch", "loss, gradients and three steps of Adam are PyTorch's",
+      t_golden, 1e-12, 1e-4 },
+    /* D properties */
+    { "prop:alone", "a sequence's logits do not depend on its batch", t_alone, 0, 0 },
+    { "prop:causal", "no decoder sees a later token, an encoder sees all", t_causal, 0, 0 },
+    { "prop:cross", "the target sees all of its source, and no other", t_cross, 0, 0 },
+    { "rule:threads", "1 to 4 threads give the same bits", t_threads, 0, 0 },
+    { "rule:recompute", "keeping and recomputing give the same bits", t_recompute, 0, 0 },
+    { "rule:accumulate", "two micro-batches are one batch", t_accumulate, 1e-12, 2e-5 },
+    { "rule:dropout", "masks belong to the step, and are off in evaluation",
+      t_dropout_masks, 0, 0 },
+    { "rule:bits", "50 steps end in the known bits", t_hash, 0, 0 },
+    { "rule:learns", "each scheme learns to reverse (loss)", t_learns, 0.3, 0.3 },
+    { "gen:cache", "generation by pieces gives the bits of the whole", t_cached, 0, 0 },
+    { "gen:greedy", "a beam of 1 takes the largest logit each time", t_greedy, 0, 0 },
+    { "gen:beam", "a beam as wide as all translations finds the best", t_beam, 0, 0 },
+    { "file:load", "a loaded model is the saved one, to the bit", t_save_load, 0, 0 },
+    { "file:config", "a file's configuration is the one saved", t_saved_config, 0, 0 },
+    { "file:resume", "half the steps, saved and resumed, write the same file", t_resume, 0, 0 },
+    { "file:notes", "notes come back, and no more than fits is written", t_notes, 0, 0 },
+    /* E failures */
+    { "fail:truncated", "a file cut at any byte is refused", t_truncated, 0, 0 },
+    { "fail:header", "a header with any byte wrong is refused, or says the same",
+      t_header_bytes, 0, 0 },
+    { "fail:fields", "each field is checked where there is no checksum", t_header_fields, 0, 0 },
+    { "fail:fuzz", "nor does any other damage crash", t_fuzz, 0, 0 },
+    { "fail:data", "data with any bit wrong is refused", t_data_bytes, 0, 0 },
+    { "fail:other", "a file of a model of another size is refused", t_other_model, 0, 0 },
+    { "fail:callbacks", "a callback that fails at any call is reported", t_callbacks, 0, 0 },
+    { "fail:arena", "every size below the need is refused, and the need kept", t_arena, 0, 0 },
+    { "fail:arena", "so it is for generators", t_generator_arena, 0, 0 },
+    { "fail:config", "each field beyond its range is refused by name", t_config_range, 0, 0 },
+    { "fail:config", "text that is no value is refused", t_config_text, 0, 0 },
+    { "fail:config", "each field's text reads back to the same value",
+      t_config_round_trip, 0, 0 },
+    { "fail:reconfigure", "sizes and seed may not change", t_reconfigure, 0, 0 },
+    { "fail:batch", "wrong tokens, labels and lengths are refused", t_bad_batch, 0, 0 },
+    { "fail:call", "so is what the model was not made for", t_bad_call, 0, 0 },
+    { "fail:generation", "so they are by generators", t_bad_generation, 0, 0 },
+    { "fail:diverged", "what is not finite is named and not applied", t_diverged, 0, 0 },
+    { "fail:diverged", "so it is where only the gradient is not", t_diverged_backward, 0, 0 },
+    /* F the paper's claims */
+    { "eq:scalar", "(5) is the derivative of (4), at most 1/alpha", t_scalar_model, 1e-10, 1e-10 },
+    { "eq:ln-jacobian", "LayerNorm's Jacobian has norm sqrt(d)/|x - mean|",
+      t_norm_jacobian, 1e-9, 1e-5 },
+    { "lemma:magnitude", "attention gives no longer rows than its values",
+      t_lemma, 1e-14, 1e-6 },
+    { "thm:update", "DeepNorm's update does not grow with depth (ratio)",
+      t_update_deepnorm, 1.5, 1.5 },
+    { "thm:update", "Post-LN's does, from 6 to 48 layers (inverse ratio)",
+      t_update_post_ln, 0.1, 0.1 },
+    { "op:exp", "e^x in the inner loops (ulp)", t_exp_real, 1.5, 1.5 },
+    { "op:erf", "erf near zero (ulp)", t_erf_real, 5, 5 },
+    { "op:erf", "erf far from zero (ulp of 1)", t_erf_real_far, 20, 4 },
+    { "op:tanh", "tanh (ulp)", t_tanh_real, 4, 4 },
+    { "op:exp", "e^x for statistics (ulp)", t_exp_acc, 1.5, 1.5 },
+    { "op:log", "ln x for statistics (ulp)", t_log_acc, 2.5, 2.5 },
+    { "op:sin-cos", "sin and cos (in units of 2^-53)", t_sin_cos_acc, 2, 2 },
+    { "op:special", "zeros, infinities and NaN where libm has them", t_special_values, 0, 0 },
+    { "rng:golden", "the stream of random numbers has not changed", t_rng_golden, 0, 0 },
+    { "rng:avalanche", "each input bit turns half of the output (in deviations)",
+      t_rng_avalanche, 5, 5 },
+    { "rng:bytes", "each byte is uniform (chi-square, in deviations)", t_rng_bytes, 5, 5 },
+    { "rng:correlation", "neighbours are not correlated (in deviations)",
+      t_rng_correlation, 5, 5 },
+    { "rng:moments", "moments of uniform and normal (in deviations)", t_rng_moments, 5, 5 },
+    /* G the tokenizer */
+    { "tok:train", "merges are those of the plainest rescan", t_tok_train, 0, 0 },
+    { "tok:encode", "so are the ids of any text", t_tok_encode, 0, 0 },
+    { "tok:lossless", "every text comes back, and no call writes too much", t_tok_lossless, 0, 0 },
+    { "tok:bytes", "without merges an id is a byte", t_tok_plain_bytes, 0, 0 },
+    { "tok:split", "merges stay within words, numbers, spaces and 64 bytes", t_tok_split, 0, 0 },
+    { "tok:ties", "of equal counts the smaller ids merge first", t_tok_ties, 0, 0 },
+    { "tok:memory", "less memory than the need is refused, and the need kept", t_tok_memory, 0, 0 },
+    { "tok:saved", "a saved tokenizer loads as the same", t_tok_saved, 0, 0 },
+    { "tok:damaged", "a damaged one is refused, or is what it says", t_tok_damaged, 0, 0 },
+    { "tok:refused", "each wrong sentence of the format is refused", t_tok_refused, 0, 0 },
+    { "tok:crowded", "a hostile hash table is refused", t_tok_crowded, 0, 0 },
+};
+
+int main(int argc, char **argv)
+{
+    const char *key = argc > 1 ? argv[1] : "";
+    int passed = 0, failed = 0;
+
+    if (!strcmp(key, "--hash")) {
+        printf("%016llx\n", (unsigned long long)trained_hash());
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof tests/sizeof *tests; i++) {
+        const struct test *t = &tests[i];
+        const double tol = sizeof(dn_real) == sizeof(double) ? t->f64 : t->f32;
+        if (strncmp(t->key, key, strlen(key)) || tol < 0)
+            continue;
+        detail[0] = err[0] = '\0';
+        const double e = t->error();
+        const int ok = e <= tol;                        /* false for NaN too */
+        free_blocks();
+        printf("%-4s  %-17s %-62s %7.1e <= %.1e\n", ok ? "ok" : "FAIL", t->key, t->claim, e, tol);
+        if (!ok && detail[0])
+            printf("      worst: %s\n", detail);
+        fflush(stdout);
+        passed += ok;
+        failed += !ok;
+    }
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed > 0 || passed == 0;
+}
