@@ -416,8 +416,18 @@ static void print_decimal(char *to, size_t n, double v)
         if (scale10(m, e) == a) break;
     }
     while (m > 0 && e < 0 && m == 10*(double)(int64_t)(m/10)) m /= 10, e++;
-    if (e == 0) say(to, n, "%s%d", v < 0 ? "-" : "", (int64_t)m);
-    else say(to, n, "%s%de%d", v < 0 ? "-" : "", (int64_t)m, (int64_t)e);
+    int64_t whole = (int64_t)m, one = 1;
+    const char *minus = v < 0 ? "-" : "";
+    if (e >= 0 && top < 15) {                                      /* 4000 */
+        say(to, n, "%s%d", minus, (int64_t)scale10(m, e));
+    } else if (e < 0 && e > -7) {                                  /* 0.098 */
+        char digits[DN_NAME_MAX];
+        for (int i = 0; i > e; i--) one *= 10;
+        say(digits, sizeof digits, "%d", one + whole%one);         /* 1098: the 1 keeps zeros */
+        say(to, n, "%s%d.%s", minus, whole/one, digits + 1);
+    } else {                                                       /* 1e-8 */
+        say(to, n, "%s%de%d", minus, whole, (int64_t)e);
+    }
 }
 
 static const dn_field *field_find(const char *name)
@@ -453,6 +463,18 @@ void dn_config_get(const dn_config *c, const dn_field *f, char text[DN_NAME_MAX]
     else print_decimal(text, DN_NAME_MAX, field_value(c, f));
 }
 
+/* A model computes with the values that its checkpoint can hold: 15 digits of each number. */
+static void config_round(dn_config *c)
+{
+    char text[DN_NAME_MAX];
+    for (int i = 0; i < FIELDS; i++) {
+        double v = 0;
+        if (fields[i].kind != DN_FLOAT) continue;
+        print_decimal(text, sizeof text, field_value(c, &fields[i]));
+        if (parse_decimal(text, &v)) field_put(c, &fields[i], v);
+    }
+}
+
 static int has_stack(const dn_config *c, int stack) { return architectures[c->arch].has[stack]; }
 static int top_stack(const dn_config *c)            { return has_stack(c, DEC) ? DEC : ENC; }
 static int layers_of(const dn_config *c, int stack)
@@ -482,7 +504,7 @@ dn_status dn_config_check(const dn_config *c, char *err)
         return fail(err, DN_EINVAL, "batch-tokens %d is less than ctx %d",
                     (int64_t)c->batch_tokens, (int64_t)c->ctx);
     if (c->warmup_init > c->lr && c->warmup > 0)
-        return fail(err, DN_EINVAL, "warmup-init is larger than lr");
+        return fail(err, DN_EINVAL, "lr is smaller than warmup-init, where the warm-up starts");
     return DN_OK;
 }
 
@@ -1769,7 +1791,9 @@ size_t dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err)
 
 static const char *tensor_name(const dn_model *m, const struct tensor *t, char name[DN_NAME_MAX])
 {
-    if (t->sub < 0)
+    if (t->row->slot == OUTPUT)
+        say(name, DN_NAME_MAX, "%s", t->row->name);
+    else if (t->sub < 0)
         say(name, DN_NAME_MAX, "%s.%s", stack_name[t->stack], t->row->name);
     else
         say(name, DN_NAME_MAX, "%s.%d.%s.%s", stack_name[t->stack],
@@ -1847,6 +1871,7 @@ dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block
     dn_model *m = (dn_model *)take(&a, sizeof *m, 1, 1, 1);
     memset(m, 0, sizeof *m);
     m->c = *c;
+    config_round(&m->c);
     m->purpose = purpose;
     model_lay(&a, m);
     stacks_name(m);
@@ -1890,6 +1915,7 @@ dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err)
             return fail(err, DN_EINVAL, "%s cannot change once the model is made", fixed[i]);
     }
     m->c = *c;
+    config_round(&m->c);
     return DN_OK;
 }
 
@@ -3259,7 +3285,8 @@ static dn_status file_read(struct reader *r, const dn_io *io, dn_model *m, const
 dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
 {
     struct reader r;
-    if (file_read(&r, io, NULL, NULL, err)) return r.status ? r.status : DN_EFORMAT;
+    dn_status status = file_read(&r, io, NULL, NULL, err);
+    if (status) return status;
     if (!get_header(&r) || !checksum_check(&r, io->size)) return r.status;
     if (!r.metadata) return fail(err, DN_EFORMAT, "the file has no configuration of a model");
     if (dn_config_check(&r.config, err)) return DN_EFORMAT;

@@ -132,7 +132,7 @@ const char     *dn_choice(const dn_field *f, int i);
 void      dn_config_default(dn_config *c);
 /* Set one field from text, "lr" "5e-4".  DN_EINVAL: no such field, or not such a value. */
 dn_status dn_config_set(dn_config *c, const char *name, const char *value, char *err);
-/* Write a field's value as text that dn_config_set reads back to the same value. */
+/* Write a field's value, to 15 significant digits, as text for dn_config_set. */
 void      dn_config_get(const dn_config *c, const dn_field *f, char text[DN_NAME_MAX]);
 /* The first wrong field, by name and value, or DN_OK. */
 dn_status dn_config_check(const dn_config *c, char *err);

@@ -1535,6 +1535,37 @@ static double t_dropout_masks(void)
     return e;
 }
 
+/* Two equal sequences in one batch, and equal batches of one step, drop different things, by
+ * each kind of dropout alone. */
+static double t_dropout_apart(void)
+{
+    double e = 0;
+
+    for (int kind = 0; kind < 3; kind++) {
+        dn_config c = busy_config(DN_DECODER, choice("norm", "deepnorm"));
+        const int tokens[12] = { 5, 6, 7, 8, 9, 10, 5, 6, 7, 8, 9, 10 }, len[2] = { 6, 6 };
+        const dn_batch b = { 2, NULL, NULL, tokens, len, tokens };
+        const size_t half = (size_t)(6*c.dim)*sizeof(dn_real);
+        c.dropout = kind == 0 ? 0.3 : 0;
+        c.attn_dropout = kind == 1 ? 0.3 : 0;
+        c.act_dropout = kind == 2 ? 0.3 : 0;
+        dn_model *m = make_model(&c, DN_TRAIN);
+        dn_real *first = get_block(2*half);
+        struct pass p = pass_for(m, &b, 0, 0);
+        const dn_real *top = network_fwd(&p, &b);
+        MUST(e, !memcmp(top, top + 6*c.dim, half));
+        p = pass_for(m, &b, 1, 0);
+        memcpy(first, network_fwd(&p, &b), 2*half);
+        MUST(e, memcmp(first, first + 6*c.dim, half) != 0);
+        p = pass_for(m, &b, 1, 0);
+        MUST(e, !memcmp(first, network_fwd(&p, &b), 2*half));
+        p = pass_for(m, &b, 1, 1);
+        MUST(e, memcmp(first, network_fwd(&p, &b), half) != 0);
+        free_blocks();
+    }
+    return e;
+}
+
 /* The synopsis' task on fewer digits: the target is the source, reversed. */
 static double t_learns(void)
 {
@@ -2223,7 +2254,8 @@ static double t_config_text(void)
     return e;
 }
 
-/* Each field set to its ends, its default and odd numbers comes back from its own text. */
+/* Each field set to its ends and odd numbers comes back from its own text, to 15 digits; what
+ * came back once comes back the same. */
 static double t_config_round_trip(void)
 {
     int n;
@@ -2244,6 +2276,12 @@ static double t_config_round_trip(void)
                 *(double *)(void *)((char *)&a + f[i].at) = x;
             else
                 *int_field(&a, &f[i]) = (int)x;
+            dn_config_get(&a, &f[i], text);
+            MUST(e, dn_config_set(&a, f[i].name, text, err) == DN_OK);
+            if (f[i].kind == DN_FLOAT) {
+                const double y = *(double *)(void *)((char *)&a + f[i].at);
+                worst(&e, !(fabs(y - x) <= 1e-14*fabs(x)), "%s = %s", f[i].name, text);
+            }
             dn_config_get(&a, &f[i], text);
             worst(&e, dn_config_set(&b, f[i].name, text, err) != DN_OK
                       || memcmp(&a, &b, sizeof a), "%s = %s: %s", f[i].name, text, err);
@@ -3372,6 +3410,8 @@ static const struct test {
     { "rule:accumulate", "two micro-batches are one batch", t_accumulate, 1e-12, 2e-5 },
     { "rule:dropout", "masks belong to the step, and are off in evaluation",
       t_dropout_masks, 0, 0 },
+    { "rule:dropout", "equal sequences and micro-batches get masks of their own",
+      t_dropout_apart, 0, 0 },
     { "rule:bits", "50 steps end in the known bits", t_hash, 0, 0 },
     { "rule:learns", "each scheme learns to reverse (loss)", t_learns, 0.3, 0.3 },
     { "gen:cache", "generation by pieces gives the bits of the whole", t_cached, 0, 0 },

@@ -1,0 +1,1852 @@
+/* train.c - the program: train a model, translate, generate text, score.
+ *
+ *     ./train                                    German to English on the corpus in data/
+ *     ./train --source a.de --target a.en        translation from two line-aligned files
+ *     ./train --arch decoder --text FILE         language model (--arch encoder: masked)
+ *     ./train --resume MODEL                     go on where an earlier run stopped
+ *     ./train sample MODEL --prompt TEXT         generate text
+ *     ./train translate MODEL < in > out         one line for each line
+ *     ./train score MODEL --source F --target F  loss, perplexity, BLEU
+ *     ./train info MODEL                         what is in the file, and what it needs
+ *
+ * All that is mathematics stands in deepnet.c, all that is tokens in tokenizer.c; this file is
+ * their user through deepnet.h alone.  It reads files, builds batches, keeps checkpoints, and it
+ * is the only one that allocates, prints or exits.  Results go to stdout, all else to stderr.
+ * Exit status: 0 good, 1 failed while running, 2 wrong usage, 3 diverged, 128 + signal.
+ *
+ * A batch is a function of the seed and the step only.  So a run that was stopped and resumed
+ * writes the same bytes as one that never stopped.
+ *
+ * Order of this file: platform, options, messages and memory, reading options, text and corpus,
+ * session, batches, BLEU, checkpoint files, models, generation, scoring, progress, training,
+ * commands.  One session owns all memory, and main frees it.
+ */
+#if defined(__unix__) || defined(__APPLE__)
+#define HAVE_POSIX 1
+#define _POSIX_C_SOURCE 200809L
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
+#ifndef __wasi__
+#define HAVE_SIGNALS 1
+#include <signal.h>
+#endif
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "deepnet.h"
+
+/* ---- platform: what ISO C does not have ---------------------------------------------------- */
+
+#ifdef HAVE_POSIX
+static double seconds(void)
+{
+    struct timespec t = {0, 0};
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Most memory this process ever had, in MiB; 0: the system does not say. */
+static double peak_memory(void)
+{
+    struct rusage use;
+#ifdef __APPLE__
+    const double unit = 1048576;
+#else
+    const double unit = 1024;
+#endif
+    return getrusage(RUSAGE_SELF, &use) == 0 ? (double)use.ru_maxrss / unit : 0;
+}
+
+static int is_terminal(FILE *f)
+{
+    const char *term = getenv("TERM");
+    return isatty(fileno(f)) && !(term && strcmp(term, "dumb") == 0);
+}
+
+/* Is there something of this name that must not be replaced, such as /dev/null? */
+static int is_special(const char *path)
+{
+    struct stat s;
+    return stat(path, &s) == 0 && !S_ISREG(s.st_mode);
+}
+
+static int flush_to_disk(FILE *f) { return fflush(f) == 0 && fsync(fileno(f)) == 0; }
+#else
+static double seconds(void) { return (double)time(NULL); }
+static double peak_memory(void) { return 0; }
+static int is_terminal(FILE *f) { return (void)f, 0; }
+static int is_special(const char *path) { return (void)path, 0; }
+static int flush_to_disk(FILE *f) { return fflush(f) == 0; }
+#endif
+
+static int file_move(const char *from, const char *to)
+{
+#ifdef _WIN32
+    remove(to);                               /* there rename() does not replace */
+#endif
+    return rename(from, to) == 0;
+}
+
+#ifdef HAVE_SIGNALS
+static volatile sig_atomic_t caught;          /* the first signal; a second one ends us at once */
+
+static void signals_to(void (*handler)(int))
+{
+    signal(SIGINT, handler);
+    signal(SIGTERM, handler);
+}
+
+static void on_signal(int number)
+{
+    caught = number;
+    signals_to(SIG_DFL);
+}
+
+static void signals_watch(int on) { signals_to(on ? on_signal : SIG_DFL); }
+#else
+enum { caught = 0 };
+static void signals_watch(int on) { (void)on; }
+#endif
+
+/* ---- options: the tables ------------------------------------------------------------------- */
+
+typedef struct options {
+    dn_config model;
+    const char *verb, *file;                  /* what to do, and the model to do it with */
+    const char *source, *target, *valid_source, *valid_target, *test_source, *test_target;
+    const char *text, *valid_text, *hypothesis;
+    const char *out, *config, *log;
+    double minutes;
+    int epochs, accum, stop_after, patience, keep_best;
+    int eval_every, save_every, log_every, sample_every, samples, stride;
+    const char *prompt;
+    double temp, top_p, length_penalty;
+    int length, top_k, beam, rows;
+    int help, version, print_config;
+} options;
+
+/* The program's own options.  Those of the model come from dn_fields(). */
+static const struct option {
+    const char *name;
+    enum { FLAG, COUNT, REAL, WORD } kind;
+    size_t at;
+    const char *fallback;
+    double low;                               /* least value of a COUNT or REAL */
+    const char *group, *help;
+} table[] = {
+#define AT(field) offsetof(options, field)
+    {"source", WORD, AT(source), NULL, 0, "Files", "sentences to translate, one a line"},
+    {"target", WORD, AT(target), NULL, 0, "Files", "their translations, line by line"},
+    {"valid-source", WORD, AT(valid_source), NULL, 0, "Files", "validation pairs"},
+    {"valid-target", WORD, AT(valid_target), NULL, 0, "Files", "validation pairs"},
+    {"test-source", WORD, AT(test_source), NULL, 0, "Files", "pairs to score at the end"},
+    {"test-target", WORD, AT(test_target), NULL, 0, "Files", "pairs to score at the end"},
+    {"text", WORD, AT(text), NULL, 0, "Files", "running text for a language model"},
+    {"valid-text", WORD, AT(valid_text), NULL, 0, "Files",
+     "validation text; without it the last tenth of the text is held out"},
+    {"hypothesis", WORD, AT(hypothesis), NULL, 0, "Files",
+     "score: BLEU of this file against --target, without a model"},
+    {"out", WORD, AT(out), "model.safetensors", 0, "Files", "the checkpoint; \"\" writes none"},
+    {"resume", WORD, AT(file), NULL, 0, "Files", "go on from this checkpoint"},
+    {"log", WORD, AT(log), NULL, 0, "Files", "also write progress to this file, as CSV"},
+    {"config", WORD, AT(config), NULL, 0, "Files", "read options from lines `key = value`"},
+
+    {"epochs", COUNT, AT(epochs), "0", 0, "Run", "passes over the data, instead of --steps"},
+    {"minutes", REAL, AT(minutes), "0", 0, "Run", "stop after this time; 0: no limit"},
+    {"accum", COUNT, AT(accum), "1", 1, "Run", "batches for one step"},
+    {"stop-after", COUNT, AT(stop_after), "0", 0, "Run", "save and stop after so many steps"},
+    {"eval-every", COUNT, AT(eval_every), "200", 1, "Run", "steps between validations"},
+    {"save-every", COUNT, AT(save_every), "0", 0, "Run",
+     "steps between checkpoints; 0: as --eval-every"},
+    {"log-every", COUNT, AT(log_every), "20", 1, "Run", "steps between lines of progress"},
+    {"sample-every", COUNT, AT(sample_every), "0", 0, "Run",
+     "steps between samples; 0: as --eval-every"},
+    {"samples", COUNT, AT(samples), "3", 0, "Run", "how many samples; 0: none"},
+    {"patience", COUNT, AT(patience), "0", 0, "Run",
+     "stop when so many validations brought nothing better; 0: never"},
+    {"keep-best", COUNT, AT(keep_best), "1", 0, "Run",
+     "1: keep the model with the best validation too, as OUT.best"},
+
+    {"prompt", WORD, AT(prompt), "\n", 0, "Use", "the text to continue"},
+    {"length", COUNT, AT(length), "256", 0, "Use", "tokens to generate"},
+    {"temp", REAL, AT(temp), "0.8", 0, "Use", "temperature; 0: the most likely token"},
+    {"top-k", COUNT, AT(top_k), "0", 0, "Use", "choose among the k likeliest; 0: all"},
+    {"top-p", REAL, AT(top_p), "1", 0, "Use", "choose among the likeliest of this mass"},
+    {"beam", COUNT, AT(beam), "1", 1, "Use", "hypotheses of the beam search; 1: greedy"},
+    {"length-penalty", REAL, AT(length_penalty), "1", 0, "Use",
+     "a hypothesis scores log p / length^penalty"},
+    {"rows", COUNT, AT(rows), "32", 1, "Use", "sentences translated at a time"},
+    {"stride", COUNT, AT(stride), "0", 0, "Use",
+     "tokens a window moves when a text is scored; 0: half of --ctx"},
+
+    {"help", FLAG, AT(help), "0", 0, "Other", "this text"},
+    {"version", FLAG, AT(version), "0", 0, "Other", "version, build and licence"},
+    {"print-config", FLAG, AT(print_config), "0", 0, "Other", "the options in effect"},
+#undef AT
+};
+
+/* Other names for an option; one that stands here twice sets both. */
+static const struct alias { const char *word, *name; } aliases[] = {
+    {"layers", "enc-layers"}, {"layers", "dec-layers"}, {"n-layer", "layers"},
+    {"embed", "dim"}, {"n-embd", "dim"}, {"n-head", "heads"}, {"block-size", "ctx"},
+    {"learning-rate", "lr"}, {"l", "lr"}, {"b", "batch-tokens"}, {"max-tokens", "batch-tokens"},
+    {"max-steps", "steps"}, {"max-iters", "steps"}, {"warmup-steps", "warmup"},
+    {"update-freq", "accum"}, {"grad-clip", "clip"}, {"eval-interval", "eval-every"},
+    {"log-interval", "log-every"}, {"s", "seed"}, {"o", "out"}, {"model", "resume"},
+    {"t", "temp"}, {"temperature", "temp"}, {"p", "prompt"}, {"i", "prompt"}, {"start", "prompt"},
+    {"n", "length"}, {"max-new-tokens", "length"}, {"num-samples", "samples"},
+    {"lenpen", "length-penalty"}, {"h", "help"},
+};
+
+/* Defaults that differ by task. */
+static const struct preset { int arch; const char *name, *value; } presets[] = {
+    {DN_ENC_DEC, "vocab", "1500"},
+    {DN_DECODER, "vocab", "259"}, {DN_DECODER, "ctx", "128"}, {DN_DECODER, "samples", "1"},
+    {DN_ENCODER, "vocab", "259"}, {DN_ENCODER, "ctx", "128"}, {DN_ENCODER, "samples", "0"},
+};
+
+#define LENGTH(array) ((int)(sizeof(array) / sizeof(array)[0]))
+
+enum { WORD_MAX = 32 };                       /* bytes of an option's name with its NUL */
+
+/* ---- messages and memory ------------------------------------------------------------------- */
+
+static int line_open;                         /* a line of progress stands on the terminal */
+
+static void line_clear(void)
+{
+    if (line_open) fputs("\r\033[K", stderr);
+    line_open = 0;
+}
+
+static void say(const char *format, ...)
+{
+    va_list list;
+    line_clear();
+    va_start(list, format);
+    vfprintf(stderr, format, list);
+    va_end(list);
+    fputc('\n', stderr);
+}
+
+/* Say one sentence and exit with the code. */
+static void fail(int code, const char *format, ...)
+{
+    char sentence[1024];
+    va_list list;
+    fflush(stdout);
+    va_start(list, format);
+    vsnprintf(sentence, sizeof sentence, format, list);
+    va_end(list);
+    say("train: %s%s", sentence, code == 2 ? " (try --help)" : "");
+    exit(code);
+}
+
+static void check(dn_status status, const char *err)
+{
+    if (status != DN_OK) fail(1, "%s", err);
+}
+
+/* The one place that allocates: realloc, or the end of the program. */
+static void *resize(void *old, size_t count, size_t each)
+{
+    void *new = NULL;
+    if (count == 0) count = 1;
+    if (count <= SIZE_MAX / each) new = realloc(old, count * each);
+    if (!new)
+        fail(1, "out of memory: no room for %.0f MiB", (double)count * (double)each / 1048576);
+    return new;
+}
+
+/* 1234567 as 1.2M. */
+static const char *human(double x, char out[16])
+{
+    const char *unit = "";
+    if (x >= 999.95e3)
+        x /= 1e6, unit = "M";
+    else if (x >= 1000)
+        x /= 1e3, unit = "k";
+    snprintf(out, 16, *unit ? "%.1f%s" : "%.0f%s", x, unit);
+    return out;
+}
+
+/* Seconds as 1:23 or 1:02:03. */
+static const char *clock_text(double s, char out[16])
+{
+    unsigned t = s > 0 && s < 1e7 ? (unsigned)(s + 0.5) : 0;
+    if (t < 3600)
+        snprintf(out, 16, "%u:%02u", t / 60, t % 60);
+    else
+        snprintf(out, 16, "%u:%02u:%02u", t / 3600 % 10000, t / 60 % 60, t % 60);
+    return out;
+}
+
+typedef struct text { char *at; size_t n; } text;   /* any bytes, not ended by NUL */
+
+/* Read up to so many lines; there is room for one byte more. */
+static text text_read(FILE *f, const char *name, size_t lines)
+{
+    text t = {NULL, 0};
+    size_t room = 0;
+    for (int c; lines > 0 && (c = getc(f)) != EOF; lines -= c == '\n' ? 1 : 0) {
+        if (t.n + 1 >= room) t.at = resize(t.at, room = 2 * room + 4096, 1);
+        t.at[t.n++] = (char)c;
+    }
+    if (ferror(f)) fail(1, "%s: %s", name, strerror(errno));
+    return t;
+}
+
+/* A whole file, or stdin for "-". */
+static text file_read(const char *name)
+{
+    FILE *f = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
+    if (!f)
+        fail(1, "%s: %s%s", name, strerror(errno),
+             strncmp(name, "data/", 5) == 0 ? " (`make` writes the default corpus)" : "");
+    text t = text_read(f, name, SIZE_MAX);
+    if (f != stdin) fclose(f);
+    if (t.n == 0) fail(1, "%s: the file is empty", name);
+    return t;
+}
+
+/* ---- reading options ----------------------------------------------------------------------- */
+
+/* Every word an option may be called by, then NULL. */
+static const char *option_word(int i)
+{
+    int n;
+    const dn_field *field = dn_fields(&n);
+    if (i < LENGTH(table)) return table[i].name;
+    if ((i -= LENGTH(table)) < n) return field[i].name;
+    return (i -= n) < LENGTH(aliases) ? aliases[i].word : NULL;
+}
+
+/* Insertions, deletions and replacements that turn a into b. */
+static int edit_distance(const char *a, const char *b)
+{
+    int row[WORD_MAX + 1], m = (int)strlen(b);
+    for (int j = 0; j <= m; j++) row[j] = j;
+    for (int i = 1; *a; a++, i++) {
+        int corner = row[0];
+        row[0] = i;
+        for (int j = 1; j <= m; j++) {
+            int best = corner + (*a != b[j - 1]);
+            corner = row[j];
+            if (best > row[j] + 1) best = row[j] + 1;
+            if (best > row[j - 1] + 1) best = row[j - 1] + 1;
+            row[j] = best;
+        }
+    }
+    return row[m];
+}
+
+static void unknown_option(const char *where, const char *name)
+{
+    const char *nearest = NULL, *word;
+    int least = strlen(name) > 4 ? 4 : 2;
+    for (int i = 0; (word = option_word(i)) != NULL; i++)
+        if (word[1] && edit_distance(name, word) < least)
+            least = edit_distance(name, nearest = word);
+    if (nearest) fail(2, "%sunknown option --%s; did you mean --%s?", where, name, nearest);
+    fail(2, "%sunknown option --%s", where, name);
+}
+
+static void value_set(options *o, const struct option *p, const char *value)
+{
+    char *at = (char *)o + p->at, *end;
+    if (p->kind == WORD) {
+        memcpy(at, &value, sizeof value);
+        return;
+    }
+    double v = strtod(value, &end);
+    int whole = p->kind != REAL, i;
+    if (end == value || *end || !(v >= p->low) || v > INT_MAX || (whole && v != floor(v)))
+        fail(2, "--%s: `%s` is no %snumber from %g on", p->name, value, whole ? "whole " : "",
+             p->low);
+    i = (int)v;
+    if (whole)
+        memcpy(at, &i, sizeof i);
+    else
+        memcpy(at, &v, sizeof v);
+}
+
+/* Set all that goes by this name, which is known. */
+static void option_set(options *o, const char *name, const char *value)
+{
+    char err[DN_ERR_MAX];
+    int n;
+    const dn_field *field = dn_fields(&n);
+    for (int i = 0; i < LENGTH(aliases); i++)
+        if (strcmp(aliases[i].word, name) == 0)
+            option_set(o, aliases[i].name, value);
+    for (int i = 0; i < LENGTH(table); i++)
+        if (strcmp(table[i].name, name) == 0)
+            value_set(o, &table[i], value);
+    for (int i = 0; i < n; i++)
+        if (strcmp(field[i].name, name) == 0
+            && dn_config_set(&o->model, name, value, err) != DN_OK)
+            fail(2, "%s", err);
+}
+
+static int is_known(const char *name)
+{
+    const char *word;
+    for (int i = 0; (word = option_word(i)) != NULL; i++)
+        if (strcmp(word, name) == 0)
+            return 1;
+    return 0;
+}
+
+static int is_flag(const char *name)
+{
+    for (int i = 0; i < LENGTH(aliases); i++)
+        if (strcmp(aliases[i].word, name) == 0)
+            return is_flag(aliases[i].name);
+    for (int i = 0; i < LENGTH(table); i++)
+        if (strcmp(table[i].name, name) == 0)
+            return table[i].kind == FLAG;
+    return 0;
+}
+
+/* The name in text up to '=' or a blank, with '_' read as '-'; returns what follows it. */
+static const char *name_read(char name[WORD_MAX], const char *from)
+{
+    size_t n = strcspn(from, "= \t\r"), k;
+    for (k = 0; k < n && k < WORD_MAX - 1; k++) name[k] = from[k] == '_' ? '-' : from[k];
+    name[k] = 0;
+    return from + n;
+}
+
+/* Lines `key = value` and # remarks.  Values stay in the text, which is the caller's. */
+static void options_file(options *o, const char *path, text t)
+{
+    char *line = t.at, *end = t.at + t.n, *next;
+    *end = '\n';
+    for (int number = 1; line < end; number++, line = next) {
+        char name[WORD_MAX], where[256];
+        char *stop = memchr(line, '\n', (size_t)(end - line) + 1);
+        next = stop + 1;
+        while (stop > line && strchr(" \t\r", stop[-1])) stop--;
+        *stop = 0;
+        line += strspn(line, " \t");
+        if (!*line || *line == '#') continue;
+        const char *value = name_read(name, line);
+        value += strspn(value, " \t");
+        snprintf(where, sizeof where, "%.200s:%d: ", path, number);
+        if (*value != '=') fail(2, "%sa line must be `key = value`", where);
+        if (!is_known(name)) unknown_option(where, name);
+        option_set(o, name, value + 1 + strspn(value + 1, " \t"));
+    }
+}
+
+static void options_line(options *o, int argc, char **argv)
+{
+    char name[WORD_MAX];
+    for (int i = 1, plain = 0; i < argc; i++) {
+        const char *word = argv[i], *value;
+        if (plain || word[0] != '-' || !word[1]) {
+            if (o->verb && o->file) fail(2, "`%s` is one word too many", word);
+            *(o->verb ? &o->file : &o->verb) = word;
+            continue;
+        }
+        if (strcmp(word, "--") == 0) {
+            plain = 1;
+            continue;
+        }
+        value = name_read(name, word + (word[1] == '-' ? 2 : 1));
+        if (!is_known(name)) unknown_option("", name);
+        if (*value == '=')
+            value++;
+        else if (is_flag(name))
+            value = "1";
+        else if (i + 1 < argc)
+            value = argv[++i];
+        else
+            fail(2, "--%s needs a value", name);
+        option_set(o, name, value);
+    }
+}
+
+static void options_default(options *o, int arch)
+{
+    memset(o, 0, sizeof *o);
+    dn_config_default(&o->model);
+    for (int i = 0; i < LENGTH(table); i++) value_set(o, &table[i], table[i].fallback);
+    for (int i = 0; i < LENGTH(presets); i++)
+        if (presets[i].arch == arch)
+            option_set(o, presets[i].name, presets[i].value);
+}
+
+static void config_print(const dn_config *c)
+{
+    char value[DN_NAME_MAX];
+    int n;
+    const dn_field *field = dn_fields(&n);
+    for (int i = 0; i < n; i++) {
+        dn_config_get(c, &field[i], value);
+        printf("%s = %s\n", field[i].name, value);
+    }
+}
+
+/* The options in effect, as lines that --config reads. */
+static void options_print(const options *o)
+{
+    config_print(&o->model);
+    for (const struct option *p = table; p < table + LENGTH(table); p++) {
+        const void *at = (const char *)o + p->at;
+        const char *word = p->kind == WORD ? *(const char *const *)at : NULL;
+        if (p->kind == REAL) printf("%s = %g\n", p->name, *(const double *)at);
+        if (p->kind == COUNT) printf("%s = %d\n", p->name, *(const int *)at);
+        if (word && *word != '\n') printf("%s = %s\n", p->name, word);
+    }
+}
+
+static void help_row(const char *name, const char *help, const char *value)
+{
+    printf("  --%-17s %s", name, help);
+    if (value && *value) printf(" (%s)", *value == '\n' ? "a new line" : value);
+    putchar('\n');
+}
+
+static void help_print(void)
+{
+    char value[DN_NAME_MAX];
+    const char *choice;
+    options o;
+    int n;
+    const dn_field *field = dn_fields(&n);
+    options_default(&o, DN_ENC_DEC);
+    puts("usage: train [OPTIONS]                   train a model\n"
+         "       train translate MODEL [OPTIONS]   translate lines from stdin to stdout\n"
+         "       train sample MODEL [OPTIONS]      generate text\n"
+         "       train score MODEL [OPTIONS]       loss, perplexity, BLEU\n"
+         "       train info [MODEL] [OPTIONS]      configuration, alpha, beta, memory\n\n"
+         "  ./train                                      German to English, from data/\n"
+         "  ./train --arch decoder --text book.txt       a language model of one's own text\n"
+         "  echo 'der Hund schläft .' | ./train translate model.safetensors\n\n"
+         "--flag value and --flag=value are the same, and so are _ and -. Defaults in brackets.");
+    for (int i = 0; i < LENGTH(table); i++) {
+        if (i == 0 || strcmp(table[i].group, table[i - 1].group) != 0)
+            printf("\n%s\n", table[i].group);
+        help_row(table[i].name, table[i].help, table[i].kind == FLAG ? "" : table[i].fallback);
+    }
+    puts("\nModel and training");
+    for (int i = 0; i < n; i++) {
+        dn_config_get(&o.model, &field[i], value);
+        help_row(field[i].name, field[i].help, value);
+        if (field[i].kind == DN_CHOICE) {
+            printf("  %-19s one of", "");
+            for (int k = 0; (choice = dn_choice(&field[i], k)) != NULL; k++)
+                printf(" %s", choice);
+            putchar('\n');
+        }
+    }
+    puts("\nOther defaults for a text");
+    for (int i = 0; i < LENGTH(presets); i++)
+        if (presets[i].arch == DN_DECODER)
+            help_row(presets[i].name, presets[i].value, NULL);
+    puts("\nOther names");
+    for (int i = 0; i < LENGTH(aliases); i++)
+        printf("  -%s%s = --%s\n", aliases[i].word[1] ? "-" : "", aliases[i].word,
+               aliases[i].name);
+    puts("\nExit status: 0 good, 1 failed, 2 wrong usage, 3 diverged, 128 + signal.");
+}
+
+/* ---- text and corpus ----------------------------------------------------------------------- */
+
+typedef struct lines {
+    text text;                                /* every line ends in exactly one \n */
+    size_t *start, n;                         /* line i: start[i] .. start[i + 1] */
+} lines;
+
+typedef struct sequences {
+    int *ids;
+    size_t *start, n;                         /* sequence i: start[i] .. start[i + 1] */
+} sequences;
+
+/* Sentence pairs, or one running text.  Side 0 holds the sources, each ended by DN_EOS, and is
+ * empty for a text.  Side 1 holds what is predicted: DN_BOS target DN_EOS, or DN_BOS text. */
+typedef struct corpus {
+    const char *name;
+    lines line[2];
+    sequences seq[2];
+    size_t cut;                               /* pairs too long: dropped, or cut to fit */
+} corpus;
+
+/* Find the lines of t, in place: without a byte order mark, and with \n for \r\n. */
+static lines lines_split(text t)
+{
+    size_t from = t.n >= 3 && memcmp(t.at, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0, to = 0, n = 0;
+    lines l = {t, NULL, 0};
+    if (t.n > from && t.at[t.n - 1] != '\n') t.at[t.n++] = '\n';
+    for (size_t i = from; i < t.n; i++) n += t.at[i] == '\n' ? 1 : 0;
+    l.start = resize(NULL, n + 1, sizeof *l.start);
+    l.start[0] = 0;
+    for (; from < t.n; from++) {
+        if (t.at[from] == '\n' && to > l.start[l.n] && t.at[to - 1] == '\r') to--;
+        t.at[to++] = t.at[from];
+        if (t.at[from] == '\n') l.start[++l.n] = to;
+    }
+    l.text.n = to;
+    return l;
+}
+
+/* A running text as one line, of which it is only the \n that is not there. */
+static lines lines_whole(text t)
+{
+    lines l = {t, resize(NULL, 2, sizeof(size_t)), 1};
+    l.start[0] = 0;
+    l.start[1] = t.n + 1;
+    return l;
+}
+
+static text line_at(const lines *l, size_t i)
+{
+    return (text){l->text.at + l->start[i], l->start[i + 1] - l->start[i] - 1};
+}
+
+static sequences sequences_of(const dn_tokenizer *t, const lines *l, int side)
+{
+    sequences q = {resize(NULL, l->text.n + 2 * l->n, sizeof(int)),
+                   resize(NULL, l->n + 1, sizeof(size_t)), l->n};
+    size_t at = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        text line = line_at(l, i);
+        q.start[i] = at;
+        if (side == 1) q.ids[at++] = DN_BOS;
+        at += dn_tok_encode(t, line.at, line.n, q.ids + at, line.n);
+        q.ids[at++] = DN_EOS;
+    }
+    q.start[q.n] = at;
+    q.ids = resize(q.ids, at, sizeof(int));
+    return q;
+}
+
+static size_t length_of(const sequences *q, size_t i)
+{
+    return q->start[i + 1] - q->start[i];
+}
+
+/* Let no stream of a pair exceed `most` tokens: drop the longer pairs, or cut them. */
+static void corpus_fit(corpus *c, size_t most, int drop)
+{
+    size_t n = c->seq[0].n, kept = 0, from[2] = {0, 0}, to[2] = {0, 0};
+    for (size_t i = 0; i < n; i++) {
+        size_t len[2] = {length_of(&c->seq[0], i), length_of(&c->seq[1], i)};
+        int over = len[0] > most || len[1] > most + 1;
+        c->cut += over ? 1 : 0;
+        for (int side = 0; side < 2; side++) {
+            sequences *q = &c->seq[side];
+            size_t room = most + (side ? 1 : 0), m = len[side] < room ? len[side] : room;
+            from[side] = q->start[i];
+            memmove(q->ids + to[side], q->ids + from[side], m * sizeof(int));
+            if (m < len[side] && side == 0) q->ids[to[0] + m - 1] = DN_EOS;
+            q->start[kept] = to[side];
+            to[side] += over && drop ? 0 : m;
+        }
+        kept += over && drop ? 0 : 1;
+    }
+    for (int side = 0; side < 2; side++) {
+        c->seq[side].n = kept;
+        c->seq[side].start[kept] = to[side];
+    }
+}
+
+/* Read two files of lines, or one running text if there is no source. */
+static corpus corpus_read(const char *source, const char *target)
+{
+    corpus c = {0};
+    c.name = target;
+    if (!source) {
+        c.line[1] = lines_whole(file_read(target));
+        return c;
+    }
+    c.line[0] = lines_split(file_read(source));
+    c.line[1] = lines_split(file_read(target));
+    if (c.line[0].n != c.line[1].n)
+        fail(1, "%s has %zu lines and %s has %zu: line i must translate line i",
+             source, c.line[0].n, target, c.line[1].n);
+    if (c.line[0].n == 0) fail(1, "%s: there is no line in it", source);
+    return c;
+}
+
+static void corpus_encode(corpus *c, const dn_tokenizer *t, size_t most, int drop)
+{
+    for (int side = 0; side < 2; side++)
+        if (c->line[side].n) c->seq[side] = sequences_of(t, &c->line[side], side);
+    if (c->line[0].n)
+        corpus_fit(c, most, drop);
+    else if (c->line[1].n)
+        c->seq[1].start[1]--;                 /* a running text has no end */
+}
+
+/* Split the last tenth off a text, after the end of a line if there is one. */
+static corpus corpus_hold_out(corpus *c)
+{
+    text all = c->line[1].text;
+    corpus held = {0};
+    size_t tenth = all.n - all.n / 10, at = tenth;
+    while (at < all.n && all.at[at - 1] != '\n') at++;
+    if (at == all.n) at = tenth;
+    if (at < all.n) {
+        text rest = {resize(NULL, all.n - at, 1), all.n - at};
+        memcpy(rest.at, all.at + at, rest.n);
+        held.name = "the last tenth, held out";
+        held.line[1] = lines_whole(rest);
+        c->line[1].text.n = at;
+        c->line[1].start[1] = at + 1;
+    }
+    return held;
+}
+
+static void corpus_free(corpus *c)
+{
+    for (int side = 0; side < 2; side++) {
+        free(c->line[side].text.at);
+        free(c->line[side].start);
+        free(c->seq[side].ids);
+        free(c->seq[side].start);
+    }
+}
+
+/* ---- session: all that main owns ----------------------------------------------------------- */
+
+typedef struct batch {
+    int rows, enc_n, dec_n;                   /* rows, and tokens in each stream so far */
+    int *enc, *enc_len, *dec, *dec_len, *label;
+} batch;
+
+typedef struct session {
+    options o;
+    char **argv;                              /* the command line */
+    text config_text;                         /* the words of --config */
+    dn_model *m;
+    dn_generator *g;
+    void *block, *g_block;                    /* the memory of the two */
+    int g_rows;
+    dn_tokenizer tok;
+    void *tok_memory;
+    char *tok_note;                           /* the tokenizer as the checkpoint keeps it */
+    corpus train, valid, test;
+    batch *batch;                             /* o.accum of them */
+    uint64_t place;                           /* the next training pair, counted over epochs */
+    double best;                              /* lowest validation loss, */
+    long long best_step;                      /* the step it was at, 0: none yet, */
+    int stalled;                              /* and validations since */
+    int *in_len, *out_len, *out_ids;          /* of o.rows translations; ctx ids each */
+    text line;                                /* one translation, decoded */
+    size_t line_room;
+} session;
+
+static int is_text(const session *s) { return s->o.model.arch != DN_ENC_DEC; }
+
+/* Tokens a row may have. */
+static int row_most(const session *s)
+{
+    const dn_config *c = &s->o.model;
+    return c->ctx < c->batch_tokens ? c->ctx : c->batch_tokens;
+}
+
+static void session_free(session *s)
+{
+    corpus_free(&s->train);
+    corpus_free(&s->valid);
+    corpus_free(&s->test);
+    for (int i = 0; s->batch && i < s->o.accum; i++) free(s->batch[i].enc);
+    free(s->batch);
+    free(s->config_text.at);
+    free(s->block);
+    free(s->g_block);
+    free(s->tok_memory);
+    free(s->tok_note);
+    free(s->in_len);
+    free(s->line.at);
+}
+
+/* ---- batches ------------------------------------------------------------------------------- */
+
+/* Streams of random numbers; the library's own are not among them. */
+#define STREAM_PAIRS  UINT64_C(0x7061697273000000)
+#define STREAM_TEXT   UINT64_C(0x7465787400000000)
+#define STREAM_SAMPLE UINT64_C(0x73616d7000000000)
+#define SEED_EVAL     UINT64_C(0x6576616c)    /* masks of a validation are always the same */
+
+static void batches_make(session *s)
+{
+    size_t room = (size_t)s->o.model.batch_tokens;
+    s->batch = resize(NULL, (size_t)s->o.accum, sizeof *s->batch);
+    memset(s->batch, 0, (size_t)s->o.accum * sizeof *s->batch);
+    for (int i = 0; i < s->o.accum; i++) {
+        batch *b = &s->batch[i];
+        b->enc = resize(NULL, room, 5 * sizeof(int));
+        b->enc_len = b->enc + room;
+        b->dec = b->enc_len + room;
+        b->dec_len = b->dec + room;
+        b->label = b->dec_len + room;
+    }
+}
+
+/* As the library wants it.  A text fills dec alone, which then serves any architecture. */
+static dn_batch batch_view(const batch *b)
+{
+    return (dn_batch){b->rows, b->enc_n ? b->enc : b->dec, b->enc_n ? b->enc_len : b->dec_len,
+                      b->dec, b->dec_len, b->label};
+}
+
+static void batch_clear(batch *b) { b->rows = b->enc_n = b->dec_n = 0; }
+
+/* Add pair i, if there is room for it in both streams. */
+static int batch_pair(const session *s, batch *b, const corpus *c, size_t i)
+{
+    const int *src = c->seq[0].ids + c->seq[0].start[i];
+    const int *tgt = c->seq[1].ids + c->seq[1].start[i];
+    int m = (int)length_of(&c->seq[0], i), n = (int)length_of(&c->seq[1], i) - 1;
+    if (b->enc_n + m > s->o.model.batch_tokens || b->dec_n + n > s->o.model.batch_tokens)
+        return 0;
+    memcpy(b->enc + b->enc_n, src, (size_t)m * sizeof(int));
+    memcpy(b->dec + b->dec_n, tgt, (size_t)n * sizeof(int));
+    memcpy(b->label + b->dec_n, tgt + 1, (size_t)n * sizeof(int));
+    b->enc_n += b->enc_len[b->rows] = m;
+    b->dec_n += b->dec_len[b->rows++] = n;
+    return 1;
+}
+
+/* Add n tokens of a text from place `at` on: each predicts the next, or those masked are to be
+ * found, with masks drawn from the seed and the index. */
+static void batch_row(const session *s, batch *b, const corpus *c, size_t at, int n,
+                      uint64_t seed, uint64_t index)
+{
+    const int *ids = c->seq[1].ids + at;
+    if (s->o.model.arch == DN_ENCODER) {
+        dn_mask_tokens(b->dec + b->dec_n, b->label + b->dec_n, ids + 1, n, s->o.model.vocab,
+                       seed, index);
+    } else {
+        memcpy(b->dec + b->dec_n, ids, (size_t)n * sizeof(int));
+        memcpy(b->label + b->dec_n, ids + 1, (size_t)n * sizeof(int));
+    }
+    b->dec_n += b->dec_len[b->rows++] = n;
+}
+
+/* Tokens of a text that can be predicted: all but DN_BOS. */
+static size_t text_tokens(const corpus *c) { return length_of(&c->seq[1], 0) - 1; }
+
+static int row_tokens(const session *s, const corpus *c)
+{
+    size_t n = text_tokens(c);
+    return n < (size_t)row_most(s) ? (int)n : row_most(s);
+}
+
+/* Training batch number `index` of the run.  Rows of a text start anywhere.  Pairs come in an
+ * order that is new in each epoch, as many as there is room for; s->place counts them. */
+static void batch_next(session *s, batch *b, uint64_t index)
+{
+    const corpus *c = &s->train;
+    uint64_t seed = (uint64_t)s->o.model.seed, n = c->seq[0].n;
+    batch_clear(b);
+    if (!is_text(s)) {
+        while (batch_pair(s, b, c, dn_shuffle(seed, STREAM_PAIRS + s->place / n,
+                                              (uint32_t)(s->place % n), (uint32_t)n)))
+            s->place++;
+        return;
+    }
+    int len = row_tokens(s, c), rows = s->o.model.batch_tokens / len;
+    for (int row = 0; row < rows; row++) {
+        uint64_t high = dn_random(seed, STREAM_TEXT + index, 2 * (uint32_t)row);
+        uint64_t low = dn_random(seed, STREAM_TEXT + index, 2 * (uint32_t)row + 1);
+        uint64_t at = (high << 32 | low) % (text_tokens(c) - (size_t)len + 1);
+        batch_row(s, b, c, (size_t)at, len, seed,
+                  (index * (uint64_t)rows + (uint64_t)row) * (uint64_t)len);
+    }
+}
+
+/* Tokens by which a window moves when a text is scored. */
+static size_t stride(const session *s, const corpus *c)
+{
+    size_t len = (size_t)row_tokens(s, c), step = (size_t)s->o.stride;
+    if (s->o.model.arch == DN_ENCODER || step > len) return len;
+    return step ? step : (len + 1) / 2;
+}
+
+/* The next batch of a corpus that is to be scored; 0: all of it has been.  *done counts pairs,
+ * or tokens: windows overlap so that tokens have context, but each token is scored once. */
+static int batch_score(const session *s, batch *b, const corpus *c, size_t *done)
+{
+    batch_clear(b);
+    if (!is_text(s)) {
+        while (*done < c->seq[0].n && batch_pair(s, b, c, *done)) ++*done;
+        return b->rows;
+    }
+    size_t n = text_tokens(c), len = (size_t)row_tokens(s, c);
+    while (*done < n && (size_t)b->dec_n + len <= (size_t)s->o.model.batch_tokens) {
+        size_t end = *done ? *done + stride(s, c) : len, from;
+        if (end > n) end = n;
+        from = end - len;
+        batch_row(s, b, c, from, (int)len, SEED_EVAL, from);
+        for (int *label = b->label + b->dec_n - len; from < *done; from++)
+            *label++ = DN_IGNORE;
+        *done = end;
+    }
+    return b->rows;
+}
+
+/* ---- BLEU as sacreBLEU computes it: 13a, exponential smoothing, one reference ---------------- */
+
+typedef struct bleu {
+    double match[4], total[4];                /* n-grams of n = 1 .. 4 */
+    double hyp, ref;                          /* words */
+} bleu;
+
+typedef struct words {
+    char *memory;
+    text *word;
+    size_t n;
+} words;
+
+/* Bytes of the white space that starts p, as Unicode has it; 0: there is none. */
+static size_t space_at(const char *p, size_t n)
+{
+    static const char wide[][4] = {"\xC2\x85", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\xA8",
+                                   "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F",
+                                   "\xE3\x80\x80"};
+    if ((*p >= 0x09 && *p <= 0x0D) || (*p >= 0x1C && *p <= 0x20)) return 1;
+    for (int i = 0; i < LENGTH(wide); i++)
+        if (n >= strlen(wide[i]) && memcmp(p, wide[i], strlen(wide[i])) == 0)
+            return strlen(wide[i]);
+    return n >= 3 && memcmp(p, "\xE2\x80", 2) == 0 && (p[2] & 0xFF) >= 0x80
+           && (p[2] & 0xFF) <= 0x8A ? 3 : 0;
+}
+
+/* Put `by` for each `what`, in place; returns the new length. */
+static size_t replace_all(char *s, size_t n, const char *what, const char *by)
+{
+    size_t m = strlen(what), to = 0;
+    for (size_t i = 0; i < n; )
+        if (n - i >= m && memcmp(s + i, what, m) == 0) {
+            for (const char *p = by; *p; p++) s[to++] = *p;
+            i += m;
+        } else {
+            s[to++] = s[i++];
+        }
+    return to;
+}
+
+/* One of the four passes of 13a, each from left to right.  The last byte of `in` is a blank. */
+static size_t pass_13a(int pass, const char *in, size_t n, char *out)
+{
+    static const char marks[] = "{|}~[\\]^_` !\"#$%&()*+:;<=>?@/";
+    size_t to = 0;
+    for (size_t i = 0; i < n; i++) {
+        char a = in[i], b = i + 1 < n ? in[i + 1] : ' ';
+        int digit_a = a >= '0' && a <= '9', digit_b = b >= '0' && b <= '9';
+        char four[4] = {a, ' ', b, ' '};
+        if (pass == 0 && a && strchr(marks, a)) {
+            memcpy(out + to, (char[3]){' ', a, ' '}, 3);
+            to += 3;
+        } else if ((pass == 1 && !digit_a && (b == '.' || b == ','))
+                   || (pass == 3 && digit_a && b == '-')) {
+            memcpy(out + to, four, 4);
+            to += 4, i++;
+        } else if (pass == 2 && (a == '.' || a == ',') && !digit_b && i + 1 < n) {
+            out[to++] = ' ';
+            memcpy(out + to, four, 3);
+            to += 3, i++;
+        } else {
+            out[to++] = a;
+        }
+    }
+    return to;
+}
+
+/* The words of a line.  White space at its end makes no difference to any pass. */
+static words words_13a(text line)
+{
+    size_t n = line.n + 2, room = 24 * n;     /* passes lengthen it 3 x 2 x 2 x 2 times */
+    words w = {resize(NULL, room, 2), NULL, 0};
+    char *a = w.memory, *b = a + room;
+    a[0] = ' ';
+    if (line.n) memcpy(a + 1, line.at, line.n);
+    n = 1 + replace_all(a + 1, line.n, "<skipped>", "");
+    n = replace_all(a, n, "&quot;", "\"");
+    n = replace_all(a, n, "&amp;", "&");
+    n = replace_all(a, n, "&lt;", "<");
+    n = replace_all(a, n, "&gt;", ">");
+    a[n++] = ' ';
+    n = pass_13a(0, a, n, b);
+    n = pass_13a(1, b, n, a);
+    n = pass_13a(2, a, n, b);
+    n = pass_13a(3, b, n, a);
+    w.word = resize(NULL, n / 2 + 1, sizeof *w.word);
+    for (size_t i = 0, k; i < n; i += k) {
+        if ((k = space_at(a + i, n - i)) != 0) continue;
+        w.word[w.n].at = a + i;
+        for (k = 1; i + k < n && !space_at(a + i + k, n - i - k); ) k++;
+        w.word[w.n++].n = k;
+    }
+    return w;
+}
+
+static int same_words(const text *a, const text *b, size_t n)
+{
+    for (; n > 0; n--, a++, b++)
+        if (a->n != b->n || memcmp(a->at, b->at, a->n) != 0)
+            return 0;
+    return 1;
+}
+
+/* Count one sentence: each n-gram of the reference answers for one of the hypothesis. */
+static void bleu_add(bleu *sum, text hypothesis, text reference)
+{
+    words h = words_13a(hypothesis), r = words_13a(reference);
+    char *used = resize(NULL, r.n, 1);
+    sum->hyp += (double)h.n;
+    sum->ref += (double)r.n;
+    for (size_t n = 1; n <= 4; n++) {
+        memset(used, 0, r.n);
+        for (size_t i = 0; i + n <= h.n; i++) {
+            sum->total[n - 1]++;
+            for (size_t k = 0; k + n <= r.n; k++)
+                if (!used[k] && same_words(h.word + i, r.word + k, n)) {
+                    used[k] = 1;
+                    sum->match[n - 1]++;
+                    break;
+                }
+        }
+    }
+    free(used);
+    free(h.memory);
+    free(h.word);
+    free(r.memory);
+    free(r.word);
+}
+
+/* The score in per cent, with the four precisions and the brevity penalty. */
+static double bleu_score(const bleu *sum, double p[4], double *penalty)
+{
+    double logs = 0, smooth = 1;
+    *penalty = sum->hyp >= sum->ref ? 1 : sum->hyp > 0 ? exp(1 - sum->ref / sum->hyp) : 0;
+    p[0] = p[1] = p[2] = p[3] = 0;
+    if (sum->match[0] <= 0) return 0;
+    for (int n = 0; n < 4; n++) {
+        if (sum->total[n] <= 0) return 0;
+        if (sum->match[n] > 0)
+            p[n] = 100 * sum->match[n] / sum->total[n];
+        else
+            p[n] = 100 / ((smooth *= 2) * sum->total[n]);
+        logs += log(p[n]) / 4;
+    }
+    return *penalty * exp(logs);
+}
+
+static void bleu_print(const bleu *sum, FILE *f)
+{
+    double p[4], penalty, score = bleu_score(sum, p, &penalty);
+    fprintf(f, "BLEU|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:deepnet-%s = "
+            "%.1f %.1f/%.1f/%.1f/%.1f (BP = %.3f ratio = %.3f hyp_len = %.0f ref_len = %.0f)\n",
+            DN_VERSION, score, p[0], p[1], p[2], p[3], penalty,
+            sum->ref > 0 ? sum->hyp / sum->ref : 0, sum->hyp, sum->ref);
+}
+
+/* ---- checkpoint files ---------------------------------------------------------------------- */
+
+static int io_read(void *user, uint64_t at, void *to, size_t n)
+{
+    FILE *f = user;
+    return at > LONG_MAX || fseek(f, (long)at, SEEK_SET) != 0 || fread(to, 1, n, f) != n;
+}
+
+static int io_write(void *user, const void *from, size_t n)
+{
+    return fwrite(from, 1, n, (FILE *)user) != n;
+}
+
+static FILE *checkpoint_open(const char *path, dn_io *io)
+{
+    long size = -1;
+    FILE *f = fopen(path, "rb");
+    if (f && fseek(f, 0, SEEK_END) == 0) size = ftell(f);
+    if (!f || size < 0) fail(1, "%s: %s", path, strerror(errno));
+    *io = (dn_io){f, (uint64_t)size, io_read, NULL};
+    return f;
+}
+
+static void config_of_file(const char *path, dn_config *c)
+{
+    char err[DN_ERR_MAX];
+    dn_io io;
+    FILE *f = checkpoint_open(path, &io);
+    if (dn_load_config(c, &io, err) != DN_OK) fail(1, "%s: %s", path, err);
+    fclose(f);
+}
+
+/* A note of the file with a NUL behind it, or NULL.  The caller frees it. */
+static char *note_of_file(const char *path, const char *key)
+{
+    char err[DN_ERR_MAX], *note = NULL;
+    size_t size = 0;
+    dn_io io;
+    FILE *f = checkpoint_open(path, &io);
+    if (dn_load_note(&io, key, NULL, &size, err) == DN_OK && size > 0) {
+        note = resize(NULL, size, 1);
+        if (dn_load_note(&io, key, note, &size, err) != DN_OK) fail(1, "%s: %s", path, err);
+    }
+    fclose(f);
+    return note;
+}
+
+/* OUT with something behind it.  The caller frees it. */
+static char *out_path(const session *s, const char *suffix)
+{
+    size_t n = strlen(s->o.out), m = strlen(suffix) + 1;
+    char *path = resize(NULL, n + m, 1);
+    memcpy(path, s->o.out, n);
+    memcpy(path + n, suffix, m);
+    return path;
+}
+
+/* Can OUT be written?  Better to know before the training than after it. */
+static void out_check(const session *s)
+{
+    char *part = out_path(s, ".tmp");
+    if (is_special(s->o.out))
+        fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", s->o.out);
+    FILE *f = *s->o.out ? fopen(part, "wb") : NULL;
+    if (*s->o.out && (!f || fclose(f) != 0 || remove(part) != 0))
+        fail(1, "%s: %s", part, strerror(errno));
+    free(part);
+}
+
+/* Write OUT or OUT.best: a file beside it takes its place when it is complete. */
+static void checkpoint_save(session *s, int is_best)
+{
+    char best[96], err[DN_ERR_MAX] = "";
+    dn_note note[] = {{"tokenizer", s->tok_note}, {"best", best}};
+    if (!*s->o.out) return;
+    char *path = out_path(s, is_best ? ".best" : "");
+    char *part = out_path(s, is_best ? ".best.tmp" : ".tmp");
+    snprintf(best, sizeof best, "%.17g %lld %d", s->best, s->best_step, s->stalled);
+    errno = 0;
+    FILE *f = fopen(part, "wb");
+    dn_io io = {f, 0, NULL, io_write};
+    int good = f && dn_save(s->m, note, s->best_step ? 2 : 1, &io, err) == DN_OK
+               && flush_to_disk(f);
+    if (f && fclose(f) != 0) good = 0;
+    if (!good || !file_move(part, path)) {
+        const char *why = errno ? strerror(errno) : err;
+        remove(part);
+        fail(1, "%s: could not be written: %s", path, why);
+    }
+    free(path);
+    free(part);
+}
+
+/* ---- models and tokenizers ----------------------------------------------------------------- */
+
+static void tokenizer_load(session *s)
+{
+    char err[DN_ERR_MAX];
+    s->tok_note = note_of_file(s->o.file, "tokenizer");
+    if (!s->tok_note) fail(1, "%s: there is no tokenizer in it", s->o.file);
+    size_t n = strlen(s->tok_note), size = dn_tok_bytes(dn_tok_vocab_of(s->tok_note, n));
+    s->tok_memory = resize(NULL, size, 1);
+    if (dn_tok_load(&s->tok, s->tok_note, n, s->tok_memory, size, err) != DN_OK)
+        fail(1, "%s: %s", s->o.file, err);
+    if (s->tok.vocab != s->o.model.vocab)
+        fail(1, "%s: its tokenizer has %d ids, but its model %d", s->o.file, s->tok.vocab,
+             s->o.model.vocab);
+}
+
+/* Learn the tokenizer from the training text, of two languages together. */
+static void tokenizer_learn(session *s)
+{
+    enum { MOST = 1 << 26 };                  /* bytes to learn from: more adds little */
+    char err[DN_ERR_MAX];
+    const text *a = &s->train.line[0].text, *b = &s->train.line[1].text;
+    text all = {resize(NULL, a->n + b->n, 1), a->n + b->n};
+    if (a->n) memcpy(all.at, a->at, a->n);
+    memcpy(all.at + a->n, b->at, b->n);
+    if (all.n > MOST) all.n = MOST;
+    size_t size = dn_tok_bytes(s->o.model.vocab);
+    size_t more = dn_tok_train_bytes(s->o.model.vocab, all.n);
+    if (!size || !more)
+        fail(2, "--vocab: %d is out of range: %d is the least", s->o.model.vocab, DN_MIN_VOCAB);
+    void *scratch = resize(NULL, more, 1);
+    s->tok_memory = resize(NULL, size, 1);
+    check(dn_tok_train(&s->tok, s->o.model.vocab, all.at, all.n, s->tok_memory, size, scratch,
+                       more, err), err);
+    free(scratch);
+    free(all.at);
+    s->o.model.vocab = s->tok.vocab;
+    size = dn_tok_save(&s->tok, NULL, 0);
+    s->tok_note = resize(NULL, size + 1, 1);
+    dn_tok_save(&s->tok, s->tok_note, size);
+    s->tok_note[size] = 0;
+}
+
+/* Load OUT, OUT.best or the model of a command, parameters and all. */
+static void model_load(session *s, const char *path)
+{
+    char err[DN_ERR_MAX];
+    dn_io io;
+    FILE *f = checkpoint_open(path, &io);
+    if (dn_load(s->m, &io, err) != DN_OK) fail(1, "%s: %s", path, err);
+    fclose(f);
+}
+
+/* Make the model the options describe, or that of the file with the changes they ask for. */
+static void model_make(session *s, enum dn_purpose purpose)
+{
+    char err[DN_ERR_MAX], count[16];
+    dn_config *now = &s->o.model, c = *now;
+    if (s->o.file) {
+        config_of_file(s->o.file, &c);
+        c.memory = now->memory;
+        c.threads = now->threads;
+    }
+    size_t need = dn_model_bytes(&c, purpose, err);
+    if (!need) fail(2, "%s", err);
+    say("memory: %.1f MiB for %d+%d layers of width %d, vocabulary %d", (double)need / 1048576,
+        c.arch == DN_DECODER ? 0 : c.enc_layers, c.arch == DN_ENCODER ? 0 : c.dec_layers, c.dim,
+        c.vocab);
+    s->block = resize(NULL, need, 1);
+    s->m = dn_model_init(&c, purpose, s->block, need, err);
+    if (!s->m) fail(1, "%s", err);
+    if (s->o.file) {
+        model_load(s, s->o.file);
+        if (dn_model_reconfigure(s->m, now, err) != DN_OK) fail(2, "%s", err);
+    }
+    say("model: %s parameters, step %lld", human((double)dn_param_count(s->m), count),
+        (long long)dn_step_count(s->m));
+}
+
+/* What each command does first with MODEL. */
+static void model_open(session *s)
+{
+    if (!s->o.file) fail(2, "%s needs a MODEL, such as model.safetensors", s->o.verb);
+    tokenizer_load(s);
+    model_make(s, DN_INFER);
+}
+
+/* ---- generation ---------------------------------------------------------------------------- */
+
+/* Have a generator for so many rows. */
+static dn_generator *generator(session *s, int rows)
+{
+    char err[DN_ERR_MAX];
+    if (s->g && s->g_rows >= rows) return s->g;
+    size_t need = dn_generator_bytes(dn_model_config(s->m), rows, err);
+    if (!need) fail(1, "%s", err);
+    s->g_block = resize(s->g_block, need, 1);
+    s->g = dn_generator_init(s->m, rows, s->g_block, need, err);
+    if (!s->g) fail(1, "%s", err);
+    s->g_rows = rows;
+    return s->g;
+}
+
+/* Translate n sources from `first` on, at most o.rows, into s->out_ids. */
+static void translate(session *s, const sequences *q, size_t first, int n)
+{
+    char err[DN_ERR_MAX];
+    size_t rows = (size_t)s->o.rows;
+    if (s->o.rows > INT_MAX / s->o.beam) fail(2, "--rows and --beam are too large together");
+    dn_generator *g = generator(s, s->o.rows * s->o.beam);
+    if (!s->in_len) {
+        s->in_len = resize(NULL, rows, ((size_t)s->o.model.ctx + 2) * sizeof(int));
+        s->out_len = s->in_len + rows;
+        s->out_ids = s->out_len + rows;
+    }
+    for (int i = 0; i < n; i++) s->in_len[i] = (int)length_of(q, first + (size_t)i);
+    check(dn_translate(g, n, q->ids + q->start[first], s->in_len, s->o.beam, s->o.length_penalty,
+                       s->out_ids, s->out_len, err), err);
+    for (int i = 0; i < n; i++)               /* DN_EOS alone: an empty line stays empty */
+        if (s->in_len[i] == 1) s->out_len[i] = 0;
+}
+
+/* Translation i as one line of text, which lasts until the next call. */
+static text translation(session *s, int i)
+{
+    const int *ids = s->out_ids + (size_t)i * (size_t)s->o.model.ctx;
+    size_t n = (size_t)s->out_len[i];
+    s->line.n = dn_tok_decode(&s->tok, ids, n, NULL, 0);
+    if (s->line.n > s->line_room)
+        s->line.at = resize(s->line.at, s->line_room = 2 * s->line.n, 1);
+    dn_tok_decode(&s->tok, ids, n, s->line.at, s->line.n);
+    for (size_t k = 0; k < s->line.n; k++)
+        if (s->line.at[k] == '\n' || s->line.at[k] == '\r')
+            s->line.at[k] = ' ';
+    return s->line;
+}
+
+/* Write the prompt and n more tokens.  When the context is full, its last half is kept. */
+static void text_sample(session *s, FILE *f, int n, int which)
+{
+    const dn_config *c = &s->o.model;
+    dn_sampling how = {s->o.temp, s->o.top_k, s->o.top_p};
+    char err[DN_ERR_MAX], piece[256];
+    dn_generator *g = generator(s, 1);
+    uint64_t stream = STREAM_SAMPLE + (uint64_t)which;
+    size_t bytes = strlen(s->o.prompt), total, most = (size_t)c->ctx;
+    int *ids = resize(NULL, bytes + 1 + (size_t)n, sizeof(int)), held = c->ctx;
+    dn_real *work = resize(NULL, (size_t)c->vocab, sizeof *work);
+    ids[0] = DN_BOS;
+    total = bytes ? dn_tok_encode(&s->tok, s->o.prompt, bytes, ids, bytes) : 1;
+    if (strcmp(s->o.prompt, "\n") != 0) fputs(s->o.prompt, f);
+    for (int i = 0; i < n && !ferror(f); i++, total++) {
+        int feed = 1;
+        if (held == c->ctx) {
+            feed = (int)(total < most ? total : most);
+            most = (size_t)(c->ctx + 1) / 2;
+            check(dn_generator_start(g, 1, NULL, NULL, err), err);
+            held = 0;
+        }
+        const dn_real *logits = dn_generator_feed(g, ids + total - feed, &feed, err);
+        if (!logits) fail(1, "%s", err);
+        held += feed;
+        double u = dn_random((uint64_t)c->seed, stream, (uint32_t)i) / 4294967296.0;
+        ids[total] = dn_sample(logits, c->vocab, &how, u, work);
+        size_t k = dn_tok_decode(&s->tok, ids + total, 1, piece, sizeof piece);
+        fwrite(piece, 1, k < sizeof piece ? k : sizeof piece, f);
+        fflush(f);
+    }
+    fputc('\n', f);
+    free(work);
+    free(ids);
+}
+
+static void line_print(FILE *f, const char *label, text line)
+{
+    fputs(label, f);
+    if (line.n) fwrite(line.at, 1, line.n, f);
+    fputc('\n', f);
+}
+
+/* A few sentences and what the model makes of them, or a little text. */
+static void show_samples(session *s)
+{
+    const corpus *c = s->valid.name ? &s->valid : s->test.name ? &s->test : &s->train;
+    int n = s->o.samples < s->o.rows ? s->o.samples : s->o.rows;
+    line_clear();
+    for (int i = 0; i < n && s->o.model.arch == DN_DECODER; i++) {
+        say("--- sample");
+        text_sample(s, stderr, s->o.length < 100 ? s->o.length : 100, i);
+    }
+    if (is_text(s) || c == &s->train) return;
+    if ((size_t)n > c->seq[0].n) n = (int)c->seq[0].n;
+    translate(s, &c->seq[0], 0, n);
+    for (int i = 0; i < n; i++) {
+        line_print(stderr, "  source     ", line_at(&c->line[0], (size_t)i));
+        line_print(stderr, "  reference  ", line_at(&c->line[1], (size_t)i));
+        line_print(stderr, "  output     ", translation(s, i));
+    }
+}
+
+/* ---- scoring ------------------------------------------------------------------------------- */
+
+typedef struct score { double nll, tokens, correct; } score;   /* sums; nll in nats */
+
+/* All of a corpus. */
+static score evaluate(session *s, const corpus *c)
+{
+    char err[DN_ERR_MAX];
+    score sum = {0, 0, 0};
+    dn_stats stats = {0};
+    size_t done = 0;
+    while (batch_score(s, &s->batch[0], c, &done)) {
+        dn_batch view = batch_view(&s->batch[0]);
+        check(dn_evaluate(s->m, &view, &stats, err), err);
+        sum.nll += stats.nll * stats.tokens;
+        sum.tokens += stats.tokens;
+        sum.correct += stats.correct;
+    }
+    return sum;
+}
+
+static double mean_nll(const score *sum)
+{
+    return sum->tokens > 0 ? sum->nll / sum->tokens : 0;
+}
+
+/* BLEU and the rate of translations that are the reference, byte by byte. */
+static void report_translations(session *s, const corpus *c)
+{
+    size_t n = c->seq[0].n, exact = 0, rows = (size_t)s->o.rows;
+    bleu sum = {{0}, {0}, 0, 0};
+    for (size_t first = 0; first < n; first += rows) {
+        int some = (int)(n - first < rows ? n - first : rows);
+        translate(s, &c->seq[0], first, some);
+        for (int i = 0; i < some; i++) {
+            text reference = line_at(&c->line[1], first + (size_t)i), line = translation(s, i);
+            bleu_add(&sum, line, reference);
+            exact += same_words(&line, &reference, 1) ? 1 : 0;
+        }
+    }
+    bleu_print(&sum, stdout);
+    printf("exact match %.1f %% (%zu of %zu lines)\n", 100 * (double)exact / (double)n, exact, n);
+}
+
+/* The result, on stdout. */
+static void report(session *s, const corpus *c)
+{
+    score sum = evaluate(s, c);
+    double nll = mean_nll(&sum), bytes = (double)c->line[1].text.n;
+    printf("%s: loss %.4f nats/token, perplexity %.3f, accuracy %.1f %% (%.0f %stokens)\n",
+           c->name, nll, exp(nll), 100 * sum.correct / (sum.tokens > 0 ? sum.tokens : 1),
+           sum.tokens, s->o.model.arch == DN_ENCODER ? "masked " : "");
+    if (s->o.model.arch == DN_DECODER)
+        printf("bits per byte %.4f (%.0f bytes; %d to %d tokens of context, less at the start)\n",
+               sum.nll / log(2) / bytes, bytes, row_tokens(s, c) - (int)stride(s, c) + 1,
+               row_tokens(s, c));
+    if (!is_text(s)) report_translations(s, c);
+    fflush(stdout);
+}
+
+/* ---- progress ------------------------------------------------------------------------------ */
+
+typedef struct progress {
+    double begun, since, drawn;               /* seconds: the run, these sums, the last line */
+    int64_t first;                            /* steps before this run */
+    double nll, tokens;                       /* sums since the last line, */
+    int steps;                                /* over so many steps */
+    FILE *csv;
+} progress;
+
+static void progress_open(session *s, progress *p)
+{
+    *p = (progress){0};
+    p->begun = p->since = p->drawn = seconds();
+    p->first = dn_step_count(s->m);
+    if (!s->o.log) return;
+    p->csv = fopen(s->o.log, p->first ? "a" : "w");
+    if (!p->csv) fail(1, "%s: %s", s->o.log, strerror(errno));
+    if (!p->first) fputs("step,seconds,loss,val,lr,grad_norm,tokens_per_second\n", p->csv);
+}
+
+/* After a step, a line if one is due: the mean loss since the last, without label smoothing so
+ * that it compares with val, and tokens of all streams per second.  val < 0: not measured now.
+ * On a terminal the next line is written over one without val, which may show up sooner. */
+static void progress_step(const session *s, progress *p, int64_t step, const dn_stats *stats,
+                          double val)
+{
+    char line[200], tokens[16], eta[16], value[32] = "";
+    double now = seconds(), spent = now - p->begun, rate = p->tokens / (now - p->since + 1e-9);
+    double nll = p->nll / p->steps;
+    double left = spent / (double)(step - p->first) * (double)(s->o.model.steps - step);
+    int due = val >= 0 || step % s->o.log_every == 0, rewrite = val < 0 && is_terminal(stderr);
+    if (!due && !(rewrite && now - p->drawn > 0.5)) return;
+    if (s->o.minutes > 0 && left > 60 * s->o.minutes - spent) left = 60 * s->o.minutes - spent;
+    if (val >= 0) snprintf(value, sizeof value, "  val %.3f", val);
+    snprintf(line, sizeof line, "step %lld/%d  loss %.3f%s  lr %.1e  gnorm %.3g  %s tok/s  ETA %s",
+             (long long)step, s->o.model.steps, nll, value, stats->lr, stats->grad_norm,
+             human(rate, tokens), clock_text(left, eta));
+    if (rewrite)
+        line_open = fprintf(stderr, "\r%s\033[K", line) > 0;
+    else
+        say("%s", line);
+    p->drawn = now;
+    if (!due) return;
+    if (p->csv) {
+        if (val >= 0) snprintf(value, sizeof value, "%.6f", val);
+        fprintf(p->csv, "%lld,%.2f,%.6f,%s,%.6g,%.6g,%.0f\n", (long long)step, spent, nll, value,
+                stats->lr, stats->grad_norm, rate);
+        fflush(p->csv);
+    }
+    p->nll = p->tokens = p->steps = 0;
+    p->since = seconds();
+}
+
+/* ---- training ------------------------------------------------------------------------------ */
+
+/* Read the data the options name; without names, the default corpus. */
+static void data_read(session *s)
+{
+    options *o = &s->o;
+    if (is_text(s)) {
+        if (o->source || o->target)
+            fail(2, "--source and --target make a translator, which --arch %s is not; use --text",
+                 o->model.arch == DN_DECODER ? "decoder" : "encoder");
+        if (!o->text) {
+            o->text = "data/train.en";
+            o->valid_text = o->valid_text ? o->valid_text : "data/val.en";
+        }
+        s->train = corpus_read(NULL, o->text);
+        s->valid = o->valid_text ? corpus_read(NULL, o->valid_text) : corpus_hold_out(&s->train);
+        return;
+    }
+    if (o->text) fail(2, "--text is for a language model; add --arch decoder (or encoder)");
+    if (!o->source && !o->target) {
+        o->source = "data/train.de", o->target = "data/train.en";
+        if (!o->valid_source && !o->valid_target)
+            o->valid_source = "data/val.de", o->valid_target = "data/val.en";
+        if (!o->test_source && !o->test_target)
+            o->test_source = "data/test.de", o->test_target = "data/test.en";
+    }
+    if (!o->source != !o->target || !o->valid_source != !o->valid_target
+        || !o->test_source != !o->test_target)
+        fail(2, "a file of sources needs a file of targets, and the other way round");
+    s->train = corpus_read(o->source, o->target);
+    if (o->valid_source) s->valid = corpus_read(o->valid_source, o->valid_target);
+    if (o->test_source) s->test = corpus_read(o->test_source, o->test_target);
+}
+
+/* Turn the texts into tokens, and say what there is. */
+static void data_encode(session *s)
+{
+    size_t most = (size_t)row_most(s);
+    corpus *c = &s->train, *v = &s->valid;
+    corpus_encode(c, &s->tok, most, 1);
+    corpus_encode(v, &s->tok, most, 0);
+    corpus_encode(&s->test, &s->tok, most, 0);
+    if (is_text(s)) {
+        say("data: %zu tokens of %s", text_tokens(c), c->name);
+        if (v->name) say("validation: all %zu tokens of %s", text_tokens(v), v->name);
+        if (text_tokens(c) < most)
+            say("note: the text is shorter than --ctx %zu, and so are its rows", most);
+        return;
+    }
+    if (c->seq[0].n == 0)
+        fail(1, "%s: no pair fits into %zu tokens; raise --ctx", c->name, most);
+    say("data: %zu pairs of %s; %zu of more than %zu tokens dropped", c->seq[0].n, c->name, c->cut,
+        most);
+    if (v->name) say("validation: all %zu pairs of %s", v->seq[0].n, v->name);
+    if (v->cut + s->test.cut)
+        say("note: %zu pairs of validation and test were cut to %zu tokens", v->cut + s->test.cut,
+            most);
+}
+
+static void step_batches(session *s, int64_t step)
+{
+    for (int i = 0; i < s->o.accum; i++)
+        batch_next(s, &s->batch[i], (uint64_t)step * (uint64_t)s->o.accum + (uint64_t)i);
+}
+
+/* --epochs as steps. */
+static int steps_of_epochs(session *s)
+{
+    int64_t steps = 0;
+    const corpus *c = &s->train;
+    if (is_text(s)) {
+        double each = (double)s->o.model.batch_tokens * s->o.accum;
+        steps = (int64_t)ceil((double)text_tokens(c) * s->o.epochs / each);
+    } else {
+        while (s->place < (uint64_t)s->o.epochs * c->seq[0].n) step_batches(s, steps++);
+    }
+    s->place = 0;
+    return steps < INT_MAX ? (int)steps : INT_MAX;
+}
+
+/* Everything a run needs.  A resumed run goes over the batches it has had. */
+static void train_open(session *s)
+{
+    out_check(s);
+    data_read(s);
+    if (s->o.file)
+        tokenizer_load(s);
+    else
+        tokenizer_learn(s);
+    data_encode(s);
+    batches_make(s);
+    if (s->o.epochs) s->o.model.steps = steps_of_epochs(s);
+    model_make(s, DN_TRAIN);
+    char *note = s->o.file ? note_of_file(s->o.file, "best") : NULL;
+    if (note && sscanf(note, "%lf %lld %d", &s->best, &s->best_step, &s->stalled) != 3)
+        fail(1, "%s: the note `best` is malformed", s->o.file);
+    free(note);
+    if (!is_text(s))
+        for (int64_t i = 0; i < dn_step_count(s->m); i++)
+            step_batches(s, i);
+}
+
+/* Validate and keep the best; returns the validation loss, or -1 if there is nothing for it. */
+static double validate(session *s, int64_t step)
+{
+    if (!s->valid.name) return -1;
+    score sum = evaluate(s, &s->valid);
+    double val = mean_nll(&sum);
+    s->stalled++;
+    if (!s->best_step || val < s->best) {
+        s->best = val;
+        s->best_step = step;
+        s->stalled = 0;
+        if (s->o.keep_best) checkpoint_save(s, 1);
+    }
+    return val;
+}
+
+static void train_step(session *s, progress *p, int64_t step, dn_stats *stats)
+{
+    char err[DN_ERR_MAX];
+    dn_batch *view = resize(NULL, (size_t)s->o.accum, sizeof *view);
+    step_batches(s, step);
+    for (int i = 0; i < s->o.accum; i++) {
+        view[i] = batch_view(&s->batch[i]);
+        p->tokens += s->batch[i].enc_n + s->batch[i].dec_n;
+    }
+    dn_status status = dn_train_step(s->m, view, s->o.accum, stats, err);
+    free(view);
+    if (status == DN_EDIVERGED)
+        fail(3, "diverged: %s; the last checkpoint is as it was", err);
+    check(status, err);
+    p->nll += stats->nll;
+    p->steps++;
+}
+
+/* Steps until the run ends or is stopped; returns whether it ended. */
+static int train_loop(session *s, progress *p)
+{
+    dn_stats stats = {0};
+    const options *o = &s->o;
+    int64_t step = p->first;
+    int ended = step >= o->model.steps;
+    while (!ended && !caught && !(o->stop_after && step - p->first >= o->stop_after)) {
+        train_step(s, p, step++, &stats);
+        ended = step >= o->model.steps
+                || (o->minutes > 0 && seconds() - p->begun > 60 * o->minutes);
+        double val = ended || step % o->eval_every == 0 ? validate(s, step) : -1;
+        progress_step(s, p, step, &stats, val);
+        if (step % o->sample_every == 0 && !caught) show_samples(s);
+        ended |= o->patience && s->stalled >= o->patience;
+        if (ended || step % o->save_every == 0) checkpoint_save(s, 0);
+        p->since = val >= 0 ? seconds() : p->since;
+    }
+    if (!ended) checkpoint_save(s, 0);
+    return ended;
+}
+
+/* The same command once more, with --resume. */
+static void say_how_to_resume(const session *s)
+{
+    say("stopped after step %lld%s", (long long)dn_step_count(s->m),
+        *s->o.out ? "; to go on:" : ", nothing was saved");
+    if (!*s->o.out) return;
+    for (char **word = s->argv; *word; word++)
+        fprintf(stderr, strpbrk(*word, " \t$&;|<>()*?\"") ? "'%s' " : "%s ", *word);
+    if (!s->o.file || strcmp(s->o.file, s->o.out) != 0) fprintf(stderr, "--resume %s", s->o.out);
+    fputc('\n', stderr);
+}
+
+/* The name of OUT.best, or NULL if there is nothing better than the model as it is. */
+static char *best_of_run(const session *s)
+{
+    char *path = out_path(s, ".best");
+    FILE *f = NULL;
+    if (s->o.keep_best && *s->o.out && s->best_step && s->best_step < dn_step_count(s->m))
+        f = fopen(path, "rb");
+    if (f) {
+        fclose(f);
+        return path;
+    }
+    free(path);
+    return NULL;
+}
+
+static int run_train(session *s)
+{
+    static const char *const use[] = {"score", "sample", "translate"};   /* by dn_arch */
+    char spent[16], *best;
+    progress p;
+    train_open(s);
+    progress_open(s, &p);
+    signals_watch(1);
+    int ended = train_loop(s, &p);
+    signals_watch(0);
+    if (p.csv && fclose(p.csv) != 0) fail(1, "%s: %s", s->o.log, strerror(errno));
+    if (!ended) {
+        say_how_to_resume(s);
+        return caught ? 128 + caught : 0;
+    }
+    if ((best = best_of_run(s)) != NULL) {
+        say("the best validation, %.3f, was at step %lld: %s", s->best, s->best_step, best);
+        model_load(s, best);
+    }
+    if (s->test.name || s->valid.name) report(s, s->test.name ? &s->test : &s->valid);
+    say("time %s, peak memory %.0f MiB", clock_text(seconds() - p.begun, spent), peak_memory());
+    if (*s->o.out)
+        say("next: %s %s %s%s%s", s->argv[0], use[s->o.model.arch], best ? best : s->o.out,
+            s->o.test_source ? " < " : "", s->o.test_source ? s->o.test_source : "");
+    free(best);
+    return 0;
+}
+
+/* ---- commands ------------------------------------------------------------------------------ */
+
+static int run_translate(session *s)
+{
+    size_t cut = 0, rows = is_terminal(stdin) ? 1 : (size_t)s->o.rows;
+    model_open(s);
+    if (is_text(s)) fail(2, "%s is a language model: it does not translate", s->o.file);
+    for (;;) {
+        corpus c = {0};
+        c.line[0] = lines_split(text_read(stdin, "stdin", rows));
+        if (c.line[0].n == 0) break;
+        c.seq[0] = sequences_of(&s->tok, &c.line[0], 0);
+        c.seq[1] = sequences_of(&s->tok, &c.line[0], 1);
+        corpus_fit(&c, (size_t)row_most(s), 0);
+        cut += c.cut;
+        translate(s, &c.seq[0], 0, (int)c.seq[0].n);
+        for (int i = 0; i < (int)c.seq[0].n; i++) line_print(stdout, "", translation(s, i));
+        fflush(stdout);
+        corpus_free(&c);
+    }
+    if (cut) say("note: %zu lines were cut to %d tokens", cut, row_most(s));
+    return 0;
+}
+
+static int run_sample(session *s)
+{
+    model_open(s);
+    if (s->o.model.arch != DN_DECODER)
+        fail(2, "%s generates no text; try %s", s->o.file, is_text(s) ? "score" : "translate");
+    for (int i = 0; i < s->o.samples; i++) {
+        if (i > 0) puts("---");
+        text_sample(s, stdout, s->o.length, i);
+    }
+    return 0;
+}
+
+/* BLEU of a file that anyone translated. */
+static int score_file(session *s)
+{
+    bleu sum = {{0}, {0}, 0, 0};
+    if (!s->o.target) fail(2, "--hypothesis needs --target, the reference");
+    s->test = corpus_read(s->o.hypothesis, s->o.target);
+    for (size_t i = 0; i < s->test.line[0].n; i++)
+        bleu_add(&sum, line_at(&s->test.line[0], i), line_at(&s->test.line[1], i));
+    bleu_print(&sum, stdout);
+    return 0;
+}
+
+static int run_score(session *s)
+{
+    if (s->o.hypothesis) return score_file(s);
+    model_open(s);
+    if (is_text(s))
+        s->test = corpus_read(NULL, s->o.text ? s->o.text : "data/test.en");
+    else if (!s->o.source != !s->o.target)
+        fail(2, "score needs --source and --target");
+    else
+        s->test = corpus_read(s->o.source ? s->o.source : "data/test.de",
+                              s->o.target ? s->o.target : "data/test.en");
+    corpus_encode(&s->test, &s->tok, (size_t)row_most(s), 0);
+    batches_make(s);
+    if (s->test.cut) say("note: %zu pairs were cut to %d tokens", s->test.cut, row_most(s));
+    report(s, &s->test);
+    return 0;
+}
+
+static int run_info(session *s)
+{
+    char err[DN_ERR_MAX];
+    const dn_config *c = &s->o.model;
+    size_t train = dn_model_bytes(c, DN_TRAIN, err);
+    if (!train) fail(2, "%s", err);
+    model_make(s, DN_INFER);
+    config_print(c);
+    for (int stack = 0; stack < 2; stack++) {
+        dn_gains gains = dn_deepnorm(c, stack);
+        if (stack == 0 ? c->arch != DN_DECODER : c->arch != DN_ENCODER)
+            printf("%s: alpha %.6f, beta %.6f\n", stack ? "decoder" : "encoder", gains.alpha,
+                   gains.beta);
+    }
+    printf("parameters: %zu in %d tensors\n", dn_param_count(s->m), dn_tensor_count(s->m));
+    printf("memory: %.1f MiB to train, %.1f MiB to use\n", (double)train / 1048576,
+           (double)dn_model_bytes(c, DN_INFER, err) / 1048576);
+    printf("step: %lld\n", (long long)dn_step_count(s->m));
+    return 0;
+}
+
+static const struct command {
+    const char *name;
+    int (*run)(session *s);
+} commands[] = {
+    {"train", run_train}, {"translate", run_translate}, {"sample", run_sample},
+    {"score", run_score}, {"info", run_info},
+};
+
+static const struct command *command_find(const char *name)
+{
+    for (int i = 0; i < LENGTH(commands); i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    fail(2, "unknown command `%s`", name);
+    return NULL;
+}
+
+static void version_print(void)
+{
+#if defined(__GNUC__) && !defined(__clang__)
+    const char *compiler = "GCC " __VERSION__;
+#elif defined(__VERSION__)
+    const char *compiler = __VERSION__;
+#else
+    const char *compiler = "unknown compiler";
+#endif
+#ifdef _OPENMP
+    const char *threads = "OpenMP";
+#else
+    const char *threads = "one thread";
+#endif
+#ifdef DN_FMA
+    int fused = DN_FMA;
+#elif defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)
+    int fused = 1;
+#else
+    int fused = 0;
+#endif
+    printf("deepnet %s\n%s, %s, %s fused multiply-add\nMIT licence\n", DN_VERSION, compiler,
+           threads, fused ? "with" : "without");
+}
+
+/* Read the options.  What is weaker comes first: defaults, the model's file, --config, and the
+ * command line.  But the last also says which file and which defaults; so it is read thrice. */
+static void options_read(session *s, int argc, char **argv)
+{
+    options *o = &s->o;
+    int vocab = 0;
+    for (int pass = 0; pass < 3; pass++) {
+        options last = *o;
+        options_default(o, pass ? last.model.arch : DN_ENC_DEC);
+        if (last.file && !last.help) {
+            config_of_file(last.file, &o->model);
+            vocab = o->model.vocab;
+        }
+        if (last.config) {
+            free(s->config_text.at);
+            s->config_text = file_read(last.config);
+            options_file(o, last.config, s->config_text);
+        }
+        options_line(o, argc, argv);
+    }
+    if (vocab)
+        o->model.vocab = vocab;               /* there it is a limit, here it is a fact */
+    if (!o->save_every) o->save_every = o->eval_every;
+    if (!o->sample_every) o->sample_every = o->eval_every;
+}
+
+int main(int argc, char **argv)
+{
+    session s = {0};
+    s.argv = argv;
+    int code = 0;
+    options_read(&s, argc, argv);
+    if (s.o.help)
+        help_print();
+    else if (s.o.version)
+        version_print();
+    else if (s.o.print_config)
+        options_print(&s.o);
+    else
+        code = command_find(s.o.verb ? s.o.verb : "train")->run(&s);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        fail(1, "standard output: %s", strerror(errno));
+    session_free(&s);
+    return code;
+}
