@@ -1,6 +1,7 @@
 # make            build ./train and the default corpus
-# make test       all tests, in double and in float; one hash for every compiler and level
+# make test       all tests, in double and in float, and the programs in the documents
 # make lint       strict warnings, imports, global state, key trace, line lengths
+# make same       one hash for gcc and clang, -O1 and -O3, any vector width
 # make bench      speed of the product and of a training step
 # make sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make install    PREFIX, DESTDIR
@@ -46,17 +47,76 @@ test.f64: test.c deepnet.c tokenizer.c deepnet.h
 test.f32: test.c deepnet.c tokenizer.c deepnet.h
 	$(CC) $(FLAGS) $(OPENMP) test.c tokenizer.c $(LDFLAGS) -o $@ -lm
 
-test: test.f64 test.f32
+test: test.f64 test.f32 snippets
 	$(RUN) ./test.f64
 	$(RUN) ./test.f32
 
 check: test
 
+# The programs that stand in the documents: compiled, run, and believed only then.
+snippets: deepnet.h docs/porting.md deepnet.c
+	sed -n '/^ \* >>>/,/^ \* <<</s/^ \*     //p' deepnet.h > synopsis.c
+	sed -n '/^```c$$/,/^```$$/p' docs/porting.md | grep -v '^```' > porting.c
+	for p in synopsis porting; do $(CC) $(FLAGS) $(OPENMP) -I. $$p.c deepnet.c $(LDFLAGS) \
+	    -o $$p -lm && $(RUN) ./$$p || exit 1; done
+	rm -f synopsis synopsis.c porting porting.c
+
+# The hash of one training run, in every build that should not matter.
+same:
+	for cc in gcc clang; do for o in -O1 -O3; do \
+	    for a in '-march=native' '-mfma -mavx2' '-DDN_FMA=0' '-DDN_FMA=0 -march=native'; do \
+	        $$cc $(SEMANTICS) $$o $$a test.c tokenizer.c -o test.same -lm 2>/dev/null && \
+	        printf '%-5s %s %-26s ' $$cc $$o "$$a" && ./test.same --hash || exit 1; \
+	    done; done; done | sort -k4 | tee same.txt
+	test $$(grep -c FMA=0 same.txt) -eq 8 && test $$(awk '{print $$NF}' same.txt | sort -u | wc -l) -eq 2
+	test $$(grep FMA=0 same.txt | awk '{print $$NF}' | sort -u | wc -l) -eq 1
+	rm -f test.same same.txt
+
+sanitize:
+	$(CC) $(SEMANTICS) -O1 -g -march=native -fsanitize=address,undefined -fno-sanitize-recover=all \
+	    -DDN_DOUBLE test.c tokenizer.c -o test.san -lm && ./test.san && rm test.san
+	$(CC) $(SEMANTICS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
+	    train.c deepnet.c tokenizer.c -o train.san -lm
+	./train.san --steps 3 --enc-layers 2 --dec-layers 2 --batch-tokens 128 --out san.safetensors
+	echo 'Das ist ein Test.' | ./train.san translate san.safetensors --beam 3
+	rm -f train.san san.safetensors*
+
+lint:
+	for cc in gcc clang; do for f in deepnet tokenizer train test data/corpus docs/bench; do \
+	    $$cc $(SEMANTICS) $(STRICT) -O2 -march=native -c $$f.c -o lint.o || exit 1; done; done
+	$(CC) $(SEMANTICS) -O2 -c deepnet.c -o lint.o
+	nm -u lint.o | awk '{print $$2}' | grep -vxE '(mem(cpy|set|move|cmp)|str(len|n?cmp)|sqrtf?)' \
+	    && echo 'deepnet.o imports what it must not' && exit 1 || true
+	size -A lint.o | awk '$$1 ~ /^\.(data|bss|tbss)$$/ && $$2 {print; bad = 1} END {exit bad}'
+	grep -o '\[[a-z]*:[a-z-]*\]' deepnet.c | sort -u > lint.code
+	grep -o '^| *`\[[a-z]*:[a-z-]*\]`' docs/paper.md | grep -o '\[.*\]' | sort > lint.docs
+	grep -o '"[a-z]*:[a-z0-9-]*"' test.c | tr '"' ' ' | sed 's/^ /[/;s/ $$/]/' | sort -u > lint.test
+	diff lint.code lint.docs
+	comm -23 lint.code lint.test | sed 's/$$/ has no test/' | tee lint.o && test ! -s lint.o
+	for n in $$(sed -n '/schemes\[\] = {/,/^};/s/^    { "\([a-z-]*\)".*/\1/p' deepnet.c); do \
+	    test $$(grep -c "\"$$n\"" deepnet.c) -eq 1 || exit 1; done
+	! grep -nE '.{101}|	| $$' *.c *.h data/*.c docs/*.c
+	rm -f lint.*
+
+bench: docs/bench.c deepnet.c deepnet.h
+	$(CC) $(FLAGS) $(OPENMP) docs/bench.c $(LDFLAGS) -o $@ -lm
+	./bench
+
 clean:
-	rm -f train test.f64 test.f32 data/corpus data/*.de data/*.en
+	rm -f train test.f64 test.f32 bench data/corpus data/*.de data/*.en lint.* synopsis* porting*
 
 install: train
-	install -d $(DESTDIR)$(BINDIR)
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBDIR)
 	install -m 755 train $(DESTDIR)$(BINDIR)/deepnet
+	$(CC) $(FLAGS) $(OPENMP) -c deepnet.c -o deepnet.o
+	$(CC) $(FLAGS) $(OPENMP) -c tokenizer.c -o tokenizer.o
+	$(AR) rcs libdeepnet.a deepnet.o tokenizer.o
+	install -m 644 libdeepnet.a $(DESTDIR)$(LIBDIR)
+	install -m 644 deepnet.h $(DESTDIR)$(INCLUDEDIR)
+	rm -f deepnet.o tokenizer.o libdeepnet.a
 
-.PHONY: all test check clean install
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/deepnet $(DESTDIR)$(LIBDIR)/libdeepnet.a \
+	    $(DESTDIR)$(INCLUDEDIR)/deepnet.h
+
+.PHONY: all test check snippets same sanitize lint bench clean install uninstall

@@ -840,22 +840,23 @@ static mat sub(mat m, int i, int k)
     return m;
 }
 
-/* Half a row of the tile.  This is plain C which gcc turns into vector instructions; clang keeps
- * the tile in registers only where the type says "vector". */
-#if defined __clang__ && defined DN_VBYTES
+/* Half a row of the tile.  The lane loop of vfma is plain C and says all there is to say, but the
+ * whole tile must stay in registers, and compilers take a struct apart into single numbers; a
+ * vector type stops that.  The loop hints too change nothing but speed. */
+#if defined __GNUC__ && defined DN_VBYTES
 typedef real vec __attribute__((vector_size(DN_VBYTES)));
 #else
 typedef struct { real v[DN_VL]; } vec;
 #endif
-#if defined __clang__               /* the tile's arrays become registers once its loops unroll */
-#define DN_UNROLL _Pragma("clang loop unroll(full)")
-#define DN_SCALAR _Pragma("clang loop vectorize(disable)")
+#if defined __clang__
+#define DN_UNROLL _Pragma("clang loop unroll(full)")        /* the rows, into registers */
+#define DN_ROLLED _Pragma("clang loop vectorize(disable)")    /* this loop by itself is best */
 #elif defined __GNUC__
 #define DN_UNROLL _Pragma("GCC unroll 16")
-#define DN_SCALAR
+#define DN_ROLLED _Pragma("GCC unroll 1")
 #else
 #define DN_UNROLL
-#define DN_SCALAR
+#define DN_ROLLED
 #endif
 
 static inline vec vload(const real *p)
@@ -867,13 +868,12 @@ static inline vec vload(const real *p)
 
 static inline vec vfma(real a, vec b, vec c)
 {
-    real x[DN_VL], y[DN_VL];
-
-    memcpy(x, &b, sizeof x);
-    memcpy(y, &c, sizeof y);
-    for (int l = 0; l < DN_VL; l++) y[l] = fmadd(a, x[l], y[l]);
-    memcpy(&c, y, sizeof c);
-    return c;
+    union { vec v; real r[DN_VL]; } x, y;
+    x.v = b;
+    y.v = c;
+    DN_ROLLED
+    for (int l = 0; l < DN_VL; l++) y.r[l] = fmadd(a, x.r[l], y.r[l]);
+    return y.v;
 }
 
 /* C tile of mr rows (a constant in each call) = init tile + A strip times B panel; init may be c */
@@ -941,7 +941,7 @@ static void pack(real *dst, int w, mat m, int n, int K)
     for (int k = 0; m.trans && k < K; k++)
         memcpy(dst + k*w, m.p + (ptrdiff_t)k*m.ld, (size_t)n*sizeof *dst);
     for (; i + 8 <= n; i += 8)                  /* transpose: 8 rows give one wide store each k */
-        DN_SCALAR                               /* vectors over k would scatter: slower */
+        DN_ROLLED                                 /* vectors over k would scatter their stores */
         for (int k = 0; k < K; k++) {
             real q[8];
             for (int r = 0; r < 8; r++) q[r] = m.p[(ptrdiff_t)(i + r)*m.ld + k];
@@ -990,14 +990,16 @@ static void matmul(real *c, int ldc, const real *init, mat a, mat b, int M, int 
     int pm = (M + DN_MR - 1)/DN_MR, pn = (N + DN_NR - 1)/DN_NR, tm = 1, tn = 1;
     double best = -1;
 
+    if (M < 1 || N < 1) return;
     if ((double)M*N*K < 2e5) nt = 1;            /* shorter than starting the threads */
-    for (int t = 1; t <= nt; t++) {
-        double rows = (pm + t - 1)/t*DN_MR, cols = (pn + nt/t - 1)/(nt/t)*DN_NR;
+    for (int t = 1; t <= nt && t <= pm; t++) {
+        int u = imin(nt/t, pn);
+        double rows = (pm + t - 1)/t*DN_MR, cols = (pn + u - 1)/u*DN_NR;
         double cost = rows*cols + DN_VL*(rows + cols);
         if (best < 0 || cost < best) {
             best = cost;
             tm = t;
-            tn = nt/t;
+            tn = u;
         }
     }
     PARALLEL_FOR(tm*tn)

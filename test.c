@@ -201,18 +201,13 @@ static const dn_batch *fill_batch(struct sample *s, const dn_config *c, int rows
 {
     static const int enc_len[8] = { 4, 6, 1, 8, 2, 3, 5, 1 };   /* in eighths of ctx */
     static const int dec_len[8] = { 5, 1, 8, 3, 4, 2, 6, 1 };
-    const int *top = c->arch == DN_ENCODER ? s->enc_len : s->dec_len;
-    int n_enc = 0, n_top = 0;
 
     for (int r = 0; r < rows; r++) {
         s->enc_len[r] = (enc_len[r]*c->ctx + 7)/8;
         s->dec_len[r] = (dec_len[r]*c->ctx + 7)/8;
-        n_enc += s->enc_len[r];
-        n_top += top[r];
     }
-    for (int i = 0; i < n_enc; i++)
+    for (int i = 0; i < PLAIN_TOKENS; i++) {
         s->enc[i] = (7*i + 3 + salt)%c->vocab;
-    for (int i = 0; i < n_top; i++) {
         s->dec[i] = (5*i + 2 + salt)%c->vocab;
         s->label[i] = i%4 == 3 ? DN_IGNORE : (11*i + 4 + salt)%c->vocab;
     }
@@ -1835,6 +1830,15 @@ static dn_status load_config(dn_config *c, struct file *f)
     return dn_load_config(c, &io, err);
 }
 
+static dn_status load_note(struct file *f)
+{
+    const dn_io io = io_of(f);
+    char text[32];
+    size_t size = sizeof text;
+
+    return dn_load_note(&io, "made by", text, &size, err);
+}
+
 static double t_save_load(void)
 {
     double e = 0;
@@ -1963,6 +1967,8 @@ static double t_truncated(void)
         MUST(e, refused(load_config(&read, &file_a), DN_EFORMAT));
         err[0] = '\0';
         MUST(e, refused(load(m, &file_a), DN_EFORMAT));
+        err[0] = '\0';
+        MUST(e, refused(load_note(&file_a), DN_EFORMAT));
     }
     file_a.bytes[file_a.n++] = 0;                       /* one byte too many */
     MUST(e, refused(load(m, &file_a), DN_EFORMAT));
@@ -2051,6 +2057,90 @@ static double t_header_fields(void)
     return e;
 }
 
+/* Replace the first such text of the header by another, of any length. */
+static int header_replace(struct file *f, const char *from, const char *to)
+{
+    const size_t n = header_size(f), k = strlen(from), room = strlen(to);
+
+    for (size_t i = 8; i + k <= n; i++)
+        if (!memcmp(f->bytes + i, from, k)) {
+            memmove(f->bytes + i + room, f->bytes + i + k, f->n - i - k);
+            memcpy(f->bytes + i, to, room);
+            f->n = f->n + room - k;
+            for (size_t b = 0; b < 8; b++)
+                f->bytes[b] = (unsigned char)((uint64_t)(n - 8 + room - k) >> 8*b);
+            return 1;
+        }
+    return 0;
+}
+
+/* Fields that are well written and wrong. */
+static double t_header_hostile(void)
+{
+    static const char *const wrong[][2] = {
+        { "\"shape\":[5,2]", "\"shape\":[2,5]" },     { "\"shape\":[5,2]", "\"shape\":[5]" },
+        { "\"shape\":[5,2]", "\"shape\":[10]" },      { "\"shape\":[5,2]", "\"shape\":[]" },
+        { "\"shape\":[5,2]", "\"shape\":[5,2,1]" },   { "\"shape\":[5,2]", "\"shape\":[-5,2]" },
+        { "\"shape\":[5,2]", "\"shape\":[4294967296,4294967296]" },
+        { "\"shape\":[5,2]", "\"shape\":[9223372036854775808,2]" },
+        { "\"shape\":[5,2]", "\"shape\":[99999999999999999999999,2]" },
+        { "\"shape\":[5,2]", "\"shape\":[5.0,2]" },   { "\"dtype\":\"F", "\"dtype\":\"I" },
+        { "\"decoder.embed.weight\"", "\"decoder.0.ffn.w2.bias\"" },
+        { "\"decoder.embed.weight\"", "\"\"" },       { "{\"__metadata__\":{", "{" },
+        { "\"__metadata__\":{", "\"__metadata__\":{},\"__metadata__\":{" },
+        { "\"config.dim\":\"2\"", "\"config.dim\":\"3\"" },
+        { "\"config.dim\":\"2\"", "\"config.dim\":\"-2\"" },
+        { "\"config.dim\":\"2\"", "\"config.dim\":\"9999999999999999999\"" },
+        { "\"config.dim\":\"2\"", "\"config.dim\":2" }, { "\"config.dim\"", "\"config.\"" },
+        { "\"config.norm\":\"deepnorm\"", "\"config.norm\":\"deepnor\"" },
+        { "\"config.lr\":\"", "\"config.lr\":\"nan" }, { "\"step\":\"0\"", "\"step\":\"-1\"" },
+        { "\"step\":\"0\"", "\"step\":\"99999999999999999999\"" },
+        { "\"step\":\"0\"", "\"step\":\"0\\u0030\"" }, { "\"step\":\"0\"", "\"step\":{}" },
+    };
+    dn_config c;
+    double e = 0;
+
+    for (size_t i = 0; i < sizeof wrong/sizeof *wrong; i++) {
+        dn_model *m = unsigned_file(&c);
+        MUST(e, m && header_replace(&file_a, wrong[i][0], wrong[i][1]));
+        err[0] = '\0';
+        const dn_status status = load(m, &file_a);
+        worst(&e, !refused(status, DN_EFORMAT) && !refused(status, DN_EINVAL), "%s for %s: %s",
+              wrong[i][1], wrong[i][0], err);
+        free_blocks();
+    }
+    return e;
+}
+
+/* Each tensor's place moved by one number, back and forth: into its neighbours, or out of the
+ * file. */
+static double t_header_offsets(void)
+{
+    static const char word[] = "\"data_offsets\":[";
+    dn_config c;
+    dn_model *m = unsigned_file(&c);
+    int moved = 0;
+    double e = 0;
+
+    for (size_t i = 8; i + 64 < header_size(&file_a); i++)
+        for (int way = -1; way <= 1 && !memcmp(file_a.bytes + i, word, sizeof word - 1); way += 2) {
+            char *text = (char *)file_a.bytes + i + sizeof word - 1, *middle, *end, put[64];
+            const long by = way*(long)sizeof(dn_real);
+            const long first = strtol(text, &middle, 10), last = strtol(middle + 1, &end, 10);
+            const int n = snprintf(put, sizeof put, "%ld,%ld", first + by, last + by);
+            if (first + by < 0 || n != end - text)
+                continue;                               /* another width: the next one will do */
+            memcpy(text, put, (size_t)n);
+            err[0] = '\0';
+            worst(&e, !refused(load(m, &file_a), DN_EFORMAT), "offsets %s: %s", put, err);
+            snprintf(put, sizeof put, "%ld,%ld", first, last);
+            memcpy(text, put, (size_t)n);
+            moved++;
+        }
+    MUST(e, moved > 60 && load(m, &file_a) == DN_OK && !file_a.overrun);
+    return e;
+}
+
 /* One to four bytes of the header replaced at random, no checksum to stop it: the file is
  * refused with a sentence, or a model is loaded that works. */
 static double t_fuzz(void)
@@ -2126,6 +2216,7 @@ static double t_callbacks(void)
         err[0] = '\0';
         MUST(e, refused(load(m, &file_a), DN_EIO));
         MUST(e, load_config(&read, &file_a) == (file_a.calls >= i ? DN_EIO : DN_OK));
+        MUST(e, load_note(&file_a) == (file_a.calls >= i ? DN_EIO : DN_OK));
     }
     for (int i = 1; i <= writes; i++) {
         file_b.n = 0;
@@ -2355,6 +2446,7 @@ static double t_bad_batch(void)
             { "source length 0", &s.enc_len[1], 0 },   { "source length -1", &s.enc_len[0], -1 },
             { "source length 9", &s.enc_len[2], 9 },
             { "source length INT_MIN", &s.enc_len[2], INT_MIN },
+            { "source tokens 15", &s.enc_len[2], 5 },
             { "target token -1", &s.dec[0], -1 },      { "target token 13", &s.dec[13], 13 },
             { "target length 0", &s.dec_len[2], 0 },   { "target length 9", &s.dec_len[0], 9 },
             { "target tokens 15", &s.dec_len[1], 2 },  { "label -2", &s.label[0], -2 },
@@ -3426,6 +3518,8 @@ static const struct test {
     { "fail:header", "a header with any byte wrong is refused, or says the same",
       t_header_bytes, 0, 0 },
     { "fail:fields", "each field is checked where there is no checksum", t_header_fields, 0, 0 },
+    { "fail:fields", "so is a field that is well written and wrong", t_header_hostile, 0, 0 },
+    { "fail:fields", "so is each tensor's place, moved", t_header_offsets, 0, 0 },
     { "fail:fuzz", "nor does any other damage crash", t_fuzz, 0, 0 },
     { "fail:data", "data with any bit wrong is refused", t_data_bytes, 0, 0 },
     { "fail:other", "a file of a model of another size is refused", t_other_model, 0, 0 },
