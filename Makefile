@@ -90,7 +90,7 @@ lint:
 	size -A lint.o | awk '$$1 ~ /^\.(data|bss|tbss)$$/ && $$2 {print; bad = 1} END {exit bad}'
 	grep -o '\[[a-z]*:[a-z-]*\]' deepnet.c | sort -u > lint.code
 	grep -o '^| *`\[[a-z]*:[a-z-]*\]`' docs/paper.md | grep -o '\[.*\]' | sort > lint.docs
-	grep -o '"[a-z]*:[a-z0-9-]*"' test.c | tr '"' ' ' | sed 's/^ /[/;s/ $$/]/' | sort -u > lint.test
+	grep -oE '"[a-z0-9: -]+"' test.c | tr -d '"' | tr ' ' '\n' | sed -n 's/.*:.*/[&]/p' | sort -u > lint.test
 	diff lint.code lint.docs
 	comm -23 lint.code lint.test | sed 's/$$/ has no test/' | tee lint.o && test ! -s lint.o
 	for n in $$(sed -n '/schemes\[\] = {/,/^};/s/^    { "\([a-z-]*\)".*/\1/p' deepnet.c); do \

@@ -829,7 +829,8 @@ uint32_t dn_shuffle(uint64_t seed, uint64_t stream, uint32_t i, uint32_t n)
 #define DN_NR (2*DN_VL)
 #define DN_SR (DN_MR < 4 ? DN_MR : 4)           /* rows of the short tile, for what MR leaves */
 #define DN_NP ((DN_NC + DN_NR - 1)/DN_NR*DN_NR) /* NC in whole panels */
-#define MATMUL_WORK ((DN_KC*(DN_NP + DN_MR) + 15)/16*16)    /* reals of workspace per thread */
+/* reals of workspace per thread */
+#define MATMUL_WORK ((DN_KC*(DN_NP + DN_MR) + DN_SR + 15)/16*16)
 
 /* op(A)(i,k) = trans ? p[k*ld + i] : p[i*ld + k] */
 typedef struct { const real *p; int ld, trans; } mat;
@@ -1163,9 +1164,9 @@ static struct dropout dropout_at(uint64_t key, double p)
     return d;
 }
 
-static void drop_row(real *y, const real *x, const struct dropout *d, int row, int n)
+static void drop_row(real *y, const real *x, const struct dropout *d, uint64_t row, int n)
 {
-    uint64_t key = d->limit ? rng_key(d->key, (uint64_t)row) : 0;
+    uint64_t key = d->limit ? rng_key(d->key, row) : 0;
     if (!d->limit) {
         if (y != x) memcpy(y, x, (size_t)n*sizeof *y);
         return;
@@ -1229,7 +1230,7 @@ static void act_fwd(const struct team *k, real *u, const real *h, int kind,
     PARALLEL_FOR(k->threads)
     for (int t = 0; t < T; t++) {
         act_row(ROW(u, t, n), ROW(h, t, n), n, kind);
-        drop_row(ROW(u, t, n), ROW(u, t, n), d, t, n);
+        drop_row(ROW(u, t, n), ROW(u, t, n), d, (uint64_t)t, n);
     }
 }
 
@@ -1238,7 +1239,7 @@ static void act_bwd(const struct team *k, real *du, const real *h, int kind,
 {
     PARALLEL_FOR(k->threads)
     for (int t = 0; t < T; t++) {
-        drop_row(ROW(du, t, n), ROW(du, t, n), d, t, n);
+        drop_row(ROW(du, t, n), ROW(du, t, n), d, (uint64_t)t, n);
         act_row_bwd(ROW(du, t, n), ROW(h, t, n), n, kind);
     }
 }
@@ -1284,9 +1285,9 @@ static void softmax_rows(real *P, real *stat, const struct heads *a, const struc
     }
 }
 
-static int drop_index(const struct heads *a, const struct span *s, int h, int i)
+static uint64_t drop_index(const struct heads *a, const struct span *s, int h, int i)
 {
-    return (s->q + i)*a->H + h;
+    return ((uint64_t)s->q + (uint64_t)i)*(uint64_t)a->H + (uint64_t)h;
 }
 
 static void attend_fwd(const struct team *k, real *c, real *stat, const real *q, const real *key,
@@ -1371,7 +1372,7 @@ static void embed_fwd(const struct team *k, real *x, const int *id, const struct
             real *xt = ROW(x, t, D);
             const real *e = ROW(E, id[t], D), *p = ROW(pos, at, D);
             for (int j = 0; j < D; j++) xt[j] = fmadd(scale, e[j], p[j]);
-            drop_row(xt, xt, d, t, D);
+            drop_row(xt, xt, d, (uint64_t)t, D);
         }
 }
 
@@ -1384,7 +1385,7 @@ static void embed_bwd(const struct team *k, real *dE, real *dpos, real *dx, cons
     PARALLEL_FOR(k->threads)
     for (int r = 0; r < rows; r++)
         for (int t = s[r].q; t < s[r].q + s[r].nq; t++)
-            drop_row(ROW(dx, t, D), ROW(dx, t, D), d, t, D);
+            drop_row(ROW(dx, t, D), ROW(dx, t, D), d, (uint64_t)t, D);
     PARALLEL_FOR(k->threads)
     for (int c = 0; c < (D + WIDE - 1)/WIDE; c++)
         for (int r = 0; r < rows; r++)
@@ -1462,7 +1463,7 @@ static void residual_fwd(const struct team *k, real *y, real *r, real *stat, con
     for (int t = 0; t < T; t++) {
         real *rt = ROW(e->out == LN ? r : y, t, D);
         const real *xt = ROW(x, t, D);
-        drop_row(rt, ROW(g, t, D), &e->drop, t, D);
+        drop_row(rt, ROW(g, t, D), &e->drop, (uint64_t)t, D);
         for (int j = 0; j < D; j++) rt[j] = fmadd(e->a, xt[j], rt[j]);
         if (e->out == LN) norm_row(ROW(y, t, D), stat + 2*(size_t)t, rt, e->gain, e->bias, D);
     }
@@ -1476,7 +1477,7 @@ static void residual_bwd(const struct team *k, real *d, real *dg, const real *r,
     PARALLEL_FOR(k->threads)
     for (int t = 0; t < T; t++) {
         real *dt = ROW(d, t, D);
-        drop_row(ROW(dg, t, D), dt, &e->drop, t, D);
+        drop_row(ROW(dg, t, D), dt, &e->drop, (uint64_t)t, D);
         for (int j = 0; j < D; j++) dt[j] *= e->a;
     }
 }
@@ -2448,7 +2449,7 @@ dn_status dn_logits(dn_model *m, const dn_batch *b, dn_real *logits, char *err)
     return DN_OK;
 }
 
-/* [mlm] */
+/* [op:mlm]  see deepnet.h */
 void dn_mask_tokens(int *input, int *label, const int *tokens, int n, int vocab, uint64_t seed,
                     uint64_t index)
 {
@@ -3011,14 +3012,28 @@ static int plain_text(const char *s)
     return !*s;
 }
 
+/* A note must be found again by dn_load_note and hide nothing of our own. */
+static dn_status note_check(const dn_note *notes, int i, char *err)
+{
+    static const char *const own[] = { "", "checksum", "format", "step" };
+    const char *key = notes[i].key;
+    int taken = !strncmp(key, CONFIG_KEY, sizeof CONFIG_KEY - 1);
+    if (!plain_text(key) || !plain_text(notes[i].text))
+        return fail(err, DN_EINVAL, "note %d is not printable ASCII without \" and \\",
+                    (int64_t)i);
+    if (strlen(key) >= DN_NAME_MAX)
+        return fail(err, DN_EINVAL, "the key of note %d is too long", (int64_t)i);
+    for (size_t k = 0; k < sizeof own/sizeof *own; k++) taken |= !strcmp(key, own[k]);
+    for (int k = 0; k < i; k++) taken |= !strcmp(key, notes[k].key);
+    return taken ? fail(err, DN_EINVAL, "a note cannot be called '%s'", key) : DN_OK;
+}
+
 dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn_io *io, char *err)
 {
     char checksum[DIGITS + 1] = "0000000000000000";
     struct writer w;
     for (int i = 0; i < n_notes; i++)
-        if (!plain_text(notes[i].key) || !plain_text(notes[i].text))
-            return fail(err, DN_EINVAL, "note %d is not printable ASCII without \" and \\",
-                        (int64_t)i);
+        if (note_check(notes, i, err)) return DN_EINVAL;
     memset(&w, 0, sizeof w);
     uint64_t header = put_file(&w, m, notes, n_notes, checksum, 0);
     sum_digits(w.sum, checksum);
@@ -3292,8 +3307,6 @@ dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
     if (!get_header(&r) || !checksum_check(&r, io->size)) return r.status;
     if (!r.metadata) return fail(err, DN_EFORMAT, "the file has no configuration of a model");
     if (dn_config_check(&r.config, err)) return DN_EFORMAT;
-    r.config.memory = c->memory;
-    r.config.threads = c->threads;
     *c = r.config;
     return DN_OK;
 }

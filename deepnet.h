@@ -210,7 +210,7 @@ dn_status dn_logits(dn_model *m, const dn_batch *batch, dn_real *logits, char *e
 int64_t   dn_step_count(const dn_model *m);           /* optimizer steps applied so far */
 double    dn_learning_rate(const dn_config *c, int64_t step);           /* step counts from 1 */
 
-/* [mlm] Of each 100 tokens 15 are scored; of those 80 % are shown as DN_MASK, 10 % as a random
+/* [op:mlm] Of each 100 tokens 15 are scored; of those 80 % are shown as DN_MASK, 10 % as a random
  * byte or merge, 10 % as they are.  Writes n inputs and n labels; a function of (seed, index)
  * only, where index is that of the first token in the whole run. */
 void      dn_mask_tokens(int *input, int *label, const int *tokens, int n, int vocab,
@@ -255,12 +255,14 @@ typedef struct dn_io {
     int (*write)(void *user, const void *from, size_t n);
 } dn_io;
 
-/* The caller's own texts, stored and found again by key; printable ASCII without " and \. */
+/* The caller's own texts, stored and found again by key; printable ASCII without " and \.  Keys
+ * are short, different, and none of checksum, format, step, config.*. */
 typedef struct dn_note { const char *key, *text; } dn_note;
 
 dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn_io *io,
                   char *err);
-/* Read and check a file's header and checksum; the configuration it was made with. */
+/* Read and check a file's header and checksum; the configuration it was made with (with memory
+ * and threads, which are not in a file, at their defaults). */
 dn_status dn_load_config(dn_config *c, const dn_io *io, char *err);
 /* Load parameters (and moments and step in DN_TRAIN) into a model with the same sizes.  After a
  * failure the model's values are unspecified. */
