@@ -205,7 +205,7 @@ static real *take_reals(struct arena *a, size_t n1, size_t n2)
     return (real *)take(a, sizeof(real), n1, n2, 1);
 }
 
-/* ---- 4 tables 1 and 2: residual schemes, architectures ------------------------------------- */
+/* ---- 4 tables 1 and 2: residual schemes, architectures ----------------------------------- */
 
 /* TABLE 1.  Every method is one row of the one residual equation
  *
@@ -510,9 +510,7 @@ dn_status dn_config_check(const dn_config *c, char *err)
 
 /* ---- 6 functions, random numbers --------------------------------------------------------- */
 
-/* ---- elementary functions ------------------------------------------------------------------- *
- *
- * Every libm rounds in its own way, so here are our own exp, log, sin, cos, tanh and erf, made of
+/* Every libm rounds in its own way, so here are our own exp, log, sin, cos, tanh and erf, made of
  * + - * / sqrt, comparisons and integers alone: operations with one right answer each (IEEE, to
  * nearest), hence the same bits everywhere.  There are two families:
  *
@@ -522,8 +520,7 @@ dn_status dn_config_check(const dn_config *c, char *err)
  *           loop over an array becomes vector code.  In double (tests only): the series again.
  *
  * Errors are the worst measured, in ulp, as without / with fused multiply-add where these differ:
- * over all floats for the float versions, over random arguments for the double ones.
- */
+ * over all floats for the float versions, over random arguments for the double ones. */
 
 /* ln 2 = LN2_HI + LN2_LO.  LN2_HI = 355/512 has 9 bits: a small integer times it is exact. */
 #define LN2_HI 0.693359375
@@ -715,11 +712,8 @@ static inline real tanh_real(real x)
     return m / (m + 2);
 }
 
-/* ---- random numbers ------------------------------------------------------------------------- *
- *
- * Counter based: a number is a hash of (seed, stream, index), so any element of any mask or
- * matrix can be had in any order, on any number of threads, without a state to carry along.
- */
+/* Random numbers are counter based: a number is a hash of (seed, stream, index), so any element of any mask or
+ * matrix can be had in any order, on any number of threads, without a state to carry along. */
 
 /* One step of splitmix64 (Steele, Lea and Flood, 2014): a bijection of 64 bits. */
 static uint64_t mix64(uint64_t x)
@@ -1482,7 +1476,7 @@ static void residual_bwd(const struct team *k, real *d, real *dg, const real *r,
     }
 }
 
-/* ---- 10 table 3: parameters; saved activations; initialization ------------------------------ */
+/* ---- 10 table 3: parameters; saved activations; initialization --------------------------- */
 
 enum kind { SELF = 1, CROSS = 2, FFN = 4, STACK = 8 };
 static const char *const stack_name[] = { "encoder", "decoder" };
@@ -1922,7 +1916,7 @@ dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err)
     return DN_OK;
 }
 
-/* ---- 11 sub-layers and stacks --------------------------------------------------------------- */
+/* ---- 11 sub-layers and stacks ------------------------------------------------------------ */
 
 /* One run through the network: which tokens, with or without dropout, in whose memory. */
 struct pass {
@@ -2467,7 +2461,7 @@ void dn_mask_tokens(int *input, int *label, const int *tokens, int n, int vocab,
 /* ---- 14 generation ----------------------------------------------------------------------- */
 
 struct candidate { double score; int row, id; };        /* row -1: none                      */
-struct found { double best; int ended, length; };       /* hypotheses of a source that ended  */
+struct found { double best; int ended, done, length; }; /* hypotheses of a source that ended  */
 
 struct dn_generator {
     const dn_model *m;
@@ -2769,15 +2763,15 @@ static void rows_adopt(dn_generator *g)
 }
 
 /* Divide the candidates of source i into ended and living; out keeps the best ended one.  As in
- * fairseq, an end counts only among the first `beam` candidates. */
-static void beam_advance(dn_generator *g, int i, double penalty, int *out)
+ * fairseq, an end counts only among the first `beam` candidates.  A source is done with `beam`
+ * ends, or at its limit of ids, where the best living one must do if none has ended. */
+static void beam_advance(dn_generator *g, int i, double penalty, int limit, int *out)
 {
-    int B = g->beam, ctx = g->m->c.ctx, alive = 0;
+    int B = g->beam, ctx = g->m->c.ctx, length = g->len[i*B], alive = 0;    /* without DN_BOS */
     const struct candidate *list = g->list + 2*(size_t)i*(size_t)B;
     struct found *f = &g->found[i];
-    for (int k = 0; k < 2*B && alive < B && list[k].row >= 0; k++) {
+    for (int k = 0; !f->done && k < 2*B && alive < B && list[k].row >= 0; k++) {
         const struct candidate *c = &list[k];
-        int length = g->len[c->row];                    /* without DN_BOS, with this id */
         double score = normalized(c->score, length, penalty);
         if (c->id != DN_EOS) {
             int r = i*B + alive++;
@@ -2790,7 +2784,13 @@ static void beam_advance(dn_generator *g, int i, double penalty, int *out)
             memcpy(out, ROW(g->ids, c->row, ctx) + 1, (size_t)f->length*sizeof(int));
         }
     }
-    for (; alive < B; alive++) {                        /* fewer candidates than rows */
+    if (!f->done && !f->ended && length >= limit) {
+        f->length = length;
+        memcpy(out, ROW(g->ids, g->parent[i*B], ctx) + 1, (size_t)(length - 1)*sizeof(int));
+        out[length - 1] = g->feed[i*B];
+    }
+    f->done |= f->ended == B || length >= limit;
+    for (; alive < B; alive++) {                        /* rows without a hypothesis */
         int r = i*B + alive;
         g->parent[r] = r;
         g->score_next[r] = -1e30;
@@ -2803,31 +2803,25 @@ dn_status dn_translate(dn_generator *g, int n, const int *enc, const int *enc_le
                        double penalty, int *out, int *out_len, char *err)
 {
     const dn_config *c = &g->m->c;
-    int *one = g->feed + g->capacity, busy = n;
+    int *one = g->feed + g->capacity, busy = 1;
     dn_status status = generator_begin(g, n, beam, enc, enc_len, err);
     if (status) return status;
     memset(g->found, 0, (size_t)n*sizeof *g->found);
     for (int r = 0; r < g->rows; r++) g->feed[r] = DN_BOS, g->score[r] = 0, one[r] = 1;
-    for (int t = 0; busy && t < c->ctx; t++) {
+    for (int t = 0; busy; t++) {
         for (int r = 0; r < g->rows; r++) ROW(g->ids, r, c->ctx)[t] = g->feed[r];
         if (!dn_generator_feed(g, g->feed, one, err)) return DN_EINVAL;
         PARALLEL_FOR(g->team.threads)
-        for (int i = 0; i < n; i++) list_fill(g, i, t == 0);
+        for (int i = 0; i < n; i++) if (!g->found[i].done) list_fill(g, i, t == 0);
         busy = 0;
         for (int i = 0; i < n; i++) {
-            int limit = has_stack(c, ENC) ? 2*enc_len[i] + 10 : c->ctx;
-            beam_advance(g, i, penalty, ROW(out, i, c->ctx));
-            busy |= g->found[i].ended < beam && t < limit;
+            int limit = has_stack(c, ENC) ? imin(c->ctx, 2*enc_len[i] + 10) : c->ctx;
+            beam_advance(g, i, penalty, limit, ROW(out, i, c->ctx));
+            busy |= !g->found[i].done;
         }
         rows_adopt(g);
     }
-    for (int i = 0; i < n; i++) {
-        out_len[i] = g->found[i].length;
-        if (g->found[i].ended) continue;                /* cut off: the best living row */
-        out_len[i] = g->len[i*beam] - 1;
-        memcpy(ROW(out, i, c->ctx), ROW(g->ids, i*beam, c->ctx) + 1,
-               (size_t)out_len[i]*sizeof(int));
-    }
+    for (int i = 0; i < n; i++) out_len[i] = g->found[i].length;
     return DN_OK;
 }
 
@@ -3044,7 +3038,7 @@ dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn
     return DN_OK;
 }
 
-/* ---- reading: nothing in the file is believed before it is checked ---- */
+/* Reading: nothing in the file is believed before it is checked. */
 
 struct reader {
     const dn_io *io;

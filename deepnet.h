@@ -240,7 +240,7 @@ int dn_sample(const dn_real *logits, int vocab, const dn_sampling *how, double u
 
 /* Translate n sources with beam search (beam 1: greedy), all at once; n*beam <= rows of g.
  * score of a hypothesis = sum of log p / length^penalty.  out holds n x ctx ids; out_len[i] of
- * them are the translation, without DN_BOS and DN_EOS. */
+ * them are the translation, without DN_BOS and DN_EOS; at most 2 enc_len[i] + 10. */
 dn_status dn_translate(dn_generator *g, int n, const int *enc, const int *enc_len,
                        int beam, double penalty, int *out, int *out_len, char *err);
 
@@ -271,7 +271,7 @@ dn_status dn_load(dn_model *m, const dn_io *io, char *err);
  * may be NULL when *size is 0. */
 dn_status dn_load_note(const dn_io *io, const char *key, char *text, size_t *size, char *err);
 
-/* ---- 7 tokenizer (tokenizer.c): byte-level BPE, lossless on any bytes --------------------- */
+/* ---- 7 tokenizer (tokenizer.c): byte-level BPE, lossless on any bytes -------------------- */
 
 typedef struct dn_tokenizer {
     int vocab;                /* ids are 0 .. vocab-1: specials, 256 bytes, merges            */

@@ -24,7 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- helpers ------------------------------------------------------------------------------ */
+/* ---- helpers ----------------------------------------------------------------------------- */
 
 static char err[DN_ERR_MAX];              /* every call's sentence                             */
 static char detail[256];                  /* where the current row's worst error was seen      */
@@ -277,7 +277,7 @@ static uint64_t hash_parameters(const dn_model *m)
     return h;
 }
 
-/* ---- a plain model: the paper's equations in double, one sequence at a time ----------------- */
+/* ---- a plain model: the paper's equations in double, one sequence at a time -------------- */
 
 typedef double plain_seq[PLAIN_LEN][PLAIN_WIDTH];       /* one row per token                   */
 
@@ -525,7 +525,7 @@ static double plain_loss(const dn_model *m, const dn_batch *b, dn_stats *s)
     return loss;
 }
 
-/* ---- A values ------------------------------------------------------------------------------ */
+/* ---- A values ---------------------------------------------------------------------------- */
 
 /* Logits, losses and counts of the library and of the plain model, relative to their size. */
 static void compare_with_plain(double *e, const dn_config *c)
@@ -1022,7 +1022,7 @@ static double t_mask_index(void)
     return e;
 }
 
-/* ---- B gradients --------------------------------------------------------------------------- */
+/* ---- B gradients ------------------------------------------------------------------------- */
 
 /* The sum of the losses: the plain model's, or with dropout the library's own. */
 static double loss_of(dn_model *m, const dn_batch *b, int dropout)
@@ -1200,7 +1200,7 @@ static double t_grad_adds(void)
     return e;
 }
 
-/* ---- C golden numbers ---------------------------------------------------------------------- */
+/* ---- C golden numbers -------------------------------------------------------------------- */
 
 /* From PyTorch 1.13 in double, which computed them as its users would: multi_head_attention_
  * forward with a boolean causal mask, layer_norm, gelu, CrossEntropyLoss(label_smoothing=0.1,
@@ -1312,7 +1312,7 @@ static double t_golden(void)
     return e;
 }
 
-/* ---- D properties -------------------------------------------------------------------------- */
+/* ---- D properties ------------------------------------------------------------------------ */
 
 /* Row r of a batch, alone. */
 static dn_batch row_of(const dn_batch *b, int r)
@@ -1677,10 +1677,12 @@ static int greedy_by_hand(dn_model *m, const int *enc, const int *enc_len, int *
         for (int v = 0; v < c->vocab; v++)
             best = z[v] > z[best] ? v : best;
         drop_last_block();
-        if (best == DN_EOS || n == c->ctx)
+        if (best == DN_EOS)
             return n - 1;
-        out[n - 1] = dec[n] = best;
-        n++;
+        out[n - 1] = best;
+        if (n == c->ctx)
+            return n;
+        dec[n++] = best;
     }
 }
 
@@ -1760,7 +1762,7 @@ static double t_beam(void)
     return e;
 }
 
-/* ---- checkpoints in memory ------------------------------------------------------------------ */
+/* ---- checkpoints in memory --------------------------------------------------------------- */
 
 enum { FILE_ROOM = 1 << 21 };
 
@@ -1938,7 +1940,7 @@ static double t_notes(void)
     return e;
 }
 
-/* ---- E failures ---------------------------------------------------------------------------- */
+/* ---- E failures -------------------------------------------------------------------------- */
 
 /* Refused: a status other than DN_OK, and a sentence. */
 static int refused(dn_status status, dn_status want)
@@ -2594,7 +2596,7 @@ static double t_diverged_backward(void)
     return e;
 }
 
-/* ---- F the paper's claims ------------------------------------------------------------------- */
+/* ---- F the paper's claims ---------------------------------------------------------------- */
 
 /* Equation (4), the scalar model of a sub-layer, f = (alpha + vw)/sqrt(alpha^2 + v^2 w^2) x. */
 static double scalar_model(double alpha, double v, double w, double x)
@@ -2764,7 +2766,7 @@ static double t_update_post_ln(void)
 }
 
 
-/* ---- A again: elementary functions and random numbers -------------------------------------- */
+/* ---- A again: elementary functions and random numbers ------------------------------------ */
 
 /* |got - want| in units of the last place of want, for a type of so many digits. */
 static double ulps(long double got, long double want, int digits)
@@ -2977,7 +2979,7 @@ static double t_rng_moments(void)
     return e;
 }
 
-/* ---- G the tokenizer ------------------------------------------------------------------------ */
+/* ---- G the tokenizer --------------------------------------------------------------------- */
 
 enum { TOK_TEXT = 1200, TOK_VOCAB = DN_MIN_VOCAB + 300, TOK_SAVED = 8192 };
 
@@ -3028,7 +3030,7 @@ static dn_status tok_load(dn_tokenizer *t, const char *saved, size_t n)
     return dn_tok_load(t, saved, n, &tok_mem2, sizeof tok_mem2, tok_err);
 }
 
-/* ---- the same by the plainest means: rescan everything for every merge ---- */
+/* ---- the same by the plainest means: rescan everything for every merge ------------------- */
 
 typedef struct naive {
     int n;                              /* symbols                                          */
@@ -3143,7 +3145,7 @@ static int tok_merges(const dn_tokenizer *t, int (*pair)[2])
     return t->vocab;
 }
 
-/* ---- the tests ---- */
+/* ---- the tests --------------------------------------------------------------------------- */
 
 static double t_tok_train(void)
 {
@@ -3444,7 +3446,7 @@ static double t_tok_crowded(void)
         || tok_load(&t, tok_saved, (size_t)(s - tok_saved)) != DN_EFORMAT;
 }
 
-/* ---- the table ------------------------------------------------------------------------------ */
+/* ---- the table --------------------------------------------------------------------------- */
 
 static const struct test {
     const char *key, *claim;

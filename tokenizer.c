@@ -46,7 +46,7 @@ enum {
     NO_MERGE = INT_MAX          /* greater than every id                                    */
 };
 
-/* ---- messages and numbers ---- */
+/* ---- messages and numbers ---------------------------------------------------------------- */
 
 /* Write c at out[at] if there is room; count it in any case. */
 static size_t char_put(char *out, size_t max, size_t at, char c)
@@ -100,7 +100,7 @@ static int number_read(const char *text, size_t n, size_t *at)
     return k > first ? number : -1;
 }
 
-/* ---- splitting ---- */
+/* ---- splitting --------------------------------------------------------------------------- */
 
 enum { LETTER, DIGIT, REST, BLANK, NEWLINE };       /* the last two are white space */
 
@@ -134,7 +134,7 @@ static size_t chunk_end(const unsigned char *text, size_t i, size_t n)
     return i;
 }
 
-/* ---- the table of merges ---- */
+/* ---- the table of merges ----------------------------------------------------------------- */
 
 static uint32_t pair_hash(int left, int right)
 {
@@ -193,7 +193,7 @@ static int merge_enter(dn_tokenizer *t, int id)
     return 1;
 }
 
-/* ---- memory ---- */
+/* ---- memory ------------------------------------------------------------------------------ */
 
 /* The smallest power of two greater than n; at most 2 n, but 1 for 0. */
 static size_t power_above(size_t n)
@@ -246,7 +246,7 @@ static void slots_clear(dn_tokenizer *t, int vocab)
     memset(t->slot, 0, slots_of(vocab) * sizeof *t->slot);
 }
 
-/* ---- training: the heap of pairs ---- */
+/* ---- training: the heap of pairs --------------------------------------------------------- */
 
 /*
  * The distinct chunks of the text lie one after the other in cells, at first a byte to a cell.
@@ -311,7 +311,7 @@ static void heap_fix(trainer *tr, int k)
     heap_set(tr, k, r);
 }
 
-/* ---- training: the pairs and their places ---- */
+/* ---- training: the pairs and their places ------------------------------------------------ */
 
 static int rec_find(const trainer *tr, int left, int right)
 {
@@ -390,7 +390,7 @@ static void place_remove(trainer *tr, int p)
         heap_fix(tr, r->rank);
 }
 
-/* ---- training: counting the chunks ---- */
+/* ---- training: counting the chunks ------------------------------------------------------- */
 
 /* Empty the hash table and make it of a size for n entries: at most 2 * (n + 2) slots. */
 static void index_clear(trainer *tr, size_t n)
@@ -451,7 +451,7 @@ static void pairs_count(trainer *tr, const unsigned char *text, size_t n)
     }
 }
 
-/* ---- training: merging ---- */
+/* ---- training: merging ------------------------------------------------------------------- */
 
 /* A place of the pair, or NONE; of a run like aaaa its leftmost one. */
 static int place_find(const trainer *tr, int left, int right)
@@ -533,7 +533,7 @@ dn_status dn_tok_train(dn_tokenizer *t, int max_vocab, const void *text, size_t 
     return DN_OK;
 }
 
-/* ---- encoding and decoding ---- */
+/* ---- encoding and decoding --------------------------------------------------------------- */
 
 /* Encode the n bytes of a chunk, 1 .. CHUNK_MAX; return the number of ids. */
 static int chunk_encode(const dn_tokenizer *t, const unsigned char *s, int n, int *id)
@@ -605,7 +605,7 @@ size_t dn_tok_decode(const dn_tokenizer *t, const int *ids, size_t n, void *out,
     return need;
 }
 
-/* ---- saving and loading ---- */
+/* ---- saving and loading ------------------------------------------------------------------ */
 
 /*
  * "bpe1", the vocabulary size and the pair of each merge, in numbers with a blank before each;

@@ -45,7 +45,7 @@
 
 #include "deepnet.h"
 
-/* ---- platform: what ISO C does not have ---------------------------------------------------- */
+/* ---- platform: what ISO C does not have -------------------------------------------------- */
 
 #ifdef HAVE_POSIX
 static double seconds(void)
@@ -118,7 +118,7 @@ enum { caught = 0 };
 static void signals_watch(int on) { (void)on; }
 #endif
 
-/* ---- options: the tables ------------------------------------------------------------------- */
+/* ---- options: the tables ----------------------------------------------------------------- */
 
 typedef struct options {
     dn_config model;
@@ -221,7 +221,7 @@ static const struct preset { int arch; const char *name, *value; } presets[] = {
 
 enum { WORD_MAX = 32 };                       /* bytes of an option's name with its NUL */
 
-/* ---- messages and memory ------------------------------------------------------------------- */
+/* ---- messages and memory ----------------------------------------------------------------- */
 
 static int line_open;                         /* a line of progress stands on the terminal */
 
@@ -321,7 +321,7 @@ static text file_read(const char *name)
     return t;
 }
 
-/* ---- reading options ----------------------------------------------------------------------- */
+/* ---- reading options --------------------------------------------------------------------- */
 
 /* Every word an option may be called by, then NULL. */
 static const char *option_word(int i)
@@ -564,7 +564,7 @@ static void help_print(void)
     puts("\nExit status: 0 good, 1 failed, 2 wrong usage, 3 diverged, 128 + signal.");
 }
 
-/* ---- text and corpus ----------------------------------------------------------------------- */
+/* ---- text and corpus --------------------------------------------------------------------- */
 
 typedef struct lines {
     text text;                                /* every line ends in exactly one \n */
@@ -721,7 +721,7 @@ static void corpus_free(corpus *c)
     }
 }
 
-/* ---- session: all that main owns ----------------------------------------------------------- */
+/* ---- session: all that main owns --------------------------------------------------------- */
 
 typedef struct batch {
     int rows, enc_n, dec_n;                   /* rows, and tokens in each stream so far */
@@ -775,7 +775,7 @@ static void session_free(session *s)
     free(s->line.at);
 }
 
-/* ---- batches ------------------------------------------------------------------------------- */
+/* ---- batches ----------------------------------------------------------------------------- */
 
 /* Streams of random numbers; the library's own are not among them. */
 #define STREAM_PAIRS  UINT64_C(0x7061697273000000)
@@ -901,7 +901,7 @@ static int batch_score(const session *s, batch *b, const corpus *c, size_t *done
     return b->rows;
 }
 
-/* ---- BLEU as sacreBLEU computes it: 13a, exponential smoothing, one reference ---------------- */
+/* ---- BLEU as sacreBLEU computes it: 13a, exponential smoothing, one reference ------------ */
 
 typedef struct bleu {
     double match[4], total[4];                /* n-grams of n = 1 .. 4 */
@@ -1058,7 +1058,7 @@ static void bleu_print(const bleu *sum, FILE *f)
             sum->ref > 0 ? sum->hyp / sum->ref : 0, sum->hyp, sum->ref);
 }
 
-/* ---- checkpoint files ---------------------------------------------------------------------- */
+/* ---- checkpoint files -------------------------------------------------------------------- */
 
 static int io_read(void *user, uint64_t at, void *to, size_t n)
 {
@@ -1151,7 +1151,7 @@ static void checkpoint_save(session *s, int is_best)
     free(part);
 }
 
-/* ---- models and tokenizers ----------------------------------------------------------------- */
+/* ---- models and tokenizers --------------------------------------------------------------- */
 
 static void tokenizer_load(session *s)
 {
@@ -1238,7 +1238,7 @@ static void model_open(session *s)
     model_make(s, DN_INFER);
 }
 
-/* ---- generation ---------------------------------------------------------------------------- */
+/* ---- generation -------------------------------------------------------------------------- */
 
 /* Have a generator for so many rows. */
 static dn_generator *generator(session *s, int rows)
@@ -1351,7 +1351,7 @@ static void show_samples(session *s)
     }
 }
 
-/* ---- scoring ------------------------------------------------------------------------------- */
+/* ---- scoring ----------------------------------------------------------------------------- */
 
 typedef struct score { double nll, tokens, correct; } score;   /* sums; nll in nats */
 
@@ -1411,7 +1411,7 @@ static void report(session *s, const corpus *c)
     fflush(stdout);
 }
 
-/* ---- progress ------------------------------------------------------------------------------ */
+/* ---- progress ---------------------------------------------------------------------------- */
 
 typedef struct progress {
     double begun, since, drawn;               /* seconds: the run, these sums, the last line */
@@ -1465,7 +1465,7 @@ static void progress_step(const session *s, progress *p, int64_t step, const dn_
     p->since = seconds();
 }
 
-/* ---- training ------------------------------------------------------------------------------ */
+/* ---- training ---------------------------------------------------------------------------- */
 
 /* Read the data the options name; without names, the default corpus. */
 static void data_read(session *s)
@@ -1678,7 +1678,7 @@ static int run_train(session *s)
     return 0;
 }
 
-/* ---- commands ------------------------------------------------------------------------------ */
+/* ---- commands ---------------------------------------------------------------------------- */
 
 static int run_translate(session *s)
 {
