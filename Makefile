@@ -72,14 +72,17 @@ same:
 	test $$(grep FMA=0 same.txt | awk '{print $$NF}' | sort -u | wc -l) -eq 1
 	rm -f test.same same.txt
 
-sanitize:
+sanitize: data/train.de
 	$(CC) $(SEMANTICS) -O1 -g -march=native -fsanitize=address,undefined -fno-sanitize-recover=all \
 	    -DDN_DOUBLE test.c tokenizer.c -o test.san -lm && ./test.san && rm test.san
 	$(CC) $(SEMANTICS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 	    train.c deepnet.c tokenizer.c -o train.san -lm
-	./train.san --steps 3 --enc-layers 2 --dec-layers 2 --batch-tokens 128 --out san.safetensors
-	echo 'Das ist ein Test.' | ./train.san translate san.safetensors --beam 3
-	rm -f train.san san.safetensors*
+	for l in de en; do head -n 40 data/val.$$l >san.$$l; done
+	./train.san --source san.de --target san.en --valid-source san.de --valid-target san.en \
+	    --steps 6 --eval-every 3 --layers 2 --batch-tokens 128 --dropout 0.1 --out san.safetensors
+	./train.san translate san.safetensors --beam 3 <san.de
+	./train.san score san.safetensors --source san.de --target san.en
+	rm -f train.san san.*
 
 lint:
 	for cc in gcc clang; do for f in deepnet tokenizer train test data/corpus docs/bench; do \
