@@ -106,7 +106,8 @@ bench: docs/bench.c deepnet.c deepnet.h
 	./bench
 
 clean:
-	rm -f train test.f64 test.f32 bench data/corpus data/*.de data/*.en lint.* synopsis* porting*
+	rm -f train test.f64 test.f32 bench data/corpus \
+	    data/train.?? data/val.?? data/test.?? lint.* synopsis* porting*
 
 install: train
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBDIR)

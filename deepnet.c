@@ -69,19 +69,15 @@ typedef dn_real real;
 #endif
 typedef DN_ACC acc;
 
+#ifdef __FAST_MATH__
+#error "fast-math changes results and hides NaN: compile without it"
+#endif
 #if defined FLT_EVAL_METHOD && FLT_EVAL_METHOD != 0
 #error "results would depend on excess precision: compile so that FLT_EVAL_METHOD is 0"
 #endif
 
 /* Two classes of builds, each with its own, everywhere equal, bits: with and without fused
- * multiply-add in hardware.  make FMA=0 or 1 chooses; otherwise the compiler's target does. */
-#ifndef DN_FMA
-#if defined __FMA__ || defined __FP_FAST_FMAF || defined __ARM_FEATURE_FMA
-#define DN_FMA 1
-#else
-#define DN_FMA 0
-#endif
-#endif
+ * multiply-add in hardware: DN_FMA of deepnet.h. */
 
 /* a b + c, rounded once or twice */
 static inline real fmadd(real a, real b, real c)
@@ -443,8 +439,14 @@ dn_status dn_config_set(dn_config *c, const char *name, const char *value, char 
     double v = -1;
     if (!f) return fail(err, DN_EINVAL, "there is no option '%s'", name);
     if (f->kind == DN_CHOICE) {
-        while (++v <= f->high && strcmp(dn_choice(f, (int)v), value)) { }
-        if (v > f->high) return fail(err, DN_EINVAL, "%s cannot be '%s'", name, value);
+        char list[DN_ERR_MAX], *p = list;
+        while (++v <= f->high && strcmp(dn_choice(f, (int)v), value)) {
+            p = put_text(p, list + sizeof list - 1, v > 0 ? ", " : "");
+            p = put_text(p, list + sizeof list - 1, dn_choice(f, (int)v));
+        }
+        *p = 0;
+        if (v > f->high)
+            return fail(err, DN_EINVAL, "%s cannot be '%s'; it is one of %s", name, value, list);
     } else if (!parse_decimal(value, &v) || v < f->low || v > f->high ||
                (f->kind == DN_INT && v != (double)(int64_t)v)) {
         char lo[DN_NAME_MAX], hi[DN_NAME_MAX];
@@ -712,8 +714,9 @@ static inline real tanh_real(real x)
     return m / (m + 2);
 }
 
-/* Random numbers are counter based: a number is a hash of (seed, stream, index), so any element of any mask or
- * matrix can be had in any order, on any number of threads, without a state to carry along. */
+/* Random numbers are counter based: a number is a hash of (seed, stream, index), so any element
+ * of any mask or matrix can be had in any order, on any number of threads, without a state to
+ * carry along. */
 
 /* One step of splitmix64 (Steele, Lea and Flood, 2014): a bijection of 64 bits. */
 static uint64_t mix64(uint64_t x)
@@ -758,7 +761,7 @@ static real rng_normal(uint64_t key, uint32_t index)
     return (real)((acc)sqrt((double)radius2) * cos_acc(angle));
 }
 
-/* Streams of the library's own; the caller's have keys of their own below STREAM_CALLER. */
+/* Streams of the library's own; the caller's live under the key of STREAM_CALLER. */
 enum { STREAM_INIT = 1, STREAM_DROPOUT, STREAM_MASK, STREAM_CALLER };
 
 uint32_t dn_random(uint64_t seed, uint64_t stream, uint32_t index)
@@ -774,7 +777,7 @@ uint32_t dn_shuffle(uint64_t seed, uint64_t stream, uint32_t i, uint32_t n)
     uint32_t mask = n - 1;
     int shift = 1;
     for (int s = 1; s < 32; s *= 2) mask |= mask >> s;
-    while (mask >> 2*shift) shift++;
+    while (shift < 16 && mask >> 2*shift) shift++;
     do {
         for (uint32_t round = 0; round < 6; round++) {
             i = (i*(rng_bits(key, 2*round) | 1) + rng_bits(key, 2*round + 1)) & mask;
@@ -1289,9 +1292,9 @@ static void attend_fwd(const struct team *k, real *c, real *stat, const real *q,
 {
     int D = a->H*a->E;
     PARALLEL_JOBS(k->threads)
-    for (int job = 0; job < a->rows*a->H; job++) {
+    for (int64_t job = 0; job < (int64_t)a->rows*a->H; job++) {
         const struct span *s = &a->span[job/a->H];
-        int h = job%a->H, me = thread_id();
+        int h = (int)(job%a->H), me = thread_id();
         real *w = k->product + (size_t)me*MATMUL_WORK;
         real *P = k->attention + (size_t)me*2*QROWS*(size_t)k->ctx;
         const real *K = ROW(key, s->k, a->ldk) + h*a->E, *Vh = ROW(value, s->k, a->ldk) + h*a->E;
@@ -1329,9 +1332,9 @@ static void attend_bwd(const struct team *k, real *dq, real *dk, real *dv, const
 {
     int D = a->H*a->E;
     PARALLEL_JOBS(k->threads)
-    for (int job = 0; job < a->rows*a->H; job++) {
+    for (int64_t job = 0; job < (int64_t)a->rows*a->H; job++) {
         const struct span *s = &a->span[job/a->H];
-        int h = job%a->H, col = h*a->E, me = thread_id();
+        int h = (int)(job%a->H), col = h*a->E, me = thread_id();
         real *w = k->product + (size_t)me*MATMUL_WORK;
         real *P = k->attention + (size_t)me*2*QROWS*(size_t)k->ctx, *A = P + QROWS*(size_t)k->ctx;
         const real *K = ROW(key, s->k, a->ldk) + col, *Vh = ROW(value, s->k, a->ldk) + col;
@@ -1899,7 +1902,7 @@ dn_tensor dn_tensor_at(const dn_model *m, int i)
     return out;
 }
 
-/* The fields from which sizes or random numbers follow. */
+/* Fixed are the fields from which sizes, values already drawn, or what was learned follow. */
 dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err)
 {
     static const char *const fixed[] = { "arch", "norm", "enc-layers", "dec-layers", "dim", "heads",
@@ -1949,11 +1952,11 @@ static struct heads heads_of(const struct pass *p, const struct sublayer *b)
 {
     const dn_config *c = &p->m->c;
     int self = b->kind == SELF, D = c->dim, E = D/c->heads;
+    int beside = self && (!p->cache || b->stack == ENC);    /* k, v beside q: never cached */
     struct heads h = { self ? p->span[b->stack] : p->cross, p->rows, c->heads, E,
-                       self && b->stack == DEC, self ? 3*D : D, self && !p->cache ? 3*D : 2*D,
+                       self && b->stack == DEC, self ? 3*D : D, beside ? 3*D : 2*D,
                        (real)(1/sqrt((double)E)),
                        dropout_for(p, b->index, AT_WEIGHTS, c->attn_dropout) };
-    if (p->cache && b->stack == ENC) h.ldk = 3*D;       /* the encoder is run, never cached */
     return h;
 }
 
@@ -2348,7 +2351,8 @@ static dn_status diverged_backward(const dn_model *m, char *err)
     int found = -1;
     for (int i = 0; i < m->tensors; i++)
         if (!row_finite(m->grad + m->tensor[i].at, m->tensor[i].count) &&
-            (found < 0 || m->tensor[i].sub >= m->tensor[found].sub)) found = i;
+            (found < 0 || m->tensor[i].row->slot == OUTPUT ||
+             m->tensor[i].sub >= m->tensor[found].sub)) found = i;
     if (found < 0) return fail(err, DN_EDIVERGED, "step %d: the gradient's norm is not finite",
                                m->step + 1);
     return fail(err, DN_EDIVERGED, "step %d: the gradient of %s is not finite", m->step + 1,
@@ -2460,6 +2464,7 @@ void dn_mask_tokens(int *input, int *label, const int *tokens, int n, int vocab,
 
 /* ---- 14 generation ----------------------------------------------------------------------- */
 
+static const double NO_HYPOTHESIS = -1e30;              /* score of a row that has none       */
 struct candidate { double score; int row, id; };        /* row -1: none                      */
 struct found { double best; int ended, done, length; }; /* hypotheses of a source that ended  */
 
@@ -2471,7 +2476,7 @@ struct dn_generator {
     struct span *span, *cross, *source;
     real **cache, *spare;               /* k, v: ctx rows of 2D for each sequence, sub-layer  */
     struct saved saved;
-    real *x[2], *top, *top_stat, *mem, *g, *u, *picked, *logits;
+    real *x[2], *top, *top_stat, *g, *u, *picked, *logits;
     int *ids, *ids_next;                /* beam search: capacity x ctx                        */
     double *score, *score_next;
     struct candidate *list;             /* 2 beam for each source                             */
@@ -2591,21 +2596,22 @@ static dn_status generator_begin(dn_generator *g, int n, int beam, const int *en
     if (n < 1 || beam < 1 || n > g->capacity/beam)
         return fail(err, DN_EINVAL, "%d sequences of %d are more than the generator's %d",
                     (int64_t)n, (int64_t)beam, (int64_t)g->capacity);
-    g->rows = n*beam;
-    g->beam = beam;
-    memset(g->len, 0, (size_t)g->rows*sizeof *g->len);
-    if (!has_stack(c, ENC)) return DN_OK;
-    if (!enc || !enc_len) return fail(err, DN_EINVAL, "the encoder has no input");
-    for (int r = 0; r < n; r++)
+    g->rows = 0;                        /* until all is checked, nothing can be fed */
+    if (has_stack(c, ENC) && (!enc || !enc_len))
+        return fail(err, DN_EINVAL, "the encoder has no input");
+    for (int r = 0; has_stack(c, ENC) && r < n; r++)
         if (enc_len[r] < 1 || enc_len[r] > c->ctx)
             return fail(err, DN_EINVAL, "source %d has %d tokens; 1 to %d are allowed", (int64_t)r,
                         (int64_t)enc_len[r], (int64_t)c->ctx);
-    int tokens = spans_set(g->source, enc_len, n);
+    int tokens = has_stack(c, ENC) ? spans_set(g->source, enc_len, n) : 0;
     for (int t = 0; t < tokens; t++)
         if (enc[t] < 0 || enc[t] >= c->vocab)
             return fail(err, DN_EINVAL, "source token %d is %d, outside the vocabulary of %d",
                         (int64_t)t, (int64_t)enc[t], (int64_t)c->vocab);
-    sources_encode(g, n, enc);
+    g->rows = n*beam;
+    g->beam = beam;
+    memset(g->len, 0, (size_t)g->rows*sizeof *g->len);
+    if (has_stack(c, ENC)) sources_encode(g, n, enc);
     return DN_OK;
 }
 
@@ -2620,6 +2626,7 @@ const dn_real *dn_generator_feed(dn_generator *g, const int *tokens, const int *
     const dn_config *c = &g->m->c;
     struct pass p = pass_of(g);
     int D = c->dim, V = c->vocab, at = 0;
+    if (!g->rows) return fail(err, DN_EINVAL, "no sequences were started"), NULL;
     for (int r = 0; r < g->rows; r++) {
         if (len[r] < 1 || len[r] > c->ctx - g->len[r])
             return fail(err, DN_EINVAL, "row %d would have %d tokens; the context is %d",
@@ -2674,14 +2681,15 @@ static double mass_above(const real *p, int n, double floor)
 int dn_sample(const dn_real *logits, int vocab, const dn_sampling *how, double u, dn_real *work)
 {
     real top = max_row(logits, vocab);
+    real T = (real)how->temperature;
     double cut = 0, left;
     int last = 0;
-    if (how->temperature <= 0) {
+    if (!(T > 0)) {
         while (last < vocab - 1 && logits[last] < top) last++;
         return last;
     }
     for (int j = 0; j < vocab; j++)
-        work[j] = exp_real((logits[j] - top)/(real)how->temperature);
+        work[j] = exp_real((logits[j] - top)/T);
     if (how->top_k > 0 && how->top_k < vocab) cut = cut_at(work, vocab, 0, how->top_k, 0);
     left = mass_above(work, vocab, cut);
     if (how->top_p < 1) {
@@ -2715,6 +2723,7 @@ static void list_fill(dn_generator *g, int i, int first)
     int B = g->beam, V = g->m->c.vocab, n = 0;
     struct candidate *list = g->list + 2*(size_t)i*(size_t)B;
     for (int r = i*B; r < i*B + (first ? 1 : B); r++) {
+        if (g->score[r] <= NO_HYPOTHESIS) continue;
         const real *z = ROW(g->logits, r, V);
         real top = max_row(z, V);
         acc total = 0;
@@ -2793,7 +2802,7 @@ static void beam_advance(dn_generator *g, int i, double penalty, int limit, int 
     for (; alive < B; alive++) {                        /* rows without a hypothesis */
         int r = i*B + alive;
         g->parent[r] = r;
-        g->score_next[r] = -1e30;
+        g->score_next[r] = NO_HYPOTHESIS;
         g->feed[r] = DN_EOS;
     }
 }
@@ -3044,7 +3053,7 @@ struct reader {
     const dn_io *io;
     uint64_t at, end, data;             /* of the header, its end; the bytes of tensors       */
     uint64_t filled;                    /* data bytes the entries so far account for          */
-    int have, next, metadata;
+    int have, next, metadata, fields;   /* position in pipe; what was seen                    */
     unsigned char pipe[PIPE];
     char checksum[DN_NAME_MAX];
     dn_config config;
@@ -3159,6 +3168,9 @@ static int get_metadata(struct reader *r)
         }
     }
     if (strncmp(key, CONFIG_KEY, prefix_length)) return 1;
+    const dn_field *f = field_find(key + prefix_length);
+    if (f && !f->saved) return bad(r, "%s does not belong into a checkpoint", key);
+    r->fields++;
     if (dn_config_set(&r->config, key + prefix_length, value, r->err)) r->status = DN_EFORMAT;
     return r->status == DN_OK;
 }
@@ -3280,7 +3292,8 @@ static dn_status file_read(struct reader *r, const dn_io *io, dn_model *m, const
     r->m = m;
     r->key = key;
     r->last = -1;
-    dn_config_default(&r->config);
+    if (m) r->config = m->c;            /* what a file does not say stays as it is */
+    else dn_config_default(&r->config);
     if (io->size < 8)
         return fail(err, DN_EFORMAT, "a file of %d bytes is no checkpoint", (int64_t)io->size);
     if (io->read(io->user, 0, n, 8)) return fail(err, DN_EIO, "the checkpoint could not be read");
@@ -3299,7 +3312,7 @@ dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
     dn_status status = file_read(&r, io, NULL, NULL, err);
     if (status) return status;
     if (!get_header(&r) || !checksum_check(&r, io->size)) return r.status;
-    if (!r.metadata) return fail(err, DN_EFORMAT, "the file has no configuration of a model");
+    if (!r.fields) return fail(err, DN_EFORMAT, "the file has no configuration of a model");
     if (dn_config_check(&r.config, err)) return DN_EFORMAT;
     *c = r.config;
     return DN_OK;
@@ -3339,9 +3352,8 @@ dn_status dn_load(dn_model *m, const dn_io *io, char *err)
     dn_status status = file_read(&r, io, m, NULL, err);
     if (status) return status;
     if (!get_header(&r) || !checksum_check(&r, io->size)) return r.status;
-    r.config.memory = m->c.memory;
-    r.config.threads = m->c.threads;
-    if (r.metadata && dn_model_reconfigure(m, &r.config, err)) return DN_EINVAL;
+    if (m->purpose == DN_INFER) r.config.batch_tokens = m->c.batch_tokens;
+    if (dn_model_reconfigure(m, &r.config, err)) return DN_EINVAL;
     for (int p = 0; p < 3; p++)
         for (int i = 0; i < m->tensors; i++)
             if (!m->tensor[i].file[p] && (p == 0 || r.count[1] + r.count[2] > 0))

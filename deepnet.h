@@ -73,6 +73,15 @@ typedef double dn_real;       /* -DDN_DOUBLE: every tensor in double, what the t
 typedef float dn_real;
 #endif
 
+/* The class of results: with (1) or without fused multiply-add in hardware; -DDN_FMA= chooses. */
+#ifndef DN_FMA
+#if defined __FMA__ || defined __FP_FAST_FMAF || defined __ARM_FEATURE_FMA
+#define DN_FMA 1
+#else
+#define DN_FMA 0
+#endif
+#endif
+
 typedef enum dn_status {
     DN_OK,
     DN_EINVAL,                /* a wrong argument: configuration, token id, size          */
@@ -114,9 +123,11 @@ typedef struct dn_config {
     int memory, threads;
 } dn_config;
 
+enum dn_kind { DN_INT, DN_FLOAT, DN_CHOICE };
+
 typedef struct dn_field {
     const char *name;                     /* as an option and as a key of the checkpoint     */
-    enum { DN_INT, DN_FLOAT, DN_CHOICE } kind;
+    enum dn_kind kind;
     size_t at;                            /* offset in dn_config: int, double, int           */
     double fallback, low, high;           /* default and inclusive range                     */
     const char *const *choices;           /* DN_CHOICE: see dn_choice                         */
@@ -157,8 +168,8 @@ size_t    dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err)
 dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block, size_t size,
                         char *err);
 const dn_config *dn_model_config(const dn_model *m);
-/* Change what may change between runs: lr, schedule, steps, dropout, clip, ... (every field
- * that is no size and no seed).  DN_EINVAL names the first that may not. */
+/* Change what may change between runs: dropout, smoothing, rates, schedule, Adam, clip; that is all
+ * but arch to tie, batch_tokens, seed, memory and threads.  DN_EINVAL names the first. */
 dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err);
 
 /* The parameter tensors, in the order of the checkpoint.  value and grad point into the block
@@ -240,7 +251,8 @@ int dn_sample(const dn_real *logits, int vocab, const dn_sampling *how, double u
 
 /* Translate n sources with beam search (beam 1: greedy), all at once; n*beam <= rows of g.
  * score of a hypothesis = sum of log p / length^penalty.  out holds n x ctx ids; out_len[i] of
- * them are the translation, without DN_BOS and DN_EOS; at most 2 enc_len[i] + 10. */
+ * them are the translation, without DN_BOS and DN_EOS; at most 2 enc_len[i] + 10.  A decoder alone
+ * ignores enc and continues DN_BOS. */
 dn_status dn_translate(dn_generator *g, int n, const int *enc, const int *enc_len,
                        int beam, double penalty, int *out, int *out_len, char *err);
 
@@ -264,8 +276,9 @@ dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn
 /* Read and check a file's header and checksum; the configuration it was made with (with memory
  * and threads, which are not in a file, at their defaults). */
 dn_status dn_load_config(dn_config *c, const dn_io *io, char *err);
-/* Load parameters (and moments and step in DN_TRAIN) into a model with the same sizes.  After a
- * failure the model's values are unspecified. */
+/* Load parameters (and moments and step in DN_TRAIN) into a model with the same sizes, and take
+ * over the file's configuration where it says one.  In DN_INFER batch_tokens may differ.  After
+ * a failure the model's values are unspecified. */
 dn_status dn_load(dn_model *m, const dn_io *io, char *err);
 /* A note's text with its NUL; *size is the space in text and becomes the space needed.  text
  * may be NULL when *size is 0. */
@@ -302,7 +315,7 @@ dn_status dn_tok_load(dn_tokenizer *t, const char *text, size_t n, void *mem, si
 
 /* 32 random bits, a function of its arguments only: the same on every machine. */
 uint32_t dn_random(uint64_t seed, uint64_t stream, uint32_t index);
-/* Item i of a random order of 0 .. n-1; a function of its arguments only, without memory. */
+/* Item i < n of a random order of 0 .. n-1; a function of its arguments only, without memory. */
 uint32_t dn_shuffle(uint64_t seed, uint64_t stream, uint32_t i, uint32_t n);
 
 #ifdef __cplusplus
