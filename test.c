@@ -829,6 +829,8 @@ static double t_shuffle(void)
             MUST(e, seen[i] == 1);
     }
     MUST(e, moved > 4000);                              /* other streams, other orders */
+    for (uint32_t n = 0x40000001; n > 0x40000000; n += 0x3fffffff)     /* 32 bits are enough */
+        MUST(e, dn_shuffle(1, 0, n - 1, n) < n);
     return e;
 }
 
@@ -2513,6 +2515,7 @@ static double t_bad_generation(void)
     double e = 0;
 
     MUST(e, g != NULL);
+    MUST(e, !dn_generator_feed(g, good, &four, err) && strlen(err) > 8);    /* not started */
     MUST(e, refused(dn_generator_start(g, 3, good, &four, err), DN_EINVAL));
     MUST(e, refused(dn_generator_start(g, 0, good, &four, err), DN_EINVAL));
     MUST(e, refused(dn_generator_start(g, 1, bad, &four, err), DN_EINVAL));
@@ -2521,6 +2524,7 @@ static double t_bad_generation(void)
     MUST(e, refused(dn_translate(g, 1, good, &four, 3, 1, out, len, err), DN_EINVAL));
     MUST(e, refused(dn_translate(g, 1, good, &four, 0, 1, out, len, err), DN_EINVAL));
     MUST(e, refused(dn_translate(g, 1, bad, &four, 2, 1, out, len, err), DN_EINVAL));
+    MUST(e, !dn_generator_feed(g, good, &four, err) && strlen(err) > 8);    /* start failed */
     MUST(e, dn_generator_start(g, 1, good, &four, err) == DN_OK);
     MUST(e, !dn_generator_feed(g, bad, &four, err) && strlen(err) > 8);
     MUST(e, !dn_generator_feed(g, good, &zero, err) && strlen(err) > 8);

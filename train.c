@@ -3,7 +3,7 @@
  *     ./train                                    German to English on the corpus in data/
  *     ./train --source a.de --target a.en        translation from two line-aligned files
  *     ./train --arch decoder --text FILE         language model (--arch encoder: masked)
- *     ./train --resume MODEL                     go on where an earlier run stopped
+ *     ./train ... --resume MODEL                 go on: the same options and --resume MODEL
  *     ./train sample MODEL --prompt TEXT         generate text
  *     ./train translate MODEL < in > out         one line for each line
  *     ./train score MODEL --source F --target F  loss, perplexity, BLEU
@@ -17,9 +17,9 @@
  * A batch is a function of the seed and the step only.  So a run that was stopped and resumed
  * writes the same bytes as one that never stopped.
  *
- * Order of this file: platform, options, messages and memory, reading options, text and corpus,
- * session, batches, BLEU, checkpoint files, models, generation, scoring, progress, training,
- * commands.  One session owns all memory, and main frees it.
+ * Order of this file: platform, options, messages and memory, files, reading options, text and
+ * corpus, session, batches, BLEU, checkpoint files, models, generation, scoring, progress,
+ * training, commands.  One session owns all memory, and main frees it.
  */
 #if defined(__unix__) || defined(__APPLE__)
 #define HAVE_POSIX 1
@@ -156,8 +156,10 @@ static const struct option {
      "validation text; without it the last tenth of the text is held out"},
     {"hypothesis", WORD, AT(hypothesis), NULL, 0, "Files",
      "score: BLEU of this file against --target, without a model"},
-    {"out", WORD, AT(out), "model.safetensors", 0, "Files", "the checkpoint; \"\" writes none"},
-    {"resume", WORD, AT(file), NULL, 0, "Files", "go on from this checkpoint"},
+    {"out", WORD, AT(out), NULL, 0, "Files",
+     "the checkpoint; \"\": none (model.safetensors; with --resume the same file)"},
+    {"resume", WORD, AT(file), NULL, 0, "Files",
+     "go on from this checkpoint; repeat the options of its run"},
     {"log", WORD, AT(log), NULL, 0, "Files", "also write progress to this file, as CSV"},
     {"config", WORD, AT(config), NULL, 0, "Files", "read options from lines `key = value`"},
 
@@ -223,6 +225,7 @@ enum { WORD_MAX = 32 };                       /* bytes of an option's name with 
 
 /* ---- messages and memory ----------------------------------------------------------------- */
 
+static const char *program = "train";         /* the name we go by */
 static int line_open;                         /* a line of progress stands on the terminal */
 
 static void line_clear(void)
@@ -250,12 +253,13 @@ static void fail(int code, const char *format, ...)
     va_start(list, format);
     vsnprintf(sentence, sizeof sentence, format, list);
     va_end(list);
-    say("train: %s%s", sentence, code == 2 ? " (try --help)" : "");
+    say("%s: %s%s", program, sentence, code == 2 ? " (try --help)" : "");
     exit(code);
 }
 
 static void check(dn_status status, const char *err)
 {
+    if (status == DN_EDIVERGED) fail(3, "diverged: %s; the last checkpoint is as it was", err);
     if (status != DN_OK) fail(1, "%s", err);
 }
 
@@ -293,14 +297,39 @@ static const char *clock_text(double s, char out[16])
     return out;
 }
 
+/* A word as a POSIX shell reads it. */
+static void shell_print(FILE *f, const char *word)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                "0123456789%+,-./:=@_";
+    if (*word && word[strspn(word, plain)] == 0) {
+        fputs(word, f);
+        return;
+    }
+    putc('\'', f);
+    for (; *word; word++)
+        if (*word == '\'')
+            fputs("'\\''", f);
+        else
+            putc(*word, f);
+    putc('\'', f);
+}
+
+/* ---- files ------------------------------------------------------------------------------- */
+
 typedef struct text { char *at; size_t n; } text;   /* any bytes, not ended by NUL */
 
-/* Read up to so many lines; there is room for one byte more. */
-static text text_read(FILE *f, const char *name, size_t lines)
+typedef struct lines {
+    text text;                                /* every line ends in exactly one \n */
+    size_t *start, n;                         /* line i: start[i] .. start[i + 1] */
+} lines;
+
+/* Read `most` lines or what there is; there is room for one byte more. */
+static text text_read(FILE *f, const char *name, size_t most)
 {
     text t = {NULL, 0};
     size_t room = 0;
-    for (int c; lines > 0 && (c = getc(f)) != EOF; lines -= c == '\n' ? 1 : 0) {
+    for (int c; most > 0 && (c = getc(f)) != EOF; most -= c == '\n' ? 1 : 0) {
         if (t.n + 1 >= room) t.at = resize(t.at, room = 2 * room + 4096, 1);
         t.at[t.n++] = (char)c;
     }
@@ -317,8 +346,25 @@ static text file_read(const char *name)
              strncmp(name, "data/", 5) == 0 ? " (`make` writes the default corpus)" : "");
     text t = text_read(f, name, SIZE_MAX);
     if (f != stdin) fclose(f);
-    if (t.n == 0) fail(1, "%s: the file is empty", name);
     return t;
+}
+
+/* Find the lines of t, in place: without a byte order mark, and with \n for \r\n. */
+static lines lines_split(text t)
+{
+    size_t from = t.n >= 3 && memcmp(t.at, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0, to = 0, n = 0;
+    lines l = {t, NULL, 0};
+    if (t.n > from && t.at[t.n - 1] != '\n') t.at[t.n++] = '\n';
+    for (size_t i = from; i < t.n; i++) n += t.at[i] == '\n' ? 1 : 0;
+    l.start = resize(NULL, n + 1, sizeof *l.start);
+    l.start[0] = 0;
+    for (; from < t.n; from++) {
+        if (t.at[from] == '\n' && to > l.start[l.n] && t.at[to - 1] == '\r') to--;
+        t.at[to++] = t.at[from];
+        if (t.at[from] == '\n') l.start[++l.n] = to;
+    }
+    l.text.n = to;
+    return l;
 }
 
 /* ---- reading options --------------------------------------------------------------------- */
@@ -429,22 +475,20 @@ static const char *name_read(char name[WORD_MAX], const char *from)
     return from + n;
 }
 
-/* Lines `key = value` and # remarks.  Values stay in the text, which is the caller's. */
-static void options_file(options *o, const char *path, text t)
+/* Lines `key = value` and # remarks.  Values stay in the lines, which are the caller's: each is
+ * ended in place, which makes no difference to a second reading. */
+static void options_file(options *o, const char *path, const lines *l)
 {
-    char *line = t.at, *end = t.at + t.n, *next;
-    *end = '\n';
-    for (int number = 1; line < end; number++, line = next) {
+    for (size_t i = 0; i < l->n; i++) {
         char name[WORD_MAX], where[256];
-        char *stop = memchr(line, '\n', (size_t)(end - line) + 1);
-        next = stop + 1;
-        while (stop > line && strchr(" \t\r", stop[-1])) stop--;
+        char *line = l->text.at + l->start[i], *stop = l->text.at + l->start[i + 1] - 1;
+        while (stop > line && strchr(" \t\r", stop[-1])) stop--;    /* a NUL, too, is found */
         *stop = 0;
         line += strspn(line, " \t");
         if (!*line || *line == '#') continue;
         const char *value = name_read(name, line);
         value += strspn(value, " \t");
-        snprintf(where, sizeof where, "%.200s:%d: ", path, number);
+        snprintf(where, sizeof where, "%.200s:%zu: ", path, i + 1);
         if (*value != '=') fail(2, "%sa line must be `key = value`", where);
         if (!is_known(name)) unknown_option(where, name);
         option_set(o, name, value + 1 + strspn(value + 1, " \t"));
@@ -520,7 +564,8 @@ static void help_row(const char *name, const char *help, const char *value)
     putchar('\n');
 }
 
-static void help_print(void)
+/* The usage, with examples as they would be typed after `self`. */
+static void help_print(const char *self)
 {
     char value[DN_NAME_MAX];
     const char *choice;
@@ -528,15 +573,16 @@ static void help_print(void)
     int n;
     const dn_field *field = dn_fields(&n);
     options_default(&o, DN_ENC_DEC);
-    puts("usage: train [OPTIONS]                   train a model\n"
-         "       train translate MODEL [OPTIONS]   translate lines from stdin to stdout\n"
-         "       train sample MODEL [OPTIONS]      generate text\n"
-         "       train score MODEL [OPTIONS]       loss, perplexity, BLEU\n"
-         "       train info [MODEL] [OPTIONS]      configuration, alpha, beta, memory\n\n"
-         "  ./train                                      German to English, from data/\n"
-         "  ./train --arch decoder --text book.txt       a language model of one's own text\n"
-         "  echo 'der Hund schläft .' | ./train translate model.safetensors\n\n"
-         "--flag value and --flag=value are the same, and so are _ and -. Defaults in brackets.");
+    printf("usage: %s [OPTIONS]                   train a model\n", program);
+    printf("       %s translate MODEL [OPTIONS]   translate lines from stdin to stdout\n", program);
+    printf("       %s sample MODEL [OPTIONS]      generate text\n", program);
+    printf("       %s score MODEL [OPTIONS]       loss, perplexity, BLEU\n", program);
+    printf("       %s info [MODEL] [OPTIONS]      configuration, alpha, beta, memory\n\n", program);
+    printf("  %s                                      German to English, from data/\n", self);
+    printf("  %s --arch decoder --text book.txt       a language model of one's own text\n", self);
+    printf("  %s ... --resume model.safetensors       go on, with the same options\n", self);
+    printf("  echo 'der Hund schläft .' | %s translate model.safetensors\n\n", self);
+    puts("--flag value and --flag=value are the same, and so are _ and -. Defaults in brackets.");
     for (int i = 0; i < LENGTH(table); i++) {
         if (i == 0 || strcmp(table[i].group, table[i - 1].group) != 0)
             printf("\n%s\n", table[i].group);
@@ -566,11 +612,6 @@ static void help_print(void)
 
 /* ---- text and corpus --------------------------------------------------------------------- */
 
-typedef struct lines {
-    text text;                                /* every line ends in exactly one \n */
-    size_t *start, n;                         /* line i: start[i] .. start[i + 1] */
-} lines;
-
 typedef struct sequences {
     int *ids;
     size_t *start, n;                         /* sequence i: start[i] .. start[i + 1] */
@@ -584,24 +625,6 @@ typedef struct corpus {
     sequences seq[2];
     size_t cut;                               /* pairs too long: dropped, or cut to fit */
 } corpus;
-
-/* Find the lines of t, in place: without a byte order mark, and with \n for \r\n. */
-static lines lines_split(text t)
-{
-    size_t from = t.n >= 3 && memcmp(t.at, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0, to = 0, n = 0;
-    lines l = {t, NULL, 0};
-    if (t.n > from && t.at[t.n - 1] != '\n') t.at[t.n++] = '\n';
-    for (size_t i = from; i < t.n; i++) n += t.at[i] == '\n' ? 1 : 0;
-    l.start = resize(NULL, n + 1, sizeof *l.start);
-    l.start[0] = 0;
-    for (; from < t.n; from++) {
-        if (t.at[from] == '\n' && to > l.start[l.n] && t.at[to - 1] == '\r') to--;
-        t.at[to++] = t.at[from];
-        if (t.at[from] == '\n') l.start[++l.n] = to;
-    }
-    l.text.n = to;
-    return l;
-}
 
 /* A running text as one line, of which it is only the \n that is not there. */
 static lines lines_whole(text t)
@@ -671,6 +694,7 @@ static corpus corpus_read(const char *source, const char *target)
     c.name = target;
     if (!source) {
         c.line[1] = lines_whole(file_read(target));
+        if (c.line[1].text.n == 0) fail(1, "%s: the file is empty", target);
         return c;
     }
     c.line[0] = lines_split(file_read(source));
@@ -731,7 +755,7 @@ typedef struct batch {
 typedef struct session {
     options o;
     char **argv;                              /* the command line */
-    text config_text;                         /* the words of --config */
+    lines config;                             /* the words of --config */
     dn_model *m;
     dn_generator *g;
     void *block, *g_block;                    /* the memory of the two */
@@ -740,24 +764,19 @@ typedef struct session {
     void *tok_memory;
     char *tok_note;                           /* the tokenizer as the checkpoint keeps it */
     corpus train, valid, test;
+    char data_note[64];                       /* what the run is made of, for the checkpoint */
     batch *batch;                             /* o.accum of them */
     uint64_t place;                           /* the next training pair, counted over epochs */
     double best;                              /* lowest validation loss, */
     long long best_step;                      /* the step it was at, 0: none yet, */
     int stalled;                              /* and validations since */
+    int best_saved;                           /* is OUT.best of this run? */
     int *in_len, *out_len, *out_ids;          /* of o.rows translations; ctx ids each */
     text line;                                /* one translation, decoded */
     size_t line_room;
 } session;
 
 static int is_text(const session *s) { return s->o.model.arch != DN_ENC_DEC; }
-
-/* Tokens a row may have. */
-static int row_most(const session *s)
-{
-    const dn_config *c = &s->o.model;
-    return c->ctx < c->batch_tokens ? c->ctx : c->batch_tokens;
-}
 
 static void session_free(session *s)
 {
@@ -766,7 +785,8 @@ static void session_free(session *s)
     corpus_free(&s->test);
     for (int i = 0; s->batch && i < s->o.accum; i++) free(s->batch[i].enc);
     free(s->batch);
-    free(s->config_text.at);
+    free(s->config.text.at);
+    free(s->config.start);
     free(s->block);
     free(s->g_block);
     free(s->tok_memory);
@@ -845,7 +865,17 @@ static size_t text_tokens(const corpus *c) { return length_of(&c->seq[1], 0) - 1
 static int row_tokens(const session *s, const corpus *c)
 {
     size_t n = text_tokens(c);
-    return n < (size_t)row_most(s) ? (int)n : row_most(s);
+    return n < (size_t)s->o.model.ctx ? (int)n : s->o.model.ctx;
+}
+
+/* A batch without a label teaches nothing: then mask the first token. */
+static void batch_need_label(batch *b)
+{
+    for (int i = 0; i < b->dec_n; i++)
+        if (b->label[i] != DN_IGNORE)
+            return;
+    b->label[0] = b->dec[0];
+    b->dec[0] = DN_MASK;
 }
 
 /* Training batch number `index` of the run.  Rows of a text start anywhere.  Pairs come in an
@@ -869,6 +899,7 @@ static void batch_next(session *s, batch *b, uint64_t index)
         batch_row(s, b, c, (size_t)at, len, seed,
                   (index * (uint64_t)rows + (uint64_t)row) * (uint64_t)len);
     }
+    batch_need_label(b);
 }
 
 /* Tokens by which a window moves when a text is scored. */
@@ -1131,7 +1162,7 @@ static void out_check(const session *s)
 static void checkpoint_save(session *s, int is_best)
 {
     char best[96], err[DN_ERR_MAX] = "";
-    dn_note note[] = {{"tokenizer", s->tok_note}, {"best", best}};
+    dn_note note[] = {{"tokenizer", s->tok_note}, {"data", s->data_note}, {"best", best}};
     if (!*s->o.out) return;
     char *path = out_path(s, is_best ? ".best" : "");
     char *part = out_path(s, is_best ? ".best.tmp" : ".tmp");
@@ -1139,7 +1170,7 @@ static void checkpoint_save(session *s, int is_best)
     errno = 0;
     FILE *f = fopen(part, "wb");
     dn_io io = {f, 0, NULL, io_write};
-    int good = f && dn_save(s->m, note, s->best_step ? 2 : 1, &io, err) == DN_OK
+    int good = f && dn_save(s->m, note, s->best_step ? 3 : 2, &io, err) == DN_OK
                && flush_to_disk(f);
     if (f && fclose(f) != 0) good = 0;
     if (!good || !file_move(part, path)) {
@@ -1167,20 +1198,20 @@ static void tokenizer_load(session *s)
              s->o.model.vocab);
 }
 
-/* Learn the tokenizer from the training text, of two languages together. */
+/* Learn the tokenizer from the training text, of two languages in equal parts if it is long. */
 static void tokenizer_learn(session *s)
 {
     enum { MOST = 1 << 26 };                  /* bytes to learn from: more adds little */
     char err[DN_ERR_MAX];
-    const text *a = &s->train.line[0].text, *b = &s->train.line[1].text;
-    text all = {resize(NULL, a->n + b->n, 1), a->n + b->n};
-    if (a->n) memcpy(all.at, a->at, a->n);
-    memcpy(all.at + a->n, b->at, b->n);
-    if (all.n > MOST) all.n = MOST;
+    text a = s->train.line[0].text, b = s->train.line[1].text;
+    size_t most = a.n ? MOST / 2 : MOST;
+    if (a.n > most) a.n = most;
+    if (b.n > most) b.n = most;
+    text all = {resize(NULL, a.n + b.n, 1), a.n + b.n};
+    if (a.n) memcpy(all.at, a.at, a.n);
+    memcpy(all.at + a.n, b.at, b.n);
     size_t size = dn_tok_bytes(s->o.model.vocab);
     size_t more = dn_tok_train_bytes(s->o.model.vocab, all.n);
-    if (!size || !more)
-        fail(2, "--vocab: %d is out of range: %d is the least", s->o.model.vocab, DN_MIN_VOCAB);
     void *scratch = resize(NULL, more, 1);
     s->tok_memory = resize(NULL, size, 1);
     check(dn_tok_train(&s->tok, s->o.model.vocab, all.at, all.n, s->tok_memory, size, scratch,
@@ -1204,15 +1235,17 @@ static void model_load(session *s, const char *path)
     fclose(f);
 }
 
-/* Make the model the options describe, or that of the file with the changes they ask for. */
+/* Make the model the options describe, or that of the file with the changes they ask for.  In a
+ * command --seed is that of the samples, and the model keeps its own. */
 static void model_make(session *s, enum dn_purpose purpose)
 {
     char err[DN_ERR_MAX], count[16];
-    dn_config *now = &s->o.model, c = *now;
+    dn_config now = s->o.model, c = now;
     if (s->o.file) {
         config_of_file(s->o.file, &c);
-        c.memory = now->memory;
-        c.threads = now->threads;
+        c.memory = now.memory;
+        c.threads = now.threads;
+        if (purpose == DN_INFER) now.seed = c.seed;
     }
     size_t need = dn_model_bytes(&c, purpose, err);
     if (!need) fail(2, "%s", err);
@@ -1224,7 +1257,7 @@ static void model_make(session *s, enum dn_purpose purpose)
     if (!s->m) fail(1, "%s", err);
     if (s->o.file) {
         model_load(s, s->o.file);
-        if (dn_model_reconfigure(s->m, now, err) != DN_OK) fail(2, "%s", err);
+        if (dn_model_reconfigure(s->m, &now, err) != DN_OK) fail(2, "%s", err);
     }
     say("model: %s parameters, step %lld", human((double)dn_param_count(s->m), count),
         (long long)dn_step_count(s->m));
@@ -1343,6 +1376,7 @@ static void show_samples(session *s)
     }
     if (is_text(s) || c == &s->train) return;
     if ((size_t)n > c->seq[0].n) n = (int)c->seq[0].n;
+    if (n == 0) return;
     translate(s, &c->seq[0], 0, n);
     for (int i = 0; i < n; i++) {
         line_print(stderr, "  source     ", line_at(&c->line[0], (size_t)i));
@@ -1502,7 +1536,7 @@ static void data_read(session *s)
 /* Turn the texts into tokens, and say what there is. */
 static void data_encode(session *s)
 {
-    size_t most = (size_t)row_most(s);
+    size_t most = (size_t)s->o.model.ctx;
     corpus *c = &s->train, *v = &s->valid;
     corpus_encode(c, &s->tok, most, 1);
     corpus_encode(v, &s->tok, most, 0);
@@ -1545,9 +1579,40 @@ static int steps_of_epochs(session *s)
     return steps < INT_MAX ? (int)steps : INT_MAX;
 }
 
+/* Refuse wrong options before any data is read.  Of the vocabulary only the limit is known. */
+static void model_check(const session *s)
+{
+    char err[DN_ERR_MAX];
+    int vocab = s->o.model.vocab, most = 1 << 24;
+    if (dn_config_check(&s->o.model, err) != DN_OK) fail(2, "%s", err);
+    if (s->o.file || dn_tok_bytes(vocab)) return;
+    while (!dn_tok_bytes(most)) most /= 2;
+    fail(2, "--vocab: %d is out of range: %d to %d", vocab, DN_MIN_VOCAB, most);
+}
+
+/* Note what the batches are made of.  A resumed run must be made of the same. */
+static void data_note(session *s)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);             /* FNV-1a, a token at a time */
+    for (int side = 0; side < 2; side++) {
+        const sequences *q = &s->train.seq[side];
+        for (size_t i = 0; q->n && i < q->start[q->n]; i++)
+            hash = (hash ^ (uint64_t)q->ids[i]) * UINT64_C(0x100000001b3);
+    }
+    snprintf(s->data_note, sizeof s->data_note, "%zu %08lx%08lx %d",
+             is_text(s) ? text_tokens(&s->train) : s->train.seq[0].n,
+             (unsigned long)(hash >> 32), (unsigned long)(hash & 0xFFFFFFFF), s->o.accum);
+    char *old = s->o.file ? note_of_file(s->o.file, "data") : NULL;
+    if (old && strcmp(old, s->data_note) != 0)
+        fail(2, "%s was trained on other data or with another --accum: repeat its options",
+             s->o.file);
+    free(old);
+}
+
 /* Everything a run needs.  A resumed run goes over the batches it has had. */
 static void train_open(session *s)
 {
+    model_check(s);
     out_check(s);
     data_read(s);
     if (s->o.file)
@@ -1555,12 +1620,14 @@ static void train_open(session *s)
     else
         tokenizer_learn(s);
     data_encode(s);
+    data_note(s);
     batches_make(s);
     if (s->o.epochs) s->o.model.steps = steps_of_epochs(s);
     model_make(s, DN_TRAIN);
     char *note = s->o.file ? note_of_file(s->o.file, "best") : NULL;
     if (note && sscanf(note, "%lf %lld %d", &s->best, &s->best_step, &s->stalled) != 3)
         fail(1, "%s: the note `best` is malformed", s->o.file);
+    s->best_saved = note && strcmp(s->o.file, s->o.out) == 0;
     free(note);
     if (!is_text(s))
         for (int64_t i = 0; i < dn_step_count(s->m); i++)
@@ -1578,7 +1645,8 @@ static double validate(session *s, int64_t step)
         s->best = val;
         s->best_step = step;
         s->stalled = 0;
-        if (s->o.keep_best) checkpoint_save(s, 1);
+        s->best_saved = s->o.keep_best;
+        if (s->best_saved) checkpoint_save(s, 1);
     }
     return val;
 }
@@ -1594,8 +1662,6 @@ static void train_step(session *s, progress *p, int64_t step, dn_stats *stats)
     }
     dn_status status = dn_train_step(s->m, view, s->o.accum, stats, err);
     free(view);
-    if (status == DN_EDIVERGED)
-        fail(3, "diverged: %s; the last checkpoint is as it was", err);
     check(status, err);
     p->nll += stats->nll;
     p->steps++;
@@ -1629,9 +1695,14 @@ static void say_how_to_resume(const session *s)
     say("stopped after step %lld%s", (long long)dn_step_count(s->m),
         *s->o.out ? "; to go on:" : ", nothing was saved");
     if (!*s->o.out) return;
-    for (char **word = s->argv; *word; word++)
-        fprintf(stderr, strpbrk(*word, " \t$&;|<>()*?\"") ? "'%s' " : "%s ", *word);
-    if (!s->o.file || strcmp(s->o.file, s->o.out) != 0) fprintf(stderr, "--resume %s", s->o.out);
+    for (char **word = s->argv; *word; word++) {
+        shell_print(stderr, *word);
+        fputc(' ', stderr);
+    }
+    if (!s->o.file || strcmp(s->o.file, s->o.out) != 0) {
+        fputs("--resume ", stderr);
+        shell_print(stderr, s->o.out);
+    }
     fputc('\n', stderr);
 }
 
@@ -1640,7 +1711,7 @@ static char *best_of_run(const session *s)
 {
     char *path = out_path(s, ".best");
     FILE *f = NULL;
-    if (s->o.keep_best && *s->o.out && s->best_step && s->best_step < dn_step_count(s->m))
+    if (s->o.keep_best && *s->o.out && s->best_saved && s->best_step < dn_step_count(s->m))
         f = fopen(path, "rb");
     if (f) {
         fclose(f);
@@ -1650,9 +1721,23 @@ static char *best_of_run(const session *s)
     return NULL;
 }
 
-static int run_train(session *s)
+/* What to do with the model that was made. */
+static void say_how_to_use(const session *s, const char *model)
 {
     static const char *const use[] = {"score", "sample", "translate"};   /* by dn_arch */
+    fputs("next: ", stderr);
+    shell_print(stderr, s->argv[0]);
+    fprintf(stderr, " %s ", use[s->o.model.arch]);
+    shell_print(stderr, model);
+    if (s->o.test_source) {
+        fputs(" < ", stderr);
+        shell_print(stderr, s->o.test_source);
+    }
+    fputc('\n', stderr);
+}
+
+static int run_train(session *s)
+{
     char spent[16], *best;
     progress p;
     train_open(s);
@@ -1671,9 +1756,7 @@ static int run_train(session *s)
     }
     if (s->test.name || s->valid.name) report(s, s->test.name ? &s->test : &s->valid);
     say("time %s, peak memory %.0f MiB", clock_text(seconds() - p.begun, spent), peak_memory());
-    if (*s->o.out)
-        say("next: %s %s %s%s%s", s->argv[0], use[s->o.model.arch], best ? best : s->o.out,
-            s->o.test_source ? " < " : "", s->o.test_source ? s->o.test_source : "");
+    if (*s->o.out) say_how_to_use(s, best ? best : s->o.out);
     free(best);
     return 0;
 }
@@ -1688,17 +1771,20 @@ static int run_translate(session *s)
     for (;;) {
         corpus c = {0};
         c.line[0] = lines_split(text_read(stdin, "stdin", rows));
-        if (c.line[0].n == 0) break;
+        if (c.line[0].n == 0) {
+            corpus_free(&c);
+            break;
+        }
         c.seq[0] = sequences_of(&s->tok, &c.line[0], 0);
         c.seq[1] = sequences_of(&s->tok, &c.line[0], 1);
-        corpus_fit(&c, (size_t)row_most(s), 0);
+        corpus_fit(&c, (size_t)s->o.model.ctx, 0);
         cut += c.cut;
         translate(s, &c.seq[0], 0, (int)c.seq[0].n);
         for (int i = 0; i < (int)c.seq[0].n; i++) line_print(stdout, "", translation(s, i));
         fflush(stdout);
         corpus_free(&c);
     }
-    if (cut) say("note: %zu lines were cut to %d tokens", cut, row_most(s));
+    if (cut) say("note: %zu lines were cut to %d tokens", cut, s->o.model.ctx);
     return 0;
 }
 
@@ -1737,9 +1823,9 @@ static int run_score(session *s)
     else
         s->test = corpus_read(s->o.source ? s->o.source : "data/test.de",
                               s->o.target ? s->o.target : "data/test.en");
-    corpus_encode(&s->test, &s->tok, (size_t)row_most(s), 0);
+    corpus_encode(&s->test, &s->tok, (size_t)s->o.model.ctx, 0);
     batches_make(s);
-    if (s->test.cut) say("note: %zu pairs were cut to %d tokens", s->test.cut, row_most(s));
+    if (s->test.cut) say("note: %zu pairs were cut to %d tokens", s->test.cut, s->o.model.ctx);
     report(s, &s->test);
     return 0;
 }
@@ -1796,15 +1882,8 @@ static void version_print(void)
 #else
     const char *threads = "one thread";
 #endif
-#ifdef DN_FMA
-    int fused = DN_FMA;
-#elif defined(__FMA__) || defined(__FP_FAST_FMAF) || defined(__ARM_FEATURE_FMA)
-    int fused = 1;
-#else
-    int fused = 0;
-#endif
     printf("deepnet %s\n%s, %s, %s fused multiply-add\nMIT licence\n", DN_VERSION, compiler,
-           threads, fused ? "with" : "without");
+           threads, DN_FMA ? "with" : "without");
 }
 
 /* Read the options.  What is weaker comes first: defaults, the model's file, --config, and the
@@ -1821,16 +1900,26 @@ static void options_read(session *s, int argc, char **argv)
             vocab = o->model.vocab;
         }
         if (last.config) {
-            free(s->config_text.at);
-            s->config_text = file_read(last.config);
-            options_file(o, last.config, s->config_text);
+            if (!s->config.start) s->config = lines_split(file_read(last.config));
+            options_file(o, last.config, &s->config);
         }
         options_line(o, argc, argv);
     }
     if (vocab)
         o->model.vocab = vocab;               /* there it is a limit, here it is a fact */
+    if (!o->out) o->out = o->file ? o->file : "model.safetensors";
     if (!o->save_every) o->save_every = o->eval_every;
     if (!o->sample_every) o->sample_every = o->eval_every;
+}
+
+/* The last part of a path. */
+static const char *base_name(const char *path)
+{
+    const char *base = path;
+    for (; *path; path++)
+        if (*path == '/' || *path == '\\')
+            base = path + 1;
+    return base;
 }
 
 int main(int argc, char **argv)
@@ -1838,9 +1927,10 @@ int main(int argc, char **argv)
     session s = {0};
     s.argv = argv;
     int code = 0;
+    if (argc > 0 && *base_name(argv[0])) program = base_name(argv[0]);
     options_read(&s, argc, argv);
     if (s.o.help)
-        help_print();
+        help_print(argc > 0 ? argv[0] : program);
     else if (s.o.version)
         version_print();
     else if (s.o.print_config)
