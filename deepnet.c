@@ -76,10 +76,8 @@ typedef DN_ACC acc;
 #error "results would depend on excess precision: compile so that FLT_EVAL_METHOD is 0"
 #endif
 
-/* Two classes of builds, each with its own, everywhere equal, bits: with and without fused
- * multiply-add in hardware: DN_FMA of deepnet.h. */
-
-/* a b + c, rounded once or twice */
+/* a b + c, rounded once or twice: two classes of builds, DN_FMA of deepnet.h, each with its own
+ * bits, which are the same everywhere. */
 static inline real fmadd(real a, real b, real c)
 {
 #if DN_FMA && defined DN_DOUBLE
@@ -229,11 +227,10 @@ static const struct scheme {
     { "pre-ln",       LN, ID,  ONE,   ONE,  0,    1 },   /* x + G(LN(x))         [eq:pre-ln]   */
     { "post-ln-init", ID, LN,  ONE,   ONE,  1,    0 },   /* LN(x + G(x))    [eq:post-ln-init]  */
 };
-enum { SCHEMES = (int)(sizeof schemes/sizeof *schemes) };
 
 /* TABLE 2.  Architectures: which stacks there are, and the paper's constants for each.
  *
- *     [tab:alpha-beta]  value  =  c (k^4 N^n M^m)^(e/16)
+ *     [tab:alpha-beta]  alpha = c (k^4 N^n M^m)^(1/16),   beta = c (k^4 N^n M^m)^(-1/16)
  *
  *                     alpha                      beta
  *     encoder-only    (2N)^(1/4)                 (8N)^(-1/4)
@@ -244,7 +241,7 @@ enum { SCHEMES = (int)(sizeof schemes/sizeof *schemes) };
  * 0.81 and 0.87 are the paper's own rounding of 27^(-1/16) and 27^(1/16)/sqrt 2. */
 enum stack_id { ENC, DEC };
 
-struct law { double c; int k, n, m; };                  /* the exponent is 1/16, beta's -1/16 */
+struct law { double c; int k, n, m; };
 
 static const struct architecture {
     const char *name;
@@ -259,7 +256,6 @@ static const struct architecture {
     { "encoder-decoder", {1, 1}, { {0.81, 1, 4, 1}, {1, 3, 0, 4} },
                                  { {0.87, 1, 4, 1}, {1, 12, 0, 4} } },
 };
-enum { ARCHITECTURES = (int)(sizeof architectures/sizeof *architectures) };
 
 /* (k^4 N^n M^m)^(1/16): only products and square roots, so the same bits everywhere. */
 static double root16(const struct law *r, int N, int M)
