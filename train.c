@@ -213,7 +213,7 @@ static const struct alias { const char *word, *name; } aliases[] = {
 /* Defaults that differ by task. */
 static const struct preset { int arch; const char *name, *value; } presets[] = {
     {DN_ENC_DEC, "vocab", "2000"}, {DN_ENC_DEC, "ffn", "128"}, {DN_ENC_DEC, "heads", "2"},
-    {DN_ENC_DEC, "lr", "0.004"}, {DN_ENC_DEC, "warmup", "200"}, {DN_ENC_DEC, "steps", "1400"},
+    {DN_ENC_DEC, "lr", "0.004"}, {DN_ENC_DEC, "warmup", "200"}, {DN_ENC_DEC, "steps", "1250"},
     {DN_ENC_DEC, "schedule", "cosine"},
     {DN_ENC_DEC, "eval-every", "200"},
     {DN_DECODER, "vocab", "259"}, {DN_DECODER, "ctx", "128"}, {DN_DECODER, "samples", "1"},
