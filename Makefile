@@ -32,7 +32,13 @@ FLAGS     = $(SEMANTICS) $(WARN) $(ARCH) $(FMAFLAG) $(CPPFLAGS) $(CFLAGS)
 
 all: train data/train.de
 
-train: train.c deepnet.c tokenizer.c deepnet.h
+# Whatever is built is built again when the compiler or its flags change.
+.flags: FORCE
+	@echo '$(CC) $(FLAGS) $(OPENMP) $(LDFLAGS)' | cmp -s - $@ || \
+	    echo '$(CC) $(FLAGS) $(OPENMP) $(LDFLAGS)' >$@
+FORCE:
+
+train: train.c deepnet.c tokenizer.c deepnet.h .flags
 	$(CC) $(FLAGS) $(OPENMP) train.c deepnet.c tokenizer.c $(LDFLAGS) -o $@ $(LDLIBS) -lm
 
 data/corpus: data/corpus.c
@@ -41,10 +47,10 @@ data/corpus: data/corpus.c
 data/train.de: data/corpus
 	data/corpus data
 
-test.f64: test.c deepnet.c tokenizer.c deepnet.h
+test.f64: test.c deepnet.c tokenizer.c deepnet.h .flags
 	$(CC) $(FLAGS) $(OPENMP) -DDN_DOUBLE test.c tokenizer.c $(LDFLAGS) -o $@ -lm
 
-test.f32: test.c deepnet.c tokenizer.c deepnet.h
+test.f32: test.c deepnet.c tokenizer.c deepnet.h .flags
 	$(CC) $(FLAGS) $(OPENMP) test.c tokenizer.c $(LDFLAGS) -o $@ -lm
 
 test: test.f64 test.f32 snippets
@@ -101,12 +107,12 @@ lint:
 	! grep -nE '.{101}|	| $$' *.c *.h data/*.c docs/*.c
 	rm -f lint.*
 
-bench: docs/bench.c deepnet.c deepnet.h
+bench: docs/bench.c deepnet.c deepnet.h .flags
 	$(CC) $(FLAGS) $(OPENMP) docs/bench.c $(LDFLAGS) -o $@ -lm
 	./bench
 
 clean:
-	rm -f train test.f64 test.f32 bench data/corpus \
+	rm -f .flags train test.f64 test.f32 bench data/corpus \
 	    data/train.?? data/val.?? data/test.?? lint.* synopsis* porting*
 
 install: train
@@ -123,4 +129,4 @@ uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/deepnet $(DESTDIR)$(LIBDIR)/libdeepnet.a \
 	    $(DESTDIR)$(INCLUDEDIR)/deepnet.h
 
-.PHONY: all test check snippets same sanitize lint bench clean install uninstall
+.PHONY: FORCE all test check snippets same sanitize lint bench clean install uninstall
