@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: MIT
  *
  * Synopsis: a complete program that trains an encoder-decoder to reverse four digits.
- * (test.c compiles and runs exactly this text.)
+ * (make test compiles and runs exactly this text.)
  *
  * >>>
  *     #include "deepnet.h"

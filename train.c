@@ -419,9 +419,9 @@ static void value_set(options *o, const struct option *p, const char *value)
     }
     double v = strtod(value, &end);
     int whole = p->kind != REAL, i;
-    if (end == value || *end || !(v >= p->low) || v > INT_MAX || (whole && v != floor(v)))
-        fail(2, "--%s: `%s` is no %snumber from %g on", p->name, value, whole ? "whole " : "",
-             p->low);
+    if (end == value || *end || !(v >= p->low && v <= INT_MAX) || (whole && v != floor(v)))
+        fail(2, "--%s: `%s` is no %snumber from %g to %d", p->name, value, whole ? "whole " : "",
+             p->low, INT_MAX);
     i = (int)v;
     if (whole)
         memcpy(at, &i, sizeof i);
@@ -570,7 +570,7 @@ static void help_print(const char *self)
 {
     char value[DN_NAME_MAX];
     const char *choice;
-    options o;
+    options o, lm;
     int n;
     const dn_field *field = dn_fields(&n);
     options_default(&o, DN_ENC_DEC);
@@ -601,9 +601,15 @@ static void help_print(const char *self)
         }
     }
     puts("\nOther defaults for a text");
-    for (int i = 0; i < LENGTH(presets); i++)
-        if (presets[i].arch == DN_DECODER)
-            help_row(presets[i].name, presets[i].value, NULL);
+    options_default(&lm, DN_DECODER);
+    for (int i = 0; i < n; i++) {
+        char other[DN_NAME_MAX];
+        dn_config_get(&o.model, &field[i], value);
+        dn_config_get(&lm.model, &field[i], other);
+        if (strcmp(value, other) != 0 && field[i].at != offsetof(dn_config, arch))
+            help_row(field[i].name, other, NULL);
+    }
+    printf("  %-19s %d\n", "--samples", lm.samples);
     puts("\nOther names");
     for (int i = 0; i < LENGTH(aliases); i++)
         printf("  -%s%s = --%s\n", aliases[i].word[1] ? "-" : "", aliases[i].word,
@@ -1434,6 +1440,7 @@ static void report_translations(session *s, const corpus *c)
 static void report(session *s, const corpus *c)
 {
     score sum = evaluate(s, c);
+    if (!(sum.tokens > 0)) fail(1, "%s: too short: there is no token to score", c->name);
     double nll = mean_nll(&sum), bytes = (double)c->line[1].text.n;
     printf("%s: loss %.4f nats/token, perplexity %.3f, accuracy %.1f %% (%.0f %stokens)\n",
            c->name, nll, exp(nll), 100 * sum.correct / (sum.tokens > 0 ? sum.tokens : 1),
@@ -1454,6 +1461,7 @@ typedef struct progress {
     double nll, tokens;                       /* sums since the last line, */
     int steps;                                /* over so many steps */
     FILE *csv;
+    int csv_failed;                           /* errno of the first write that failed */
 } progress;
 
 static void progress_open(session *s, progress *p)
@@ -1494,7 +1502,7 @@ static void progress_step(const session *s, progress *p, int64_t step, const dn_
         if (val >= 0) snprintf(value, sizeof value, "%.6f", val);
         fprintf(p->csv, "%lld,%.2f,%.6f,%s,%.6g,%.6g,%.0f\n", (long long)step, spent, nll, value,
                 stats->lr, stats->grad_norm, rate);
-        fflush(p->csv);
+        if (fflush(p->csv) != 0) p->csv_failed = errno;      /* said at the end of the run */
     }
     p->nll = p->tokens = p->steps = 0;
     p->since = seconds();
@@ -1518,7 +1526,8 @@ static void data_read(session *s)
         s->valid = o->valid_text ? corpus_read(NULL, o->valid_text) : corpus_hold_out(&s->train);
         return;
     }
-    if (o->text) fail(2, "--text is for a language model; add --arch decoder (or encoder)");
+    if (o->text || o->valid_text)
+        fail(2, "--text and --valid-text are for a language model; add --arch decoder (or encoder)");
     if (!o->source && !o->target) {
         o->source = "data/train.de", o->target = "data/train.en";
         if (!o->valid_source && !o->valid_target)
@@ -1746,7 +1755,7 @@ static int run_train(session *s)
     signals_watch(1);
     int ended = train_loop(s, &p);
     signals_watch(0);
-    if (p.csv && fclose(p.csv) != 0) fail(1, "%s: %s", s->o.log, strerror(errno));
+    if (p.csv && fclose(p.csv) != 0) p.csv_failed = errno;
     if (!ended) {
         say_how_to_resume(s);
         return caught ? 128 + caught : 0;
@@ -1759,6 +1768,7 @@ static int run_train(session *s)
     say("time %s, peak memory %.0f MiB", clock_text(seconds() - p.begun, spent), peak_memory());
     if (*s->o.out) say_how_to_use(s, best ? best : s->o.out);
     free(best);
+    if (p.csv_failed) fail(1, "%s: %s", s->o.log, strerror(p.csv_failed));
     return 0;
 }
 
@@ -1817,6 +1827,9 @@ static int run_score(session *s)
 {
     if (s->o.hypothesis) return score_file(s);
     model_open(s);
+    if (is_text(s) ? s->o.source || s->o.target : s->o.text != NULL)
+        fail(2, is_text(s) ? "a language model is scored on --text"
+                           : "a translator is scored on --source and --target");
     if (is_text(s))
         s->test = corpus_read(NULL, s->o.text ? s->o.text : "data/test.en");
     else if (!s->o.source != !s->o.target)
