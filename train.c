@@ -1527,7 +1527,8 @@ static void data_read(session *s)
         return;
     }
     if (o->text || o->valid_text)
-        fail(2, "--text and --valid-text are for a language model; add --arch decoder (or encoder)");
+        fail(2, "--text and --valid-text are for a language model; add --arch decoder "
+                "(or encoder)");
     if (!o->source && !o->target) {
         o->source = "data/train.de", o->target = "data/train.en";
         if (!o->valid_source && !o->valid_target)
