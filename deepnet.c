@@ -181,6 +181,14 @@ struct arena { unsigned char *base; size_t used; int overflow; };
 
 enum { ALIGN = 64 };
 
+/* The caller's block from its first aligned byte on; every need counts ALIGN - 1 bytes for that. */
+static struct arena arena_on(void *block)
+{
+    size_t slack = (ALIGN - (size_t)((uintptr_t)block%ALIGN))%ALIGN;
+    struct arena a = { (unsigned char *)block + slack, 0, 0 };
+    return a;
+}
+
 /* n1*n2*n3 objects of the given size, aligned; NULL while counting. */
 static void *take(struct arena *a, size_t size, size_t n1, size_t n2, size_t n3)
 {
@@ -1056,10 +1064,12 @@ static real max_row(const real *x, int n)
     return m[0];
 }
 
+/* Threads that must add over tokens in order own columns, WIDE at a time. */
+enum { WIDE = 64 };
+
 /* [op:column-sum]  db[j] += sum over t of dy[t][j], t ascending; threads own columns. */
 static void columns_add(real *db, const real *dy, int ld, int T, int n, int threads)
 {
-    enum { WIDE = 64 };
     PARALLEL_FOR(threads)
     for (int k = 0; k < (n + WIDE - 1)/WIDE; k++) {
         int j0 = k*WIDE, j1 = imin(n, j0 + WIDE);
@@ -1129,7 +1139,6 @@ static void norm_fwd(const struct team *k, real *y, real *stat, const real *x, c
 static void norm_bwd(const struct team *k, real *dx, real *dg, real *db, const real *dy,
                      const real *stat, const real *x, const real *g, int T, int n)
 {
-    enum { WIDE = 64 };
     PARALLEL_FOR(k->threads)
     for (int c = 0; c < (n + WIDE - 1)/WIDE; c++) {
         int j0 = c*WIDE, j1 = imin(n, j0 + WIDE);
@@ -1373,7 +1382,6 @@ static void embed_fwd(const struct team *k, real *x, const int *id, const struct
 static void embed_bwd(const struct team *k, real *dE, real *dpos, real *dx, const int *id,
                       const struct span *s, int rows, const struct dropout *d, int D)
 {
-    enum { WIDE = 64 };
     real scale = (real)sqrt((double)D);
     PARALLEL_FOR(k->threads)
     for (int r = 0; r < rows; r++)
@@ -1858,8 +1866,7 @@ dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block
                         char *err)
 {
     size_t need = dn_model_bytes(c, purpose, err);
-    size_t slack = (ALIGN - (size_t)((uintptr_t)block%ALIGN))%ALIGN;
-    struct arena a = { (unsigned char *)block + slack, 0, 0 };
+    struct arena a = arena_on(block);
     if (!need) return NULL;
     if (size < need)
         return fail(err, DN_ENOMEM, "the model needs %d bytes, the block has %d", (int64_t)need,
@@ -2172,6 +2179,33 @@ static const real *network_fwd(struct pass *p, const dn_batch *b)
     return top;
 }
 
+static dn_status ids_check(const dn_config *c, const char *what, const int *id, int n, char *err)
+{
+    for (int t = 0; t < n; t++)
+        if (id[t] < 0 || id[t] >= c->vocab)
+            return fail(err, DN_EINVAL, "token %d of the %s is %d, not below vocab %d", (int64_t)t,
+                        what, (int64_t)id[t], (int64_t)c->vocab);
+    return DN_OK;
+}
+
+/* Rows of 1 to ctx tokens, at most `room` in all; their number goes to *tokens. */
+static dn_status rows_check(const dn_config *c, const char *what, const int *id, const int *len,
+                            int rows, int room, int *tokens, char *err)
+{
+    *tokens = 0;
+    if (!id || !len) return fail(err, DN_EINVAL, "the %s has no input", what);
+    for (int r = 0; r < rows; r++) {
+        if (len[r] < 1 || len[r] > c->ctx)
+            return fail(err, DN_EINVAL, "row %d of the %s has %d tokens; 1 to %d are allowed",
+                        (int64_t)r, what, (int64_t)len[r], (int64_t)c->ctx);
+        if (len[r] > room - *tokens)
+            return fail(err, DN_EINVAL, "the %s has more than batch-tokens %d tokens", what,
+                        (int64_t)room);
+        *tokens += len[r];
+    }
+    return ids_check(c, what, id, *tokens, err);
+}
+
 /* Every array in range, every token id in the vocabulary: after this nothing is checked. */
 static dn_status batch_check(const dn_model *m, const dn_batch *b, int labels, char *err)
 {
@@ -2179,25 +2213,10 @@ static dn_status batch_check(const dn_model *m, const dn_batch *b, int labels, c
     int tokens = 0;
     if (b->rows < 1 || b->rows > c->batch_tokens)
         return fail(err, DN_EINVAL, "a batch cannot have %d rows", (int64_t)b->rows);
-    for (int s = ENC; s <= DEC; s++) {
-        const int *id = ids_of(b, s), *len = lengths_of(b, s);
-        if (!has_stack(c, s)) continue;
-        if (!id || !len) return fail(err, DN_EINVAL, "the %s has no input", stack_name[s]);
-        tokens = 0;
-        for (int r = 0; r < b->rows; r++) {
-            if (len[r] < 1 || len[r] > c->ctx)
-                return fail(err, DN_EINVAL, "row %d of the %s has %d tokens; 1 to %d are allowed",
-                            (int64_t)r, stack_name[s], (int64_t)len[r], (int64_t)c->ctx);
-            if (len[r] > c->batch_tokens - tokens)
-                return fail(err, DN_EINVAL, "the %s has more than batch-tokens %d tokens",
-                            stack_name[s], (int64_t)c->batch_tokens);
-            tokens += len[r];
-        }
-        for (int t = 0; t < tokens; t++)
-            if (id[t] < 0 || id[t] >= c->vocab)
-                return fail(err, DN_EINVAL, "token %d of the %s is %d, not below vocab %d",
-                            (int64_t)t, stack_name[s], (int64_t)id[t], (int64_t)c->vocab);
-    }
+    for (int s = ENC; s <= DEC; s++)
+        if (has_stack(c, s) && rows_check(c, stack_name[s], ids_of(b, s), lengths_of(b, s),
+                                          b->rows, c->batch_tokens, &tokens, err))
+            return DN_EINVAL;
     if (labels && !b->label) return fail(err, DN_EINVAL, "the batch has no labels");
     for (int t = 0; labels && t < tokens; t++)
         if (b->label[t] < DN_IGNORE || b->label[t] >= c->vocab)
@@ -2533,8 +2552,7 @@ size_t dn_generator_bytes(const dn_config *c, int rows, char *err)
 dn_generator *dn_generator_init(const dn_model *m, int rows, void *block, size_t size, char *err)
 {
     size_t need = dn_generator_bytes(&m->c, rows, err);
-    size_t slack = (ALIGN - (size_t)((uintptr_t)block%ALIGN))%ALIGN;
-    struct arena a = { (unsigned char *)block + slack, 0, 0 };
+    struct arena a = arena_on(block);
     if (!need) return NULL;
     if (size < need)
         return fail(err, DN_ENOMEM, "the generator needs %d bytes, the block has %d",
@@ -2592,22 +2610,17 @@ static dn_status generator_begin(dn_generator *g, int n, int beam, const int *en
     if (n < 1 || beam < 1 || n > g->capacity/beam)
         return fail(err, DN_EINVAL, "%d sequences of %d are more than the generator's %d",
                     (int64_t)n, (int64_t)beam, (int64_t)g->capacity);
+    int tokens;
     g->rows = 0;                        /* until all is checked, nothing can be fed */
-    if (has_stack(c, ENC) && (!enc || !enc_len))
-        return fail(err, DN_EINVAL, "the encoder has no input");
-    for (int r = 0; has_stack(c, ENC) && r < n; r++)
-        if (enc_len[r] < 1 || enc_len[r] > c->ctx)
-            return fail(err, DN_EINVAL, "source %d has %d tokens; 1 to %d are allowed", (int64_t)r,
-                        (int64_t)enc_len[r], (int64_t)c->ctx);
-    int tokens = has_stack(c, ENC) ? spans_set(g->source, enc_len, n) : 0;
-    for (int t = 0; t < tokens; t++)
-        if (enc[t] < 0 || enc[t] >= c->vocab)
-            return fail(err, DN_EINVAL, "source token %d is %d, outside the vocabulary of %d",
-                        (int64_t)t, (int64_t)enc[t], (int64_t)c->vocab);
+    if (has_stack(c, ENC)) {            /* there is room for n rows of ctx */
+        if (rows_check(c, stack_name[ENC], enc, enc_len, n, INT_MAX, &tokens, err))
+            return DN_EINVAL;
+        spans_set(g->source, enc_len, n);
+        sources_encode(g, n, enc);
+    }
     g->rows = n*beam;
     g->beam = beam;
     memset(g->len, 0, (size_t)g->rows*sizeof *g->len);
-    if (has_stack(c, ENC)) sources_encode(g, n, enc);
     return DN_OK;
 }
 
@@ -2636,10 +2649,7 @@ const dn_real *dn_generator_feed(dn_generator *g, const int *tokens, const int *
         }
         at += len[r];
     }
-    for (int t = 0; t < at; t++)
-        if (tokens[t] < 0 || tokens[t] >= V)
-            return fail(err, DN_EINVAL, "token %d is %d, outside the vocabulary of %d", (int64_t)t,
-                        (int64_t)tokens[t], (int64_t)V), NULL;
+    if (ids_check(c, stack_name[DEC], tokens, at, err)) return NULL;
     p.span[DEC] = g->span;
     p.cross = g->cross;
     p.T[DEC] = at;
