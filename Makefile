@@ -85,7 +85,8 @@ sanitize: data/train.de
 	    train.c deepnet.c tokenizer.c -o train.san -lm
 	for l in de en; do head -n 40 data/val.$$l >san.$$l; done
 	./train.san --source san.de --target san.en --valid-source san.de --valid-target san.en \
-	    --steps 6 --eval-every 3 --layers 2 --batch-tokens 128 --dropout 0.1 --out san.safetensors
+	    --steps 6 --eval-every 3 --layers 2 --batch-tokens 128 --dropout 0.1 --out san.safetensors --log san.csv
+	./train.san plot san.csv san.csv --x step --y loss,val,lr --log xy --title '<&>' --out san.svg
 	./train.san translate san.safetensors --beam 3 <san.de
 	./train.san score san.safetensors --source san.de --target san.en
 	rm -f train.san san.*

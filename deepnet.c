@@ -211,29 +211,65 @@ static real *take_reals(struct arena *a, size_t n1, size_t n2)
 
 /* TABLE 1.  Every method is one row of the one residual equation
  *
- *     [eq:residual]     y  =  out( a x + G( in(x) ) )
+ *     [eq:residual]     y  =  out( a x + b br( G( in(x) ) ) )
  *
- *     in, out   identity or LayerNorm
- *     a         1, or the constant alpha of table 2
- *     gain      of the matrices V, O, W1, W2 when drawn: 1, or beta of table 2; Q and K: 1
- *     depth     1: all matrices of layer l of N are drawn divided by N - l + 1
- *     final     1: one more LayerNorm after the last layer of a stack
+ *     in, out   before and after everything; br: after the branch; mid: inside G, before its last
+ *               matrix (O of attention, W2 of the feed-forward).  Each is three letters, for self-
+ *               attention, cross-attention and feed-forward:
+ *               - identity    L LayerNorm    l LayerNorm times 1/sqrt(layer)
+ *               s x plus one learned scalar    h each head times a learned gain
+ *     a         first value of what multiplies the skip: a law of skip_of()
+ *     gain      of the matrices when drawn: a law of gain_of()
+ *     more      what else the method has: the bits below
  *
- * A new method is a new row; below this table code asks for columns, never for names. */
-enum norm_at { ID, LN };
-enum factor  { ONE, ALPHA, BETA };
+ * A new method is a new row; below this table code asks for columns, never for names.  Where a
+ * method's paper and its code differ, the paper is followed; docs/paper.md says how. */
+enum place { IN, MID, BR, OUT, PLACES };
+enum op    { ID, LN, LN_LAYER, SHIFT, HEAD_GAIN };
+enum law   { ONE, ALPHA, BETA, TOP_DOWN, BOTTOM_UP, FIXUP, T_FIXUP, SUB_LN, ADMIN, SUBLAYERS };
+enum more {
+    FINAL   = 1,                        /* a LayerNorm after the last layer of a stack        */
+    OMEGA   = 2,                        /* a is a learned vector                              */
+    PROFILE = 4,                        /* dn_profile sets it                                 */
+    SCALED  = 8,                        /* b is a learned scalar of each sub-layer, first 1   */
+    REZERO  = 16,                       /* b is a learned scalar of each layer, first 0       */
+    SHIFTED = 32,                       /* scalar shifts (also before activations and after a
+                                         * stack) instead of biases                           */
+    MIXED   = 64,                       /* a layer's input is a learned mix of outputs below  */
+    OPEN    = 128                       /* the first sub-layer of a stack has no out          */
+};
 
 static const struct scheme {
-    const char *name;
-    enum norm_at in, out;
-    enum factor a, gain;
-    int depth, final;
+    const char *name, *op[PLACES];
+    enum law a, gain;
+    unsigned more;
 } schemes[] = {
-    /* name           in  out  a      gain  depth final                                        */
-    { "deepnorm",     ID, LN,  ALPHA, BETA, 0,    0 },   /* LN(alpha x + G(x))   [eq:deepnorm] */
-    { "post-ln",      ID, LN,  ONE,   ONE,  0,    0 },   /* LN(x + G(x))         [eq:post-ln]  */
-    { "pre-ln",       LN, ID,  ONE,   ONE,  0,    1 },   /* x + G(LN(x))         [eq:pre-ln]   */
-    { "post-ln-init", ID, LN,  ONE,   ONE,  1,    0 },   /* LN(x + G(x))    [eq:post-ln-init]  */
+    /* LN(alpha x + G(x)) [eq:deepnorm]     name,  { in, mid, br, out },  a, gain,  more       */
+    { "deepnorm",          { "---", "---", "---", "LLL" }, ALPHA,     BETA,      0 },
+    /* LN(x + G(x)) [eq:post-ln] */
+    { "post-ln",           { "---", "---", "---", "LLL" }, ONE,       ONE,       0 },
+    /* x + G(LN(x)) [eq:pre-ln] */
+    { "pre-ln",            { "LLL", "---", "---", "---" }, ONE,       ONE,       FINAL },
+    /* Post-LN, layer l of N drawn divided by N - l + 1 [eq:post-ln-init] */
+    { "post-ln-init",      { "---", "---", "---", "LLL" }, ONE,       TOP_DOWN,  0 },
+    /* Post-LN, layer l drawn divided by sqrt(l) [eq:ds-init] */
+    { "ds-init",           { "---", "---", "---", "LLL" }, ONE,       BOTTOM_UP, 0 },
+    /* LN(omega x + G(x)), omega from a first batch [eq:admin], or from the depth */
+    { "admin",             { "---", "---", "---", "LLL" }, ONE,       ONE,       OMEGA|PROFILE },
+    { "admin-torch",       { "---", "---", "---", "LLL" }, ADMIN,     ONE,       OMEGA },
+    /* x + b G(x), no LayerNorm [eq:r-fixup] [eq:t-fixup] [eq:rezero] */
+    { "r-fixup",           { "sss", "sss", "---", "---" }, ONE,       FIXUP,     SCALED|SHIFTED },
+    { "t-fixup",           { "---", "---", "---", "---" }, ONE,       T_FIXUP,   0 },
+    { "rezero",            { "---", "---", "---", "---" }, ONE,       ONE,       REZERO },
+    /* Pre-LN on a mix of all layers below [eq:dlcl] */
+    { "dlcl",              { "LLL", "---", "---", "---" }, ONE,       ONE,       FINAL|MIXED },
+    /* Pre-LN and more norms inside [eq:normformer] [eq:sub-ln] [eq:ln-scaling] [eq:peri-ln] */
+    { "normformer",        { "LLL", "h-L", "L--", "---" }, ONE,       ONE,       FINAL },
+    { "sub-ln",            { "LLL", "L-L", "---", "---" }, ONE,       SUB_LN,    FINAL },
+    { "layernorm-scaling", { "lll", "---", "---", "---" }, ONE,       ONE,       FINAL },
+    { "peri-ln",           { "LLL", "---", "LLL", "---" }, ONE,       ONE,       FINAL },
+    /* LN(L x + G(LN(x))), L sub-layers [eq:keel] */
+    { "keel",              { "LLL", "---", "---", "LLL" }, SUBLAYERS, ONE,       OPEN },
 };
 
 /* TABLE 2.  Architectures: which stacks there are, and the paper's constants for each.
@@ -249,12 +285,12 @@ static const struct scheme {
  * 0.81 and 0.87 are the paper's own rounding of 27^(-1/16) and 27^(1/16)/sqrt 2. */
 enum stack_id { ENC, DEC };
 
-struct law { double c; int k, n, m; };
+struct law16 { double c; int k, n, m; };
 
 static const struct architecture {
     const char *name;
     int has[2];                                         /* an encoder, a decoder              */
-    struct law alpha[2], beta[2];                       /* of the encoder, of the decoder     */
+    struct law16 alpha[2], beta[2];                     /* of the encoder, of the decoder     */
 } architectures[] = {
     /* name              stacks  c, k, n, m of the encoder, of the decoder: alpha, then beta   */
     { "encoder",         {1, 0}, { {1,    2, 4, 0}, {1, 1, 0, 0} },
@@ -266,7 +302,7 @@ static const struct architecture {
 };
 
 /* (k^4 N^n M^m)^(1/16): only products and square roots, so the same bits everywhere. */
-static double root16(const struct law *r, int N, int M)
+static double root16(const struct law16 *r, int N, int M)
 {
     double x = (double)r->k*r->k*r->k*r->k;
     for (int i = 0; i < r->n; i++) x *= N;
@@ -274,15 +310,106 @@ static double root16(const struct law *r, int N, int M)
     return sqrt(sqrt(sqrt(sqrt(x))));
 }
 
-dn_gains dn_deepnorm(const dn_config *c, int stack)
+static int has_stack(const dn_config *c, int stack) { return architectures[c->arch].has[stack]; }
+static int top_stack(const dn_config *c)            { return has_stack(c, DEC) ? DEC : ENC; }
+static int layers_of(const dn_config *c, int stack)
 {
-    const struct architecture *r = &architectures[c->arch];
+    return stack == DEC ? c->dec_layers : c->enc_layers;
+}
+
+/* What a sub-layer computes; the bits make sets of kinds. */
+enum kind { SELF = 1, CROSS = 2, FFN = 4, STACK = 8 };
+
+static int subs_per_layer(const dn_config *c, int stack)
+{
+    return stack == DEC && has_stack(c, ENC) ? 3 : 2;
+}
+
+static int subs_of(const dn_config *c, int stack)
+{
+    return has_stack(c, stack) ? layers_of(c, stack)*subs_per_layer(c, stack) : 0;
+}
+
+/* Sub-layer i of a stack, from 0: self, (cross,) feed-forward, and again. */
+static enum kind kind_at(const dn_config *c, int stack, int i)
+{
+    int j = i%subs_per_layer(c, stack);
+    if (j == 0) return SELF;
+    return j == 1 && stack == DEC && has_stack(c, ENC) ? CROSS : FFN;
+}
+
+/* What stands at a place of the residual equation in sub-layer i of a stack. */
+static enum op op_at(const dn_config *c, enum place place, int stack, int i)
+{
     const struct scheme *s = &schemes[c->norm];
-    dn_gains g = { 1, 1 };
-    if (s->a == ALPHA)
-        g.alpha = r->alpha[stack].c * root16(&r->alpha[stack], c->enc_layers, c->dec_layers);
-    if (s->gain == BETA)
-        g.beta = r->beta[stack].c / root16(&r->beta[stack], c->enc_layers, c->dec_layers);
+    if (place == OUT && i == 0 && (s->more & OPEN)) return ID;
+    switch (s->op[place][kind_at(c, stack, i)/2]) {     /* SELF 0, CROSS 1, FFN 2 */
+    case 'L': return LN;
+    case 'l': return LN_LAYER;
+    case 's': return SHIFT;
+    case 'h': return HEAD_GAIN;
+    default:  return ID;
+    }
+}
+
+static dn_gains deepnorm(const dn_config *c, int stack)
+{
+    const struct law16 *alpha = &architectures[c->arch].alpha[stack];
+    const struct law16 *beta = &architectures[c->arch].beta[stack];
+    dn_gains g = { alpha->c*root16(alpha, c->enc_layers, c->dec_layers),
+                   beta->c/root16(beta, c->enc_layers, c->dec_layers) };
+    return g;
+}
+
+static acc exp_acc(acc x);                              /* section 6 */
+static acc log_acc(acc x);
+static double ln(double x) { return (double)log_acc((acc)x); }
+static double root4(double x) { return sqrt(sqrt(x)); }
+
+/* a, at first, in a layer of a stack, from 0. */
+static double skip_of(const dn_config *c, int stack, int layer)
+{
+    double L = subs_of(c, stack);
+    switch (schemes[c->norm].a) {
+    case ALPHA:     return deepnorm(c, stack).alpha;
+    case ADMIN:     return sqrt((L + 1)/ln(L + 1) - 1);
+    case SUBLAYERS: return layer ? L : 1;
+    default:        return 1;
+    }
+}
+
+enum slot { WQ, WK, WV, WO, W1, W2, EMBED, POSITIONS, OUTPUT, MATRICES,
+            BQ = MATRICES, BK, BV, BO, B1, B2, IN_G, IN_B, MID_G, MID_B, BR_G, BR_B, OUT_G, OUT_B,
+            ACT_B, SKIP, SCALE, FINAL_G, FINAL_B, MIX, MIX_G, MIX_B, SLOTS };
+
+/* What the standard deviation of a matrix is multiplied by.  DeepNorm and two others tell V, O, W1
+ * and W2 (strong) from Q and K, which do not change the size of attention's output. */
+static double gain_of(const dn_config *c, int stack, int layer, enum slot w)
+{
+    int strong = w >= WV && w <= W2, table = w >= EMBED;
+    int crossed = stack == DEC && has_stack(c, ENC);
+    double N = layers_of(c, stack), subs = subs_of(c, ENC) + subs_of(c, DEC);
+    switch (schemes[c->norm].gain) {
+    case BETA:      return strong ? deepnorm(c, stack).beta : 1;
+    case TOP_DOWN:  return table ? 1 : 1/(N - layer);
+    case BOTTOM_UP: return table ? 1 : 1/sqrt(layer + 1.0);
+    case FIXUP:
+        if (w == WO || w == W2 || w == OUTPUT) return 0;
+        return table ? 1 : w == W1 ? 1/sqrt(subs) : (double)exp_acc((acc)(-ln(subs)/6));
+    case T_FIXUP:
+        if (w == EMBED) return 1/root4(9*N);
+        return !strong ? 1 : crossed ? 1/root4(9*N) : 0.67/root4(N);
+    case SUB_LN:
+        if (!strong) return 1;
+        if (c->arch != DN_ENC_DEC) return sqrt(ln(2*N));
+        return sqrt(ln(3.0*c->dec_layers)*(crossed ? 1 : ln(2*N)/3));
+    default: return 1;
+    }
+}
+
+dn_gains dn_gains_of(const dn_config *c, int stack, int layer)
+{
+    dn_gains g = { skip_of(c, stack, layer), gain_of(c, stack, layer, WV) };
     return g;
 }
 
@@ -481,12 +608,6 @@ static void config_round(dn_config *c)
     }
 }
 
-static int has_stack(const dn_config *c, int stack) { return architectures[c->arch].has[stack]; }
-static int top_stack(const dn_config *c)            { return has_stack(c, DEC) ? DEC : ENC; }
-static int layers_of(const dn_config *c, int stack)
-{
-    return stack == DEC ? c->dec_layers : c->enc_layers;
-}
 static int ffn_width(const dn_config *c) { return c->ffn ? c->ffn : 4*c->dim; }
 static int threads_of(const dn_config *c) { return c->threads ? c->threads : thread_max(); }
 
@@ -1064,6 +1185,28 @@ static real max_row(const real *x, int n)
     return m[0];
 }
 
+/* A whole array in PIECES, each summed by itself, then added up in order. */
+enum { PIECES = 64 };
+
+static size_t piece(size_t n, int i) { return n/PIECES*(size_t)i + n%PIECES*(size_t)i/PIECES; }
+
+/* sum of x y; of x alone where y is NULL */
+static acc sum_all(const real *x, const real *y, size_t n, int threads)
+{
+    acc part[PIECES], total = 0;
+    PARALLEL_FOR(threads)
+    for (int i = 0; i < PIECES; i++) {
+        size_t at = piece(n, i), to = piece(n, i + 1), step = (size_t)1 << 20;
+        part[i] = 0;
+        for (; at < to; at += step) {
+            int count = (int)(to - at < step ? to - at : step);
+            part[i] += y ? dot_row(x + at, y + at, 0, count) : sum_row(x + at, count);
+        }
+    }
+    for (int i = 0; i < PIECES; i++) total += part[i];
+    return total;
+}
+
 /* Threads that must add over tokens in order own columns, WIDE at a time. */
 enum { WIDE = 64 };
 
@@ -1076,6 +1219,19 @@ static void columns_add(real *db, const real *dy, int ld, int T, int n, int thre
         for (int t = 0; t < T; t++) {
             const real *row = ROW(dy, t, ld);
             for (int j = j0; j < j1; j++) db[j] += row[j];
+        }
+    }
+}
+
+/* dg[j] += sum over t of x[t][j] dy[t][j], in the same way. */
+static void columns_dot(real *dg, const real *x, const real *dy, int T, int n, int threads)
+{
+    PARALLEL_FOR(threads)
+    for (int k = 0; k < (n + WIDE - 1)/WIDE; k++) {
+        int j0 = k*WIDE, j1 = imin(n, j0 + WIDE);
+        for (int t = 0; t < T; t++) {
+            const real *xt = ROW(x, t, n), *dt = ROW(dy, t, n);
+            for (int j = j0; j < j1; j++) dg[j] = fmadd(xt[j], dt[j], dg[j]);
         }
     }
 }
@@ -1154,6 +1310,87 @@ static void norm_bwd(const struct team *k, real *dx, real *dg, real *db, const r
     PARALLEL_FOR(k->threads)
     for (int t = 0; t < T; t++)
         norm_row_bwd(ROW(dx, t, n), ROW(dy, t, n), stat + 2*(size_t)t, ROW(x, t, n), g, n);
+}
+
+/* [op:place]   What may stand at a place of the residual equation.            T rows of n
+ *
+ *     L   y = LN(x)                        l   y = c LN(x),  c = 1/sqrt(layer)
+ *     s   y = x + b                        db += sum of dy
+ *     h   y = g_h x for head h of H        dg_h += sum of x dy,  dx = g_h dy               */
+struct at_place {
+    enum op op;
+    real c;
+    int H;
+    const real *g, *b;
+    real *dg, *db;
+};
+
+static void scale_rows(const struct team *k, real *y, real c, int T, int n)
+{
+    PARALLEL_FOR(k->threads)
+    for (int t = 0; t < T; t++)
+        for (int j = 0; j < n; j++) ROW(y, t, n)[j] *= c;
+}
+
+/* y_j = g_h x_j, h the head of column j.  y may be x. */
+static void heads_scale(const struct team *k, real *y, const real *x, const real *g, int H, int T,
+                        int n)
+{
+    PARALLEL_FOR(k->threads)
+    for (int t = 0; t < T; t++)
+        for (int j = 0; j < n; j++) ROW(y, t, n)[j] = g[j/(n/H)]*ROW(x, t, n)[j];
+}
+
+/* Returns where the result is: in y, or x itself where nothing stands. */
+static const real *place_fwd(const struct team *k, real *y, real *stat, const real *x,
+                             const struct at_place *p, int T, int n)
+{
+    switch (p->op) {
+    case LN:
+    case LN_LAYER:
+        norm_fwd(k, y, stat, x, p->g, p->b, T, n);
+        if (p->op == LN_LAYER) scale_rows(k, y, p->c, T, n);
+        return y;
+    case SHIFT:
+        PARALLEL_FOR(k->threads)
+        for (int t = 0; t < T; t++)
+            for (int j = 0; j < n; j++) ROW(y, t, n)[j] = ROW(x, t, n)[j] + p->b[0];
+        return y;
+    case HEAD_GAIN:
+        heads_scale(k, y, x, p->g, p->H, T, n);
+        return y;
+    default:
+        return x;
+    }
+}
+
+/* d holds dy and becomes dx. */
+static void place_bwd(const struct team *k, real *d, const real *stat, const real *x,
+                      const struct at_place *p, int T, int n)
+{
+    int E = p->op == HEAD_GAIN ? n/p->H : n;
+    switch (p->op) {
+    case LN:
+    case LN_LAYER:
+        if (p->op == LN_LAYER) scale_rows(k, d, p->c, T, n);
+        norm_bwd(k, d, p->dg, p->db, d, stat, x, p->g, T, n);
+        return;
+    case SHIFT:
+        p->db[0] += (real)sum_all(d, NULL, (size_t)T*(size_t)n, k->threads);
+        return;
+    case HEAD_GAIN:
+        PARALLEL_FOR(k->threads)
+        for (int h = 0; h < p->H; h++) {
+            acc sum = 0;
+            for (int t = 0; t < T; t++)
+                sum += dot_row(ROW(x, t, n) + h*E, ROW(d, t, n) + h*E, 0, E);
+            p->dg[h] += (real)sum;
+        }
+        heads_scale(k, d, d, p->g, p->H, T, n);
+        return;
+    default:
+        return;
+    }
 }
 
 /* [op:dropout]   y = x m/(1 - p),  m = 0 with probability p, else 1: a function of (key, row,
@@ -1446,12 +1683,15 @@ static struct token_loss cross_entropy_row(real *z, int y, double e, int V, int 
 
 /* ---- 9 the residual equation ------------------------------------------------------------- */
 
-/* [eq:residual]   r = a x + drop(g),   y = out(r)                              T rows of D
- *                 dr = out'(dy),  dx = a dr,  dg = drop(dr)
- * r is kept for the backward pass of LayerNorm; where out is the identity, r is y itself. */
+/* [eq:residual]   r = a x + b drop(g),   y = out(r)                            T rows of D
+ *                 dr = out'(dy),  dx = a dr,  dg = b drop(dr),
+ *                 da_j += sum over t of x_tj dr_tj,  db += sum of g drop(dr)
+ * r is kept for the backward pass of out; where that is the identity, r is y itself. */
 struct residual {
-    enum norm_at out;
-    real a;                             /* alpha, or 1                                        */
+    enum op out;
+    real a;                             /* alpha, or 1; or the vector                         */
+    const real *skip, *scale;           /* a and b where they are learned, else NULL          */
+    real *dskip, *dscale;
     struct dropout drop;
     const real *gain, *bias;            /* of out                                             */
     real *dgain, *dbias;
@@ -1465,39 +1705,78 @@ static void residual_fwd(const struct team *k, real *y, real *r, real *stat, con
         real *rt = ROW(e->out == LN ? r : y, t, D);
         const real *xt = ROW(x, t, D);
         drop_row(rt, ROW(g, t, D), &e->drop, (uint64_t)t, D);
-        for (int j = 0; j < D; j++) rt[j] = fmadd(e->a, xt[j], rt[j]);
+        for (int j = 0; e->scale && j < D; j++) rt[j] *= e->scale[0];
+        if (e->skip) for (int j = 0; j < D; j++) rt[j] = fmadd(e->skip[j], xt[j], rt[j]);
+        else         for (int j = 0; j < D; j++) rt[j] = fmadd(e->a, xt[j], rt[j]);
         if (e->out == LN) norm_row(ROW(y, t, D), stat + 2*(size_t)t, rt, e->gain, e->bias, D);
     }
 }
 
-/* d holds dy and becomes dx. */
+/* d holds dy and becomes dx; g is read where b is learned. */
 static void residual_bwd(const struct team *k, real *d, real *dg, const real *r, const real *stat,
-                         const struct residual *e, int T, int D)
+                         const real *x, const real *g, const struct residual *e, int T, int D)
 {
     if (e->out == LN) norm_bwd(k, d, e->dgain, e->dbias, d, stat, r, e->gain, T, D);
+    if (e->skip) columns_dot(e->dskip, x, d, T, D, k->threads);
     PARALLEL_FOR(k->threads)
     for (int t = 0; t < T; t++) {
         real *dt = ROW(d, t, D);
         drop_row(ROW(dg, t, D), dt, &e->drop, (uint64_t)t, D);
-        for (int j = 0; j < D; j++) dt[j] *= e->a;
+        if (e->skip) for (int j = 0; j < D; j++) dt[j] *= e->skip[j];
+        else         for (int j = 0; j < D; j++) dt[j] *= e->a;
     }
+    if (!e->scale) return;
+    e->dscale[0] += (real)sum_all(g, dg, (size_t)T*(size_t)D, k->threads);
+    scale_rows(k, dg, e->scale[0], T, D);
+}
+
+/* [eq:dlcl]   z = sum over k of w_k n_k,  n_k = LN_k(y_k):  a learned mix of all layers below,
+ * blocks k = 0 .. l of T rows of D, one behind the other; w: row l of the mix.
+ *             dw_k += sum of n_k dz,   dn_k += w_k dz                                      */
+static void mix_fwd(const struct team *k, real *z, const real *n, const real *w, int l, int T,
+                    int D)
+{
+    size_t block = (size_t)T*(size_t)D;
+    PARALLEL_FOR(k->threads)
+    for (int t = 0; t < T; t++) {
+        real *zt = ROW(z, t, D);
+        for (int j = 0; j < D; j++) zt[j] = 0;
+        for (int i = 0; i <= l; i++) {
+            const real *nt = ROW(n + (size_t)i*block, t, D);
+            for (int j = 0; j < D; j++) zt[j] = fmadd(w[i], nt[j], zt[j]);
+        }
+    }
+}
+
+static void mix_bwd(const struct team *k, real *dn, real *dw, const real *dz, const real *n,
+                    const real *w, int l, int T, int D)
+{
+    size_t block = (size_t)T*(size_t)D;
+    for (int i = 0; i <= l; i++)
+        dw[i] += (real)sum_all(n + (size_t)i*block, dz, block, k->threads);
+    PARALLEL_FOR(k->threads)
+    for (int t = 0; t < T; t++)
+        for (int i = 0; i <= l; i++) {
+            real *dt = ROW(dn + (size_t)i*block, t, D);
+            for (int j = 0; j < D; j++) dt[j] = fmadd(w[i], ROW(dz, t, D)[j], dt[j]);
+        }
 }
 
 /* ---- 10 table 3: parameters; saved activations; initialization --------------------------- */
 
-enum kind { SELF = 1, CROSS = 2, FFN = 4, STACK = 8 };
 static const char *const stack_name[] = { "encoder", "decoder" };
 
-enum slot { WQ, WK, WV, WO, W1, W2, EMBED, POSITIONS, OUTPUT, MATRICES,
-            BQ = MATRICES, BK, BV, BO, B1, B2, NORM_G, NORM_B, FINAL_G, FINAL_B, SLOTS };
-
 /* TABLE 3.  A parameter is a row: in which kinds of sub-layer (or per stack), its name, shape,
- * first values, and the condition for it to exist.  Layout, initialization, optimizer and
- * checkpoints loop over this table.  Q, K and V are drawn as three matrices and lie side by
- * side in memory, so that one product serves them all. */
-enum extent { VECTOR, OF_D, OF_F, OF_V, OF_CTX };
-enum first  { ZEROS, ONES, TABLE, XAVIER, XAVIER_GAIN };
-enum when   { ALWAYS, BIASED, FINAL, LEARNED, OWN_EMBED, OWN_OUTPUT };
+ * first values, and the features of which one must be there for it to exist (0: always).  Layout,
+ * initialization, optimizer and checkpoints loop over this table.  Q, K and V are drawn as three
+ * matrices and lie side by side in memory, so that one product serves them all. */
+enum extent { VECTOR, OF_1, OF_D, OF_F, OF_H, OF_V, OF_CTX, OF_OUTPUTS };
+enum first  { ZEROS, ONES, SKIPS, MEANS, TABLE, XAVIER };
+enum {                                  /* features: enum more, and                           */
+    BIASED = 256, LEARNED = 512, OWN_EMBED = 1024, OWN_OUTPUT = 2048, FIRST_AT = 4096
+};
+#define AT(place, op) ((op) == ID ? 0u : (unsigned)FIRST_AT << (4*(int)(place) + (int)(op) - 1))
+#define NORM_AT(place) (AT(place, LN) | AT(place, LN_LAYER))
 
 static const struct param {
     enum slot slot;
@@ -1505,51 +1784,75 @@ static const struct param {
     const char *name;
     enum extent rows, cols;
     enum first first;
-    enum when when;
+    unsigned when;
 } params[] = {
-    { EMBED,     STACK,      "embed.weight",     OF_V,   OF_D,   TABLE,       OWN_EMBED  },
-    { POSITIONS, STACK,      "positions.weight", OF_CTX, OF_D,   TABLE,       LEARNED    },
-    { OUTPUT,    STACK,      "output.weight",    OF_V,   OF_D,   TABLE,       OWN_OUTPUT },
-    { WQ,        SELF|CROSS, "q.weight",         OF_D,   OF_D,   XAVIER,      ALWAYS     },
-    { WK,        SELF|CROSS, "k.weight",         OF_D,   OF_D,   XAVIER,      ALWAYS     },
-    { WV,        SELF|CROSS, "v.weight",         OF_D,   OF_D,   XAVIER_GAIN, ALWAYS     },
-    { WO,        SELF|CROSS, "o.weight",         OF_D,   OF_D,   XAVIER_GAIN, ALWAYS     },
-    { W1,        FFN,        "w1.weight",        OF_F,   OF_D,   XAVIER_GAIN, ALWAYS     },
-    { W2,        FFN,        "w2.weight",        OF_D,   OF_F,   XAVIER_GAIN, ALWAYS     },
-    { BQ,        SELF|CROSS, "q.bias",           OF_D,   VECTOR, ZEROS,       BIASED     },
-    { BK,        SELF|CROSS, "k.bias",           OF_D,   VECTOR, ZEROS,       BIASED     },
-    { BV,        SELF|CROSS, "v.bias",           OF_D,   VECTOR, ZEROS,       BIASED     },
-    { BO,        SELF|CROSS, "o.bias",           OF_D,   VECTOR, ZEROS,       BIASED     },
-    { B1,        FFN,        "w1.bias",          OF_F,   VECTOR, ZEROS,       BIASED     },
-    { B2,        FFN,        "w2.bias",          OF_D,   VECTOR, ZEROS,       BIASED     },
-    { NORM_G,    SELF|CROSS|FFN, "norm.weight",  OF_D,   VECTOR, ONES,        ALWAYS     },
-    { NORM_B,    SELF|CROSS|FFN, "norm.bias",    OF_D,   VECTOR, ZEROS,       ALWAYS     },
-    { FINAL_G,   STACK,      "norm.weight",      OF_D,   VECTOR, ONES,        FINAL      },
-    { FINAL_B,   STACK,      "norm.bias",        OF_D,   VECTOR, ZEROS,       FINAL      },
+    { EMBED,     STACK,      "embed.weight",      OF_V,   OF_D,   TABLE,  OWN_EMBED          },
+    { POSITIONS, STACK,      "positions.weight",  OF_CTX, OF_D,   TABLE,  LEARNED            },
+    { OUTPUT,    STACK,      "output.weight",     OF_V,   OF_D,   TABLE,  OWN_OUTPUT         },
+    { WQ,        SELF|CROSS, "q.weight",          OF_D,   OF_D,   XAVIER, 0                  },
+    { WK,        SELF|CROSS, "k.weight",          OF_D,   OF_D,   XAVIER, 0                  },
+    { WV,        SELF|CROSS, "v.weight",          OF_D,   OF_D,   XAVIER, 0                  },
+    { WO,        SELF|CROSS, "o.weight",          OF_D,   OF_D,   XAVIER, 0                  },
+    { W1,        FFN,        "w1.weight",         OF_F,   OF_D,   XAVIER, 0                  },
+    { W2,        FFN,        "w2.weight",         OF_D,   OF_F,   XAVIER, 0                  },
+    { BQ,        SELF|CROSS, "q.bias",            OF_D,   VECTOR, ZEROS,  BIASED             },
+    { BK,        SELF|CROSS, "k.bias",            OF_D,   VECTOR, ZEROS,  BIASED             },
+    { BV,        SELF|CROSS, "v.bias",            OF_D,   VECTOR, ZEROS,  BIASED             },
+    { BO,        SELF|CROSS, "o.bias",            OF_D,   VECTOR, ZEROS,  BIASED             },
+    { B1,        FFN,        "w1.bias",           OF_F,   VECTOR, ZEROS,  BIASED             },
+    { B2,        FFN,        "w2.bias",           OF_D,   VECTOR, ZEROS,  BIASED             },
+    { IN_G,      SELF|CROSS|FFN, "in_norm.weight",  OF_D, VECTOR, ONES,   NORM_AT(IN)        },
+    { IN_B,      SELF|CROSS|FFN, "in_norm.bias",    OF_D, VECTOR, ZEROS,  NORM_AT(IN)        },
+    { IN_B,      SELF|CROSS|FFN, "in_shift.bias",   OF_1, VECTOR, ZEROS,  AT(IN, SHIFT)      },
+    { MID_G,     SELF|CROSS, "mid_norm.weight",   OF_D,   VECTOR, ONES,   NORM_AT(MID)       },
+    { MID_B,     SELF|CROSS, "mid_norm.bias",     OF_D,   VECTOR, ZEROS,  NORM_AT(MID)       },
+    { MID_G,     FFN,        "mid_norm.weight",   OF_F,   VECTOR, ONES,   NORM_AT(MID)       },
+    { MID_B,     FFN,        "mid_norm.bias",     OF_F,   VECTOR, ZEROS,  NORM_AT(MID)       },
+    { MID_G,     SELF|CROSS, "head.weight",       OF_H,   VECTOR, ONES,   AT(MID, HEAD_GAIN) },
+    { MID_B,     SELF|CROSS|FFN, "mid_shift.bias",  OF_1, VECTOR, ZEROS,  AT(MID, SHIFT)     },
+    { ACT_B,     FFN,        "act_shift.bias",    OF_1,   VECTOR, ZEROS,  SHIFTED            },
+    { BR_G,      SELF|CROSS|FFN, "br_norm.weight",  OF_D, VECTOR, ONES,   NORM_AT(BR)        },
+    { BR_B,      SELF|CROSS|FFN, "br_norm.bias",    OF_D, VECTOR, ZEROS,  NORM_AT(BR)        },
+    { OUT_G,     SELF|CROSS|FFN, "out_norm.weight", OF_D, VECTOR, ONES,   NORM_AT(OUT)       },
+    { OUT_B,     SELF|CROSS|FFN, "out_norm.bias",   OF_D, VECTOR, ZEROS,  NORM_AT(OUT)       },
+    { SKIP,      SELF|CROSS|FFN, "omega.weight",    OF_D, VECTOR, SKIPS,  OMEGA              },
+    { SCALE,     SELF|CROSS|FFN, "scale.weight",    OF_1, VECTOR, ONES,   SCALED             },
+    { SCALE,     SELF,       "scale.weight",      OF_1,   VECTOR, ZEROS,  REZERO             },
+    { FINAL_G,   STACK,      "norm.weight",       OF_D,   VECTOR, ONES,   FINAL              },
+    { FINAL_B,   STACK,      "norm.bias",         OF_D,   VECTOR, ZEROS,  FINAL              },
+    { FINAL_B,   STACK,      "shift.bias",        OF_1,   VECTOR, ZEROS,  SHIFTED            },
+    { MIX,       STACK,      "mix.weight",  OF_OUTPUTS, OF_OUTPUTS, MEANS, MIXED             },
+    { MIX_G,     STACK,      "mix_norm.weight", OF_OUTPUTS, OF_D, ONES,   MIXED              },
+    { MIX_B,     STACK,      "mix_norm.bias",   OF_OUTPUTS, OF_D, ZEROS,  MIXED              },
 };
 enum { PARAMS = (int)(sizeof params/sizeof *params) };
 
-static int wanted(const dn_config *c, const struct param *p, int stack)
+/* The features of a stack (i < 0) or of its sub-layer i. */
+static unsigned features(const dn_config *c, int stack, int i)
 {
-    switch (p->when) {
-    case ALWAYS:     return 1;
-    case BIASED:     return c->bias;
-    case FINAL:      return schemes[c->norm].final;
-    case LEARNED:    return c->positions == DN_LEARNED;
-    case OWN_EMBED:  return c->tie != DN_TIE_ALL || stack == ENC || !has_stack(c, ENC);
-    case OWN_OUTPUT: return c->tie == DN_TIE_NONE && stack == top_stack(c);
+    unsigned f = schemes[c->norm].more;
+    if (c->bias && !(f & SHIFTED)) f |= BIASED;
+    if (c->positions == DN_LEARNED) f |= LEARNED;
+    if (c->tie != DN_TIE_ALL || stack == ENC || !has_stack(c, ENC)) f |= OWN_EMBED;
+    if (c->tie == DN_TIE_NONE && stack == top_stack(c)) f |= OWN_OUTPUT;
+    for (int place = 0; i >= 0 && place < PLACES; place++) {
+        enum op op = op_at(c, (enum place)place, stack, i);
+        f |= AT(place, op);
     }
-    return 0;
+    return f;
 }
 
-static int extent_of(const dn_config *c, enum extent e)
+static int extent_of(const dn_config *c, int stack, enum extent e)
 {
     switch (e) {
-    case VECTOR: return 0;
-    case OF_D:   return c->dim;
-    case OF_F:   return ffn_width(c);
-    case OF_V:   return c->vocab;
-    case OF_CTX: return c->ctx;
+    case VECTOR:     return 0;
+    case OF_1:       return 1;
+    case OF_D:       return c->dim;
+    case OF_F:       return ffn_width(c);
+    case OF_H:       return c->heads;
+    case OF_V:       return c->vocab;
+    case OF_CTX:     return c->ctx;
+    case OF_OUTPUTS: return layers_of(c, stack) + 1;    /* of the embedding and each layer */
     }
     return 0;
 }
@@ -1557,18 +1860,22 @@ static int extent_of(const dn_config *c, enum extent e)
 /* What a sub-layer's backward pass needs beside its input x.  In DN_KEEP each sub-layer has its
  * own; in DN_RECOMPUTE all share one, which backward fills again. */
 struct saved {
-    real *n, *n_stat;                   /* in(x), where in is LayerNorm              T x D, T x 2 */
+    real *n, *n_stat;                   /* in(x)                                     T x D, T x 2 */
     real *q;                            /* q, and for self-attention k, v beside it  T x 3D       */
     real *kv;                           /* k, v of cross-attention                   S x 2D       */
     real *c, *c_stat;                   /* attention's output; softmax's numbers  T x D, T x 2H   */
     real *h;                            /* feed-forward before the activation        T x F        */
-    real *r, *r_stat;                   /* a x + G, where out is LayerNorm           T x D, T x 2 */
+    real *mid_stat;                     /*                                           T x 2        */
+    real *g, *g_stat;                   /* G, where br is not the identity           T x D, T x 2 */
+    real *b;                            /* br(G), where b is learned                 T x D        */
+    real *r, *r_stat;                   /* a x + b br(G), where out is LayerNorm     T x D, T x 2 */
 };
 
 struct sublayer {
     enum kind kind;
     int stack, layer, index;            /* layer and index count from 0                       */
-    real a;                             /* of the residual equation                           */
+    enum op op[PLACES];
+    real a;                             /* of the residual equation, where it is not learned  */
     real *p[SLOTS];                     /* parameters; NULL where table 3 has none            */
     real *x, *y;                        /* input and output, T x D                            */
     struct saved *saved;
@@ -1578,8 +1885,11 @@ struct stack {
     int first, subs;                    /* its sub-layers in the model's array                */
     real *p[SLOTS];
     const real *positions;
+    real *embedded;                     /* the stream's first block                           */
+    real *last;                         /* what the final norm reads: the last y, or mix      */
     real *top, *top_stat;               /* output of the stack, after the final norm          */
     real *d;                            /* gradient of the stream                             */
+    real *mixed, *mixed_stat;           /* layers + 1 times LN_k(y_k) and its statistics      */
     struct span *span;                  /* its sequences                                      */
     int tokens;
 };
@@ -1587,6 +1897,7 @@ struct stack {
 struct tensor {
     const struct param *row;
     int stack, sub;                     /* sub-layer in the model's array, or -1              */
+    int rows, cols;                     /* cols 0: a vector                                   */
     size_t at;                          /* in the parameter array                             */
     size_t count;
     uint64_t file[3];                   /* offsets of value and moments while loading         */
@@ -1604,7 +1915,8 @@ struct dn_model {
     real *value, *grad, *m, *v;         /* one array each                                     */
     real *sinusoid;
     struct span *cross;
-    real *g, *dg, *dn, *u, *du, *dq, *dkv, *dc;             /* scratch of one sub-layer       */
+    real *g, *dg, *dn, *u, *w, *du, *dq, *dkv, *dc;         /* scratch of one sub-layer       */
+    real *dmixed;                                           /* layers + 1 times dLN_k(y_k)    */
     real *logits, *picked, *dpicked;                        /* of LOSS_ROWS tokens at a time  */
     int *scored;                                            /* which tokens have labels       */
     struct token_loss *token_loss;
@@ -1612,18 +1924,6 @@ struct dn_model {
 };
 
 enum { LOSS_ROWS = 256 };
-
-/* Sub-layer j of a layer: self, (cross,) feed-forward. */
-static enum kind kind_at(const dn_config *c, int stack, int j)
-{
-    if (j == 0) return SELF;
-    return j == 1 && stack == DEC && has_stack(c, ENC) ? CROSS : FFN;
-}
-
-static int subs_per_layer(const dn_config *c, int stack)
-{
-    return stack == DEC && has_stack(c, ENC) ? 3 : 2;
-}
 
 static const char *kind_name(enum kind k)
 {
@@ -1633,8 +1933,9 @@ static const char *kind_name(enum kind k)
 /* One tensor of a stack (sub < 0) or sub-layer: count it, and in the second run note it. */
 static void tensor_add(dn_model *m, const struct param *p, int stack, int sub, real **slots)
 {
-    size_t rows = (size_t)extent_of(&m->c, p->rows), cols = (size_t)extent_of(&m->c, p->cols);
-    struct tensor t = { p, stack, sub, m->scalars, rows*(cols ? cols : 1), {0, 0, 0} };
+    int rows = extent_of(&m->c, stack, p->rows), cols = extent_of(&m->c, stack, p->cols);
+    struct tensor t = { p, stack, sub, rows, cols, m->scalars,
+                        (size_t)rows*(size_t)imax(cols, 1), {0, 0, 0} };
     if (m->tensor) {
         m->tensor[m->tensors] = t;
         slots[p->slot] = m->value + t.at;
@@ -1652,33 +1953,47 @@ static void tensors_lay(dn_model *m)
         if (vectors) m->matrix_scalars = m->scalars;
         for (int s = ENC; s <= DEC; s++) {
             if (!has_stack(&m->c, s)) continue;
-            int per = subs_per_layer(&m->c, s);
-            for (int i = -1; i < m->stack[s].subs; i++)
-                for (int j = 0; j < PARAMS; j++) {
-                    const struct param *p = &params[j];
-                    enum kind kind = i < 0 ? STACK : kind_at(&m->c, s, i%per);
+            for (int i = -1; i < m->stack[s].subs; i++) {
+                enum kind kind = i < 0 ? STACK : kind_at(&m->c, s, i);
+                unsigned has = features(&m->c, s, i);
+                int sub = i < 0 ? -1 : m->stack[s].first + i;
+                for (const struct param *p = params; p < params + PARAMS; p++) {
                     if (!(p->kinds & kind) || (p->slot >= MATRICES) != vectors) continue;
-                    if (!wanted(&m->c, p, s)) continue;
-                    int sub = i < 0 ? -1 : m->stack[s].first + i;
+                    if (p->when && !(p->when & has)) continue;
                     tensor_add(m, p, s, sub, sub < 0 || !m->sub ? m->stack[s].p : m->sub[sub].p);
                 }
+            }
         }
     }
+}
+
+/* Does anything (what = ID) or one thing stand at a place, in some sub-layer of these kinds? */
+static int stands(const dn_config *c, enum place place, unsigned kinds, enum op what)
+{
+    int yes = 0;
+    for (int s = ENC; s <= DEC; s++)
+        for (int i = 0; i < imin(subs_of(c, s), 4); i++) {
+            enum op op = op_at(c, place, s, i);
+            if (kind_at(c, s, i) & kinds) yes |= what == ID ? op != ID : op == what;
+        }
+    return yes;
 }
 
 static void saved_take(struct arena *a, struct saved *v, const dn_config *c, unsigned kinds,
                        size_t T, size_t S)
 {
-    const struct scheme *e = &schemes[c->norm];
     size_t D = (size_t)c->dim;
-    if (e->in == LN)        v->n = take_reals(a, T, D),   v->n_stat = take_reals(a, T, 2);
+    if (stands(c, IN, kinds, ID)) v->n = take_reals(a, T, D), v->n_stat = take_reals(a, T, 2);
     if (kinds & SELF)       v->q = take_reals(a, T, 3*D);
     else if (kinds & CROSS) v->q = take_reals(a, T, D);
     if (kinds & CROSS)      v->kv = take_reals(a, S, 2*D);
     if (kinds & (SELF|CROSS))
         v->c = take_reals(a, T, D), v->c_stat = take_reals(a, T, 2*(size_t)c->heads);
     if (kinds & FFN)        v->h = take_reals(a, T, (size_t)ffn_width(c));
-    if (e->out == LN)       v->r = take_reals(a, T, D),   v->r_stat = take_reals(a, T, 2);
+    if (stands(c, MID, kinds, LN)) v->mid_stat = take_reals(a, T, 2);
+    if (stands(c, BR, kinds, ID))  v->g = take_reals(a, T, D), v->g_stat = take_reals(a, T, 2);
+    if (schemes[c->norm].more & (SCALED|REZERO)) v->b = take_reals(a, T, D);
+    if (stands(c, OUT, kinds, LN)) v->r = take_reals(a, T, D), v->r_stat = take_reals(a, T, 2);
 }
 
 static void team_take(struct arena *a, struct team *k, const dn_config *c)
@@ -1689,23 +2004,28 @@ static void team_take(struct arena *a, struct team *k, const dn_config *c)
     k->attention = (real *)take(a, sizeof(real), (size_t)k->threads, 2*QROWS, (size_t)c->ctx);
 }
 
-/* The stream: x of each sub-layer, and y, which is x of the next.  Without a backward pass two
- * buffers alternate. */
-static void stream_take(struct arena *a, dn_model *m, struct stack *s, size_t T, size_t D)
+/* The stream: x of each sub-layer, and y, which is x of the next, or is mixed first.  Without a
+ * backward pass two buffers alternate, and a mix may overwrite what it has read. */
+static void stream_take(struct arena *a, dn_model *m, int stack, size_t T, size_t D)
 {
-    real *two[2] = { NULL, NULL }, *x = NULL;
-    int keep = m->purpose == DN_TRAIN;
-    for (int i = 0; i < (keep ? s->subs + 1 : 2); i++) {
-        real *next = take_reals(a, T, D);
-        if (!keep) two[i] = next;
-        struct sublayer *b = keep && m->sub && i > 0 ? &m->sub[s->first + i - 1] : NULL;
-        if (b) b->x = x, b->y = next;
-        x = next;
+    struct stack *s = &m->stack[stack];
+    int train = m->purpose == DN_TRAIN, per = subs_per_layer(&m->c, stack);
+    unsigned more = schemes[m->c.norm].more;
+    real *two[2] = { take_reals(a, T, D), train ? NULL : take_reals(a, T, D) }, *x = two[0];
+    size_t outputs = (size_t)layers_of(&m->c, stack) + 1;
+    s->embedded = x;
+    for (int i = 0; i < s->subs; i++) {
+        if (train && (more & MIXED) && i%per == 0) x = take_reals(a, T, D);
+        real *y = train ? take_reals(a, T, D) : two[!(i & 1)];
+        if (m->sub) m->sub[s->first + i].x = x, m->sub[s->first + i].y = y;
+        x = y;
     }
-    for (int i = 0; !keep && m->sub && i < s->subs; i++)
-        m->sub[s->first + i].x = two[i & 1], m->sub[s->first + i].y = two[!(i & 1)];
-    if (schemes[m->c.norm].final) s->top = take_reals(a, T, D), s->top_stat = take_reals(a, T, 2);
-    else if (m->sub) s->top = m->sub[s->first + s->subs - 1].y;
+    if (train && (more & MIXED)) x = take_reals(a, T, D);
+    s->last = s->top = x;
+    if (more & (FINAL|SHIFTED)) s->top = take_reals(a, T, D), s->top_stat = take_reals(a, T, 2);
+    if (!(more & MIXED)) return;
+    s->mixed = (real *)take(a, sizeof(real), outputs, T, D);
+    s->mixed_stat = (real *)take(a, sizeof(real), outputs, T, 2);
 }
 
 static void saved_lay(struct arena *a, dn_model *m, size_t T)
@@ -1717,11 +2037,24 @@ static void saved_lay(struct arena *a, dn_model *m, size_t T)
         struct saved *vi = v ? v + i : &none;
         int dec = i >= m->stack[DEC].first;
         unsigned kinds = SELF|CROSS|FFN;
-        if (own) kinds = kind_at(&m->c, dec, (i - m->stack[dec].first)%subs_per_layer(&m->c, dec));
+        if (own) kinds = kind_at(&m->c, dec, i - m->stack[dec].first);
         memset(vi, 0, sizeof *vi);
         saved_take(a, vi, &m->c, kinds, T, T);
     }
     for (int i = 0; v && i < m->subs; i++) m->sub[i].saved = v + (own ? i : 0);
+}
+
+/* What mid writes: 0, or the wider of its two inputs. */
+static size_t mid_width(const dn_config *c)
+{
+    return stands(c, MID, SELF|CROSS|FFN, ID) ? (size_t)imax(c->dim, ffn_width(c)) : 0;
+}
+
+/* The embedding and the layers of the deeper stack. */
+static size_t outputs_of(const dn_config *c)
+{
+    int enc = has_stack(c, ENC) ? c->enc_layers : 0, dec = has_stack(c, DEC) ? c->dec_layers : 0;
+    return 1 + (size_t)imax(enc, dec);
 }
 
 static void scratch_take(struct arena *a, dn_model *m, size_t T)
@@ -1730,6 +2063,7 @@ static void scratch_take(struct arena *a, dn_model *m, size_t T)
     size_t rows = (size_t)imin(LOSS_ROWS, m->c.batch_tokens);
     m->g = take_reals(a, T, D);
     m->u = take_reals(a, T, F);
+    m->w = take_reals(a, T, mid_width(&m->c));
     m->logits = take_reals(a, rows, V);
     m->picked = take_reals(a, rows, D);
     m->scored = (int *)take(a, sizeof(int), T, 1, 1);
@@ -1742,6 +2076,8 @@ static void scratch_take(struct arena *a, dn_model *m, size_t T)
     m->dq = take_reals(a, T, 3*D);
     m->dkv = take_reals(a, T, 2*D);
     m->dpicked = take_reals(a, rows, D);
+    if (schemes[m->c.norm].more & MIXED)
+        m->dmixed = (real *)take(a, sizeof(real), outputs_of(&m->c), T, D);
 }
 
 /* Everything in the block.  Twice the same code: see struct arena. */
@@ -1751,7 +2087,7 @@ static void model_lay(struct arena *a, dn_model *m)
     m->subs = 0;
     for (int s = ENC; s <= DEC; s++) {
         m->stack[s].first = m->subs;
-        m->stack[s].subs = has_stack(&m->c, s) ? layers_of(&m->c, s)*subs_per_layer(&m->c, s) : 0;
+        m->stack[s].subs = subs_of(&m->c, s);
         m->subs += m->stack[s].subs;
     }
     m->sub = (struct sublayer *)take(a, sizeof *m->sub, (size_t)m->subs, 1, 1);
@@ -1769,7 +2105,7 @@ static void model_lay(struct arena *a, dn_model *m)
     team_take(a, &m->team, &m->c);
     for (int s = ENC; s <= DEC; s++) {
         if (!has_stack(&m->c, s)) continue;
-        stream_take(a, m, &m->stack[s], T, D);
+        stream_take(a, m, s, T, D);
         m->stack[s].span = (struct span *)take(a, sizeof(struct span), T, 1, 1);
         if (m->purpose == DN_TRAIN) m->stack[s].d = take_reals(a, T, D);
     }
@@ -1805,18 +2141,25 @@ static const char *tensor_name(const dn_model *m, const struct tensor *t, char n
     return name;
 }
 
-/* [eq:xavier]  w ~ N(0, s^2),  s = gain sqrt(2/(rows + cols));  [tab:alpha-beta] gain = beta for V,
- * O, W1, W2, and 1 for Q, K; [eq:post-ln-init] divides by N - l + 1.  [dev:embedding] the paper
- * leaves embeddings open: N(0, 1/D), multiplied by sqrt(D) when read. */
+/* [eq:xavier]  w ~ N(0, s^2),  s = gain sqrt(2/(rows + cols)).  [dev:embedding] the paper leaves
+ * embeddings open: N(0, 1/D), multiplied by sqrt(D) when read. */
 static double deviation(const dn_model *m, const struct tensor *t)
 {
-    const dn_config *c = &m->c;
-    int rows = extent_of(c, t->row->rows), cols = extent_of(c, t->row->cols);
-    if (t->row->first == TABLE) return 1/sqrt((double)c->dim);
-    double s = sqrt(2.0/((double)rows + cols));
-    if (t->row->first == XAVIER_GAIN) s *= dn_deepnorm(c, t->stack).beta;
-    if (schemes[c->norm].depth) s /= layers_of(c, t->stack) - m->sub[t->sub].layer;
-    return s;
+    int layer = t->sub < 0 ? 0 : m->sub[t->sub].layer;
+    double s = t->row->first == TABLE ? 1/sqrt((double)m->c.dim)
+                                      : sqrt(2.0/((double)t->rows + t->cols));
+    return s*gain_of(&m->c, t->stack, layer, t->row->slot);
+}
+
+/* Element (r, j) of a tensor that is not drawn. */
+static double first_value(const dn_model *m, const struct tensor *t, int r, int j)
+{
+    switch (t->row->first) {
+    case ONES:  return 1;
+    case SKIPS: return skip_of(&m->c, t->stack, m->sub[t->sub].layer);
+    case MEANS: return j <= r ? 1.0/(r + 1) : 0;
+    default:    return 0;
+    }
 }
 
 static void model_draw(dn_model *m)
@@ -1824,19 +2167,16 @@ static void model_draw(dn_model *m)
     uint64_t seed = rng_key((uint64_t)m->c.seed, STREAM_INIT);
     for (int i = 0; i < m->tensors; i++) {
         const struct tensor *t = &m->tensor[i];
-        real *w = m->value + t->at;
+        int drawn = t->row->first >= TABLE, cols = imax(t->cols, 1);
+        acc s = drawn ? (acc)deviation(m, t) : 0;
         uint64_t key = rng_key(seed, (uint64_t)i);
-        int rows = extent_of(&m->c, t->row->rows), cols = extent_of(&m->c, t->row->cols);
-        if (t->row->first == ZEROS || t->row->first == ONES) {
-            for (int j = 0; j < rows; j++) w[j] = t->row->first == ONES;
-            continue;
-        }
-        acc s = (acc)deviation(m, t);
         PARALLEL_FOR(m->team.threads)
-        for (int r = 0; r < rows; r++) {
+        for (int r = 0; r < t->rows; r++) {
             uint64_t row_key = rng_key(key, (uint64_t)r);
+            real *w = ROW(m->value + t->at, r, cols);
             for (int j = 0; j < cols; j++)
-                ROW(w, r, cols)[j] = (real)(s*rng_normal(row_key, (uint32_t)j));
+                w[j] = (real)(drawn ? s*rng_normal(row_key, (uint32_t)j)
+                                    : (acc)first_value(m, t, r, j));
         }
     }
 }
@@ -1849,11 +2189,13 @@ static void stacks_name(dn_model *m)
         if (!has_stack(&m->c, s)) continue;
         for (int i = 0; i < k->subs; i++) {
             struct sublayer *b = &m->sub[k->first + i];
-            b->kind = kind_at(&m->c, s, i%per);
+            b->kind = kind_at(&m->c, s, i);
             b->stack = s;
             b->layer = i/per;
             b->index = k->first + i;
-            b->a = (real)dn_deepnorm(&m->c, s).alpha;
+            b->a = (real)skip_of(&m->c, s, b->layer);
+            for (int p = 0; p < PLACES; p++) b->op[p] = op_at(&m->c, (enum place)p, s, i);
+            if (!b->p[SCALE]) b->p[SCALE] = m->sub[b->index - i%per].p[SCALE];  /* the layer's */
         }
         k->positions = k->p[POSITIONS] ? k->p[POSITIONS] : m->sinusoid;
         if (!k->p[EMBED]) k->p[EMBED] = m->stack[ENC].p[EMBED];
@@ -1898,8 +2240,8 @@ dn_tensor dn_tensor_at(const dn_model *m, int i)
     const struct tensor *t = &m->tensor[i];
     dn_tensor out;
     tensor_name(m, t, out.name);
-    out.rows = extent_of(&m->c, t->row->rows);
-    out.cols = extent_of(&m->c, t->row->cols);
+    out.rows = t->rows;
+    out.cols = t->cols;
     out.value = m->value + t->at;
     out.grad = m->grad ? m->grad + t->at : NULL;
     return out;
@@ -1933,9 +2275,11 @@ struct pass {
     const real *mem;                    /* output of the encoder, T[ENC] x D                  */
     uint64_t key;                       /* of the dropout masks                               */
     int drop;
-    real *g, *u;                        /* scratch: T x D, T x F                              */
+    real *g, *u, *w;                    /* scratch: T x D, T x F, what mid writes             */
+    acc *profile;                       /* Admin's profiling: its running deviation           */
     real *const *cache;                 /* generation: k, v of each sub-layer; else NULL      */
     real *two[2], *top, *top_stat;      /* generation: its own stream; else NULL              */
+    real *mixed, *mixed_stat;
     struct saved *saved;
 };
 
@@ -1949,6 +2293,14 @@ static struct dropout dropout_for(const struct pass *p, int index, enum site sit
 static real *grad_of(const dn_model *m, const real *value)
 {
     return value && m->grad ? m->grad + (value - m->value) : NULL;
+}
+
+static struct at_place place_of(const struct pass *p, const struct sublayer *b, enum place place)
+{
+    real *g = b->p[IN_G + 2*(int)place], *bias = b->p[IN_B + 2*(int)place];
+    struct at_place at = { b->op[place], (real)(1/sqrt(b->layer + 1.0)), p->m->c.heads, g, bias,
+                           grad_of(p->m, g), grad_of(p->m, bias) };
+    return at;
 }
 
 static struct heads heads_of(const struct pass *p, const struct sublayer *b)
@@ -1980,19 +2332,21 @@ static void cache_append(const struct pass *p, real *cache, const real *q, int D
     }
 }
 
-/* g = Wo attend(q, k, v) + bo,   q = Wq in + bq,  k, v = Wk,v src + bk,v,  src = in or mem */
-static void attention_fwd(const struct pass *p, const struct sublayer *b, struct saved *v,
+/* g = Wo mid(attend(q, k, v)) + bo,   q = Wq in + bq,  k, v = Wk,v src + bk,v,  src = in or mem */
+static void attention_fwd(const struct pass *p, const struct sublayer *b, struct saved *v, real *g,
                           const real *in)
 {
     int D = p->m->c.dim, T = p->T[b->stack], self = b->kind == SELF;
     struct heads h = heads_of(p, b);
+    struct at_place mid = place_of(p, b, MID);
     linear_fwd(p->team, v->q, h.ldq, in, b->p[WQ], b->p[BQ], T, h.ldq, D);               /* (1) */
     real *k = keys_of(p, b, v);
     if (self && k != v->q + D) cache_append(p, k, v->q, D);
     if (!self && !p->cache)
         linear_fwd(p->team, k, 2*D, p->mem, b->p[WK], b->p[BK], p->T[ENC], 2*D, D);      /* (2) */
     attend_fwd(p->team, v->c, v->c_stat, v->q, k, k + D, &h);                            /* (3) */
-    linear_fwd(p->team, p->g, D, v->c, b->p[WO], b->p[BO], T, D, D);                     /* (4) */
+    const real *c = place_fwd(p->team, p->w, v->mid_stat, v->c, &mid, T, D);             /* (4) */
+    linear_fwd(p->team, g, D, c, b->p[WO], b->p[BO], T, D, D);                           /* (5) */
 }
 
 static void attention_bwd(const struct pass *p, const struct sublayer *b, const struct saved *v,
@@ -2001,13 +2355,16 @@ static void attention_bwd(const struct pass *p, const struct sublayer *b, const 
     const dn_model *m = p->m;
     int D = m->c.dim, T = p->T[b->stack], self = b->kind == SELF;
     struct heads h = heads_of(p, b);
+    struct at_place mid = place_of(p, b, MID);
     const real *k = self ? v->q + D : v->kv;
+    const real *c = place_fwd(p->team, p->w, v->mid_stat, v->c, &mid, T, D);
     real *dk = self ? m->dq + D : m->dkv;
     memset(m->dc, 0, (size_t)T*(size_t)D*sizeof(real));
     memset(m->dq, 0, (size_t)T*(size_t)h.ldq*sizeof(real));
     if (!self) memset(m->dkv, 0, (size_t)p->T[ENC]*2*(size_t)D*sizeof(real));
-    linear_bwd(p->team, m->dc, grad_of(m, b->p[WO]), grad_of(m, b->p[BO]), m->dg, D, v->c,
-               b->p[WO], T, D, D);                                                       /* (4) */
+    linear_bwd(p->team, m->dc, grad_of(m, b->p[WO]), grad_of(m, b->p[BO]), m->dg, D, c, b->p[WO],
+               T, D, D);                                                                 /* (5) */
+    place_bwd(p->team, m->dc, v->mid_stat, v->c, &mid, T, D);                            /* (4) */
     attend_bwd(p->team, m->dq, dk, dk + D, m->dc, v->c_stat, v->q, k, k + D, &h);        /* (3) */
     if (!self)
         linear_bwd(p->team, dmem, grad_of(m, b->p[WK]), grad_of(m, b->p[BK]), dk, 2*D, p->mem,
@@ -2016,16 +2373,35 @@ static void attention_bwd(const struct pass *p, const struct sublayer *b, const 
                b->p[WQ], T, h.ldq, D);                                                   /* (1) */
 }
 
-/* g = W2 drop(act(W1 in + b1)) + b2;  backward computes the activation again. */
-static void ffn_fwd(const struct pass *p, const struct sublayer *b, struct saved *v,
-                    const real *in)
+/* u = drop(act(h)), then mid; backward computes both again. */
+static const real *ffn_hidden(const struct pass *p, const struct sublayer *b, const struct saved *v,
+                              const struct at_place *mid)
 {
     const dn_config *c = &p->m->c;
-    int D = c->dim, F = ffn_width(c), T = p->T[b->stack];
+    int F = ffn_width(c), T = p->T[b->stack];
     struct dropout d = dropout_for(p, b->index, AT_ACTIVATION, c->act_dropout);
+    act_fwd(p->team, p->u, v->h, c->activation, &d, T, F);
+    return place_fwd(p->team, p->w, v->mid_stat, p->u, mid, T, F);
+}
+
+/* The shift before the activation of the one scheme that has it. */
+static struct at_place act_shift(const struct pass *p, const struct sublayer *b)
+{
+    struct at_place at = { b->p[ACT_B] ? SHIFT : ID, 0, 0, NULL, b->p[ACT_B], NULL,
+                           grad_of(p->m, b->p[ACT_B]) };
+    return at;
+}
+
+/* g = W2 mid(drop(act(W1 in + b1))) + b2 */
+static void ffn_fwd(const struct pass *p, const struct sublayer *b, struct saved *v, real *g,
+                    const real *in)
+{
+    int D = p->m->c.dim, F = ffn_width(&p->m->c), T = p->T[b->stack];
+    struct at_place shift = act_shift(p, b), mid = place_of(p, b, MID);
     linear_fwd(p->team, v->h, F, in, b->p[W1], b->p[B1], T, F, D);                       /* (1) */
-    act_fwd(p->team, p->u, v->h, c->activation, &d, T, F);                               /* (2) */
-    linear_fwd(p->team, p->g, D, p->u, b->p[W2], b->p[B2], T, D, F);                     /* (3) */
+    place_fwd(p->team, v->h, NULL, v->h, &shift, T, F);                                  /* (2) */
+    const real *u = ffn_hidden(p, b, v, &mid);                                           /* (3) */
+    linear_fwd(p->team, g, D, u, b->p[W2], b->p[B2], T, D, F);                           /* (4) */
 }
 
 static void ffn_bwd(const struct pass *p, const struct sublayer *b, const struct saved *v,
@@ -2034,11 +2410,14 @@ static void ffn_bwd(const struct pass *p, const struct sublayer *b, const struct
     const dn_model *m = p->m;
     int D = m->c.dim, F = ffn_width(&m->c), T = p->T[b->stack];
     struct dropout d = dropout_for(p, b->index, AT_ACTIVATION, m->c.act_dropout);
-    act_fwd(p->team, m->u, v->h, m->c.activation, &d, T, F);
+    struct at_place shift = act_shift(p, b), mid = place_of(p, b, MID);
+    const real *u = ffn_hidden(p, b, v, &mid);
     memset(m->du, 0, (size_t)T*(size_t)F*sizeof(real));
-    linear_bwd(p->team, m->du, grad_of(m, b->p[W2]), grad_of(m, b->p[B2]), m->dg, D, m->u,
-               b->p[W2], T, D, F);                                                       /* (3) */
-    act_bwd(p->team, m->du, v->h, m->c.activation, &d, T, F);                            /* (2) */
+    linear_bwd(p->team, m->du, grad_of(m, b->p[W2]), grad_of(m, b->p[B2]), m->dg, D, u, b->p[W2],
+               T, D, F);                                                                 /* (4) */
+    place_bwd(p->team, m->du, v->mid_stat, p->u, &mid, T, F);                            /* (3) */
+    act_bwd(p->team, m->du, v->h, m->c.activation, &d, T, F);
+    place_bwd(p->team, m->du, NULL, v->h, &shift, T, F);                                 /* (2) */
     linear_bwd(p->team, din, grad_of(m, b->p[W1]), grad_of(m, b->p[B1]), m->du, F, in,
                b->p[W1], T, F, D);                                                       /* (1) */
 }
@@ -2046,27 +2425,27 @@ static void ffn_bwd(const struct pass *p, const struct sublayer *b, const struct
 static struct residual residual_of(const struct pass *p, const struct sublayer *b)
 {
     const dn_model *m = p->m;
-    struct residual e = { schemes[m->c.norm].out, b->a,
+    struct residual e = { b->op[OUT], b->a, b->p[SKIP], b->p[SCALE],
+                          grad_of(m, b->p[SKIP]), grad_of(m, b->p[SCALE]),
                           dropout_for(p, b->index, AT_BRANCH, m->c.dropout),
-                          b->p[NORM_G], b->p[NORM_B],
-                          grad_of(m, b->p[NORM_G]), grad_of(m, b->p[NORM_B]) };
+                          b->p[OUT_G], b->p[OUT_B],
+                          grad_of(m, b->p[OUT_G]), grad_of(m, b->p[OUT_B]) };
     return e;
 }
 
-/* [eq:residual] of one sub-layer: y = out(a x + G(in(x))) */
+/* [eq:residual] of one sub-layer: y = out(a x + b br(G(in(x)))) */
 static void sublayer_fwd(const struct pass *p, const struct sublayer *b, struct saved *v, real *y,
                          const real *x)
 {
     int T = p->T[b->stack], D = p->m->c.dim;
-    const real *in = x;
+    struct at_place in = place_of(p, b, IN), br = place_of(p, b, BR);
     struct residual e = residual_of(p, b);
-    if (schemes[p->m->c.norm].in == LN) {
-        norm_fwd(p->team, v->n, v->n_stat, x, b->p[NORM_G], b->p[NORM_B], T, D);         /* (1) */
-        in = v->n;
-    }
-    if (b->kind == FFN) ffn_fwd(p, b, v, in);                                            /* (2) */
-    else attention_fwd(p, b, v, in);
-    residual_fwd(p->team, y, v->r, v->r_stat, x, p->g, &e, T, D);                        /* (3) */
+    real *scaled = e.scale ? v->b : p->g, *branch = br.op == ID ? scaled : v->g;
+    const real *n = place_fwd(p->team, v->n, v->n_stat, x, &in, T, D);                   /* (1) */
+    if (b->kind == FFN) ffn_fwd(p, b, v, branch, n);                                     /* (2) */
+    else attention_fwd(p, b, v, branch, n);
+    const real *g = place_fwd(p->team, scaled, v->g_stat, branch, &br, T, D);            /* (3) */
+    residual_fwd(p->team, y, v->r, v->r_stat, x, g, &e, T, D);                           /* (4) */
 }
 
 /* d holds dy and becomes dx; dmem += the gradient of the encoder's output. */
@@ -2074,19 +2453,85 @@ static void sublayer_bwd(const struct pass *p, const struct sublayer *b, real *d
 {
     const dn_model *m = p->m;
     const struct saved *v = b->saved;
-    int T = p->T[b->stack], D = m->c.dim, in_norm = schemes[m->c.norm].in == LN;
+    int T = p->T[b->stack], D = m->c.dim;
     size_t n = (size_t)T*(size_t)D;
-    real *din = in_norm ? m->dn : d;
+    struct at_place in = place_of(p, b, IN), br = place_of(p, b, BR);
     struct residual e = residual_of(p, b);
+    const real *from = in.op == ID ? b->x : v->n;
+    real *din = in.op == ID ? d : m->dn;
     if (m->c.memory == DN_RECOMPUTE) sublayer_fwd(p, b, b->saved, b->y, b->x);
-    residual_bwd(p->team, d, m->dg, v->r, v->r_stat, &e, T, D);                          /* (3) */
-    if (in_norm) memset(m->dn, 0, n*sizeof(real));
-    if (b->kind == FFN) ffn_bwd(p, b, v, din, in_norm ? v->n : b->x);                    /* (2) */
-    else attention_bwd(p, b, v, din, dmem, in_norm ? v->n : b->x);
-    if (!in_norm) return;
-    norm_bwd(p->team, m->dn, grad_of(m, b->p[NORM_G]), grad_of(m, b->p[NORM_B]), m->dn,
-             v->n_stat, b->x, b->p[NORM_G], T, D);                                       /* (1) */
+    residual_bwd(p->team, d, m->dg, v->r, v->r_stat, b->x, v->b, &e, T, D);              /* (4) */
+    place_bwd(p->team, m->dg, v->g_stat, v->g, &br, T, D);                               /* (3) */
+    if (in.op != ID) memset(m->dn, 0, n*sizeof(real));
+    if (b->kind == FFN) ffn_bwd(p, b, v, din, from);                                     /* (2) */
+    else attention_bwd(p, b, v, din, dmem, from);
+    if (in.op == ID) return;
+    place_bwd(p->team, m->dn, v->n_stat, b->x, &in, T, D);                               /* (1) */
     for (size_t i = 0; i < n; i++) d[i] += m->dn[i];
+}
+
+/* [eq:admin]   omega = r of each sub-layer in turn, r^2 = var(omega x) + var(G) of the one below,
+ *              variances over all elements of a batch; r = 1 at the foot of a stack. */
+static acc variance(const struct pass *p, const real *x, size_t n)
+{
+    acc mean = sum_all(x, NULL, n, p->team->threads)/(acc)n;
+    return sum_all(x, x, n, p->team->threads)/(acc)n - mean*mean;
+}
+
+static void profile_sublayer(const struct pass *p, const struct sublayer *b, const real *x)
+{
+    int T = p->T[b->stack], D = p->m->c.dim;
+    size_t n = (size_t)T*(size_t)D;
+    struct dropout d = residual_of(p, b).drop;
+    acc r = *p->profile;
+    for (int j = 0; j < D; j++) b->p[SKIP][j] = (real)r;
+    sublayer_fwd(p, b, b->saved, b->y, x);
+    for (int t = 0; t < T; t++) drop_row(ROW(p->g, t, D), ROW(p->g, t, D), &d, (uint64_t)t, D);
+    *p->profile = sqrt_acc(r*r*variance(p, x, n) + variance(p, p->g, n));
+}
+
+/* Layer l of a stack (from 0; after the last, l = layers) reads z, a mix of LN_k(y_k), k <= l. */
+static struct at_place mix_norm(const dn_model *m, const struct stack *k, int l)
+{
+    size_t at = (size_t)l*(size_t)m->c.dim;
+    struct at_place norm = { LN, 0, 0, k->p[MIX_G] + at, k->p[MIX_B] + at, NULL, NULL };
+    if (m->grad) norm.dg = grad_of(m, k->p[MIX_G]) + at, norm.db = grad_of(m, k->p[MIX_B]) + at;
+    return norm;
+}
+
+static void layer_mix(const struct pass *p, int s, int l, real *z, const real *y)
+{
+    const struct stack *k = &p->m->stack[s];
+    int T = p->T[s], D = p->m->c.dim, outputs = layers_of(&p->m->c, s) + 1;
+    real *n = p->saved ? p->mixed : k->mixed, *stat = p->saved ? p->mixed_stat : k->mixed_stat;
+    struct at_place norm = mix_norm(p->m, k, l);
+    size_t block = (size_t)l*(size_t)T;
+    place_fwd(p->team, n + block*(size_t)D, stat + 2*block, y, &norm, T, D);             /* (1) */
+    mix_fwd(p->team, z, n, ROW(k->p[MIX], l, outputs), l, T, D);                         /* (2) */
+}
+
+/* d holds dz and becomes dy_l; layers above have left their share in m->dmixed. */
+static void layer_mix_bwd(const struct pass *p, int s, int l, real *d)
+{
+    const dn_model *m = p->m;
+    const struct stack *k = &m->stack[s];
+    int T = p->T[s], D = m->c.dim, outputs = layers_of(&m->c, s) + 1;
+    size_t block = (size_t)l*(size_t)T, per = (size_t)subs_per_layer(&m->c, s);
+    struct at_place norm = mix_norm(m, k, l);
+    const real *y = l ? m->sub[(size_t)k->first + (size_t)l*per - 1].y : k->embedded;
+    if (l == outputs - 1) memset(m->dmixed, 0, (size_t)outputs*(size_t)T*(size_t)D*sizeof(real));
+    mix_bwd(p->team, m->dmixed, ROW(grad_of(m, k->p[MIX]), l, outputs), d, k->mixed,
+            ROW(k->p[MIX], l, outputs), l, T, D);                                        /* (2) */
+    memcpy(d, m->dmixed + block*(size_t)D, (size_t)T*(size_t)D*sizeof(real));
+    place_bwd(p->team, d, k->mixed_stat + 2*block, y, &norm, T, D);                      /* (1) */
+}
+
+/* What stands after a whole stack. */
+static struct at_place final_of(const dn_model *m, const struct stack *k)
+{
+    real *g = k->p[FINAL_G], *b = k->p[FINAL_B];
+    struct at_place at = { g ? LN : b ? SHIFT : ID, 0, 0, g, b, grad_of(m, g), grad_of(m, b) };
+    return at;
 }
 
 /* A stack: embedding, sub-layers, final norm where the scheme has one.  Returns its output. */
@@ -2095,19 +2540,26 @@ static const real *stack_fwd(const struct pass *p, int s, const int *id)
     const dn_model *m = p->m;
     const struct stack *k = &m->stack[s];
     struct dropout d = dropout_for(p, m->subs + s, AT_EMBEDDING, m->c.dropout);
-    int generating = p->saved != NULL;
-    real *y = generating ? p->two[0] : m->sub[k->first].x;
+    struct at_place last = final_of(m, k);
+    int generating = p->saved != NULL, per = subs_per_layer(&m->c, s);
+    real *y = generating ? p->two[0] : k->embedded;
     embed_fwd(p->team, y, id, p->span[s], p->rows, k->p[EMBED], k->positions, &d, m->c.dim);
+    if (p->profile) *p->profile = 1;
     for (int i = 0; i < k->subs; i++) {
         const struct sublayer *b = &m->sub[k->first + i];
-        const real *x = y;
+        real *x = generating ? p->two[i & 1] : b->x;
+        if (k->p[MIX] && i%per == 0) layer_mix(p, s, b->layer, x, y);
         y = generating ? p->two[!(i & 1)] : b->y;
-        sublayer_fwd(p, b, generating ? p->saved : b->saved, y, x);
+        if (p->profile) profile_sublayer(p, b, x);
+        else sublayer_fwd(p, b, generating ? p->saved : b->saved, y, x);
     }
-    if (!k->p[FINAL_G]) return y;
-    real *top = generating ? p->top : k->top, *stat = generating ? p->top_stat : k->top_stat;
-    norm_fwd(p->team, top, stat, y, k->p[FINAL_G], k->p[FINAL_B], p->T[s], m->c.dim);
-    return top;
+    if (k->p[MIX]) {
+        real *z = generating ? y : k->last;
+        layer_mix(p, s, layers_of(&m->c, s), z, y);
+        y = z;
+    }
+    return place_fwd(p->team, generating ? p->top : k->top, generating ? p->top_stat : k->top_stat,
+                     y, &last, p->T[s], m->c.dim);
 }
 
 /* k->d holds the gradient of the output; backward through all sub-layers to the embedding. */
@@ -2116,11 +2568,14 @@ static void stack_bwd(const struct pass *p, int s, const int *id)
     const dn_model *m = p->m;
     const struct stack *k = &m->stack[s];
     struct dropout d = dropout_for(p, m->subs + s, AT_EMBEDDING, m->c.dropout);
-    if (k->p[FINAL_G])
-        norm_bwd(p->team, k->d, grad_of(m, k->p[FINAL_G]), grad_of(m, k->p[FINAL_B]), k->d,
-                 k->top_stat, m->sub[k->first + k->subs - 1].y, k->p[FINAL_G], p->T[s], m->c.dim);
-    for (int i = k->subs - 1; i >= 0; i--)
-        sublayer_bwd(p, &m->sub[k->first + i], k->d, m->stack[ENC].d);
+    struct at_place last = final_of(m, k);
+    int per = subs_per_layer(&m->c, s);
+    place_bwd(p->team, k->d, k->top_stat, k->last, &last, p->T[s], m->c.dim);
+    for (int i = k->subs; i > 0; i--) {
+        if (k->p[MIX] && i%per == 0) layer_mix_bwd(p, s, i/per, k->d);
+        sublayer_bwd(p, &m->sub[k->first + i - 1], k->d, m->stack[ENC].d);
+    }
+    if (k->p[MIX]) layer_mix_bwd(p, s, 0, k->d);
     embed_bwd(p->team, grad_of(m, k->p[EMBED]), grad_of(m, k->p[POSITIONS]), k->d, id, p->span[s],
               p->rows, &d, m->c.dim);
 }
@@ -2154,6 +2609,7 @@ static struct pass pass_for(dn_model *m, const dn_batch *b, int drop, int micro)
     p.key = rng_key(key, (uint64_t)m->step*65536 + (uint64_t)micro);
     p.g = m->g;
     p.u = m->u;
+    p.w = m->w;
     for (int s = ENC; s <= DEC; s++) {
         if (!has_stack(&m->c, s)) continue;
         p.T[s] = m->stack[s].tokens = spans_set(m->stack[s].span, lengths_of(b, s), b->rows);
@@ -2275,27 +2731,6 @@ double dn_learning_rate(const dn_config *c, int64_t step)
     if (c->schedule == DN_CONSTANT) return c->lr;
     double u = t < c->steps ? (t - W)/(c->steps - W) : 1;
     return c->min_lr + (c->lr - c->min_lr)*(double)(1 + cos_acc(pi*(acc)u))/2;
-}
-
-/* The array in PIECES, each summed by itself, then added up in order. */
-enum { PIECES = 64 };
-
-static size_t piece(size_t n, int i) { return n/PIECES*(size_t)i + n%PIECES*(size_t)i/PIECES; }
-
-static acc sum_of_squares(const real *x, size_t n, int threads)
-{
-    acc part[PIECES], total = 0;
-    PARALLEL_FOR(threads)
-    for (int i = 0; i < PIECES; i++) {
-        size_t from = piece(n, i), to = piece(n, i + 1), step = (size_t)1 << 20;
-        part[i] = 0;
-        for (; from < to; from += step) {
-            int count = (int)(to - from < step ? to - from : step);
-            part[i] += dot_row(x + from, x + from, 0, count);
-        }
-    }
-    for (int i = 0; i < PIECES; i++) total += part[i];
-    return total;
 }
 
 /* 1 - b^t */
@@ -2431,7 +2866,7 @@ dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *s, 
     double scale = 1.0/s->tokens, lr = dn_learning_rate(&m->c, m->step + 1);
     stats_average(s);
     s->lr = lr;
-    s->grad_norm = scale*sqrt((double)sum_of_squares(m->grad, m->scalars, m->team.threads));
+    s->grad_norm = scale*sqrt((double)sum_all(m->grad, m->grad, m->scalars, m->team.threads));
     if (!is_finite((acc)s->grad_norm)) return diverged_backward(m, err);
     if (m->c.clip > 0 && s->grad_norm > m->c.clip) scale *= m->c.clip/s->grad_norm;
     adam(m, scale, lr);
@@ -2460,6 +2895,30 @@ dn_status dn_logits(dn_model *m, const dn_batch *b, dn_real *logits, char *err)
     const real *top = network_fwd(&p, b);
     linear_fwd(&m->team, logits, V, top, m->stack[s].p[OUTPUT], NULL, p.T[s], V, m->c.dim);
     return DN_OK;
+}
+
+dn_status dn_profile(dn_model *m, const dn_batch *b, char *err)
+{
+    acc deviation = 1;
+    if (batch_check(m, b, 0, err)) return DN_EINVAL;
+    if (!(schemes[m->c.norm].more & PROFILE)) return DN_OK;
+    struct pass p = pass_for(m, b, 1, 0);
+    p.profile = &deviation;
+    network_fwd(&p, b);
+    return DN_OK;
+}
+
+dn_state dn_state_at(const dn_model *m, int stack, int i)
+{
+    dn_state s = { NULL, NULL, 0 };
+    if (stack < ENC || stack > DEC || m->purpose != DN_TRAIN) return s;
+    const struct stack *k = &m->stack[stack];
+    const struct sublayer *b = i >= 0 && i < k->subs ? &m->sub[k->first + i] : NULL;
+    if (!b && (i != k->subs || !k->subs)) return s;
+    s.tokens = k->tokens;
+    s.x = b ? b->x : k->top;
+    if (b && b->op[OUT] == LN && m->c.memory == DN_KEEP) s.sum = b->saved->r;
+    return s;
 }
 
 /* [op:mlm]  see deepnet.h */
@@ -2491,7 +2950,7 @@ struct dn_generator {
     struct span *span, *cross, *source;
     real **cache, *spare;               /* k, v: ctx rows of 2D for each sequence, sub-layer  */
     struct saved saved;
-    real *x[2], *top, *top_stat, *g, *u, *picked, *logits;
+    real *x[2], *top, *top_stat, *mixed, *mixed_stat, *g, *u, *w, *picked, *logits;
     int *ids, *ids_next;                /* beam search: capacity x ctx                        */
     double *score, *score_next;
     struct candidate *list;             /* 2 beam for each source                             */
@@ -2501,8 +2960,7 @@ struct dn_generator {
 static void generator_lay(struct arena *a, dn_generator *g, const dn_config *c)
 {
     size_t R = (size_t)g->capacity, ctx = (size_t)c->ctx, D = (size_t)c->dim, T = R*ctx;
-    int subs = c->dec_layers*subs_per_layer(c, DEC);
-    int first = has_stack(c, ENC) ? c->enc_layers*subs_per_layer(c, ENC) : 0;
+    int subs = subs_of(c, DEC), first = subs_of(c, ENC);
     team_take(a, &g->team, c);
     g->len    = (int *)take(a, sizeof(int), R, 1, 1);
     g->parent = (int *)take(a, sizeof(int), R, 1, 1);
@@ -2522,6 +2980,11 @@ static void generator_lay(struct arena *a, dn_generator *g, const dn_config *c)
     g->top_stat = take_reals(a, T, 2);
     g->g        = take_reals(a, T, D);
     g->u        = take_reals(a, T, (size_t)ffn_width(c));
+    g->w        = take_reals(a, T, mid_width(c));
+    if (schemes[c->norm].more & MIXED) {
+        g->mixed      = (real *)take(a, sizeof(real), outputs_of(c), T, D);
+        g->mixed_stat = (real *)take(a, sizeof(real), outputs_of(c), T, 2);
+    }
     g->picked   = take_reals(a, R, D);
     g->logits   = take_reals(a, R, (size_t)c->vocab);
     g->ids      = (int *)take(a, sizeof(int), T, 1, 1);
@@ -2574,6 +3037,9 @@ static struct pass pass_of(dn_generator *g)
     p.rows = g->rows;
     p.g = g->g;
     p.u = g->u;
+    p.w = g->w;
+    p.mixed = g->mixed;
+    p.mixed_stat = g->mixed_stat;
     p.cache = g->cache;
     p.two[0] = g->x[0];
     p.two[1] = g->x[1];
@@ -2950,15 +3416,14 @@ static void put_tensor_entry(struct writer *w, const dn_model *m, const struct t
                              uint64_t *offset)
 {
     char name[DN_NAME_MAX];
-    int cols = extent_of(&m->c, t->row->cols);
     put_string(w, ",\"");
     put_string(w, prefix[part]);
     put_string(w, tensor_name(m, t, name));
     put_string(w, "\":{\"dtype\":\"");
     put_string(w, dtype);
     put_string(w, "\",\"shape\":[");
-    put_number(w, (uint64_t)extent_of(&m->c, t->row->rows));
-    if (cols) put_string(w, ","), put_number(w, (uint64_t)cols);
+    put_number(w, (uint64_t)t->rows);
+    if (t->cols) put_string(w, ","), put_number(w, (uint64_t)t->cols);
     put_string(w, "],\"data_offsets\":[");
     put_number(w, *offset);
     put_string(w, ",");
@@ -3206,9 +3671,8 @@ static int tensor_note(struct reader *r, const char *name, const uint64_t *shape
     if (!r->m) return 1;
     struct tensor *t = tensor_find(r, name, &part);
     if (!t) return bad(r, "the model has no tensor '%s'", name);
-    int rows = extent_of(&r->m->c, t->row->rows), cols = extent_of(&r->m->c, t->row->cols);
-    if (dims != (cols ? 2 : 1) || shape[0] != (uint64_t)rows ||
-        (cols && shape[1] != (uint64_t)cols))
+    if (dims != (t->cols ? 2 : 1) || shape[0] != (uint64_t)t->rows ||
+        (t->cols && shape[1] != (uint64_t)t->cols))
         return bad(r, "tensor '%s' has another shape in the checkpoint", name);
     if (t->file[part]) return bad(r, "tensor '%s' is there twice", name);
     t->file[part] = begin + 1;                          /* 0 means: not seen */

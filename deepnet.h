@@ -148,10 +148,11 @@ void      dn_config_get(const dn_config *c, const dn_field *f, char text[DN_NAME
 /* The first wrong field, by name and value, or DN_OK. */
 dn_status dn_config_check(const dn_config *c, char *err);
 
-/* [tab:alpha-beta] alpha and beta of the encoder (stack 0) or decoder (stack 1).  Both are 1
- * for a scheme that does not use them. */
+/* What the scheme c->norm makes of a layer (from 0) of the encoder (stack 0) or decoder (1): the
+ * first value of a, the factor of the skip, and the gain of V's first values.  With deepnorm they
+ * are alpha and beta of [tab:alpha-beta], the same in every layer. */
 typedef struct dn_gains { double alpha, beta; } dn_gains;
-dn_gains dn_deepnorm(const dn_config *c, int stack);
+dn_gains dn_gains_of(const dn_config *c, int stack, int layer);
 
 /* ---- 3 model and memory ------------------------------------------------------------------ */
 
@@ -217,6 +218,17 @@ dn_status dn_gradient(dn_model *m, const dn_batch *batch, int dropout, dn_stats 
 void      dn_zero_grad(dn_model *m);
 /* Logits of every token of the top stream, without dropout: tokens x vocab, the caller's. */
 dn_status dn_logits(dn_model *m, const dn_batch *batch, dn_real *logits, char *err);
+
+/* [eq:admin] Set Admin's skip factors by running one batch, before the first step; nothing is done
+ * with any other scheme. */
+dn_status dn_profile(dn_model *m, const dn_batch *batch, char *err);
+
+/* What the last pass of a DN_TRAIN model left at sub-layer i of a stack (0 encoder, 1 decoder), i
+ * counted from 0 through all layers: x, its input, and sum, the argument of the LayerNorm behind
+ * it (NULL where there is none, and with memory=recompute); `tokens` rows of dim, valid until the
+ * next call.  i = number of sub-layers: x is the output of the stack.  tokens 0: no such i. */
+typedef struct dn_state { const dn_real *x, *sum; int tokens; } dn_state;
+dn_state dn_state_at(const dn_model *m, int stack, int i);
 
 int64_t   dn_step_count(const dn_model *m);           /* optimizer steps applied so far */
 double    dn_learning_rate(const dn_config *c, int64_t step);           /* step counts from 1 */

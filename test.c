@@ -179,7 +179,10 @@ static void fill_parameters(dn_model *m)
         const dn_tensor t = dn_tensor_at(m, i);
         for (size_t k = 0; k < tensor_size(&t); k++) {
             double u = by_rule(t.name, k);
-            if (ends_with(t.name, "norm.weight"))
+            if (ends_with(t.name, ".o.weight") || ends_with(t.name, ".w2.weight"))
+                u = 0.5*u;              /* G is small, for some schemes have no norm */
+            else if (ends_with(t.name, "norm.weight") || (t.cols == 0
+                                                          && ends_with(t.name, ".weight")))
                 u = 1 + 0.25*u;
             else if (t.cols == 0)
                 u = 0.25*u;
@@ -189,7 +192,9 @@ static void fill_parameters(dn_model *m)
 }
 
 /* What the plain model below has room for. */
-enum { PLAIN_LEN = 144, PLAIN_TOKENS = 352, PLAIN_WIDTH = 64, PLAIN_VOCAB = 300 };
+enum {
+    PLAIN_LEN = 144, PLAIN_TOKENS = 352, PLAIN_WIDTH = 64, PLAIN_VOCAB = 300, PLAIN_LAYERS = 8
+};
 
 /* A batch by a rule, with sequences from the shortest to the longest; salt gives others. */
 struct sample {
@@ -308,11 +313,9 @@ static void plain_linear(plain_seq y, plain_seq x, const dn_real *w, const dn_re
         }
 }
 
-static void plain_norm(const dn_model *m, const char *base, plain_seq y, plain_seq x, int n)
+/* y = LN(x), row by row */
+static void plain_norm(plain_seq y, plain_seq x, const dn_real *w, const dn_real *b, int n, int d)
 {
-    const int d = dn_model_config(m)->dim;
-    const dn_real *w = param(m, base, "norm.weight"), *b = param(m, base, "norm.bias");
-
     for (int t = 0; t < n; t++) {
         double mean = 0, var = 0;
         for (int i = 0; i < d; i++)
@@ -357,11 +360,98 @@ static double plain_activation(int kind, double x)
     return 0.5*x*(1 + tanh(sqrt(2/acos(-1))*(x + 0.044715*x*x*x)));
 }
 
+/* The residual equation  y = out( a x + b br( G( in(x) ) ) ),  where the last matrix of G reads
+ * mid(.): what in, mid, br and out are in self-attention, cross-attention and feed-forward, in
+ * the order of --norm.  L: LayerNorm, s: one scalar added, h: each head times a scalar. */
+static const struct plain_scheme {
+    const char *name, *in, *mid, *br, *out;
+    int final_norm;
+} plain_schemes[] = {
+    { "deepnorm",          "---", "---", "---", "LLL", 0 },
+    { "post-ln",           "---", "---", "---", "LLL", 0 },
+    { "pre-ln",            "LLL", "---", "---", "---", 1 },
+    { "post-ln-init",      "---", "---", "---", "LLL", 0 },
+    { "ds-init",           "---", "---", "---", "LLL", 0 },
+    { "admin",             "---", "---", "---", "LLL", 0 },
+    { "admin-torch",       "---", "---", "---", "LLL", 0 },
+    { "r-fixup",           "sss", "sss", "---", "---", 0 },
+    { "t-fixup",           "---", "---", "---", "---", 0 },
+    { "rezero",            "---", "---", "---", "---", 0 },
+    { "normformer",        "LLL", "h-L", "L--", "---", 1 },
+    { "dlcl",              "LLL", "---", "---", "---", 1 },
+    { "sub-ln",            "LLL", "L-L", "---", "---", 1 },
+    { "layernorm-scaling", "LLL", "---", "---", "---", 1 },
+    { "peri-ln",           "LLL", "---", "LLL", "---", 1 },
+    { "keel",              "LLL", "---", "---", "LLL", 0 },
+};
+
+static const struct plain_scheme *plain_scheme(const dn_config *c)
+{
+    for (size_t i = 0; i < sizeof plain_schemes/sizeof *plain_schemes; i++)
+        if (!strcmp(plain_schemes[i].name, name_of("norm", c->norm)))
+            return &plain_schemes[i];
+    fprintf(stderr, "test: no plain model of %s\n", name_of("norm", c->norm));
+    exit(2);
+}
+
+static int plain_is(const dn_config *c, const char *name)
+{
+    return !strcmp(plain_scheme(c)->name, name);
+}
+
+/* What a sub-layer is, by its name: "decoder.3.cross_attn." */
+static int plain_decoder(const char *base)
+{
+    return base[0] == 'd';
+}
+
+static int plain_layer(const char *base)                /* from 0 */
+{
+    return (int)strtol(strchr(base, '.') + 1, NULL, 10);
+}
+
+static int plain_kind(const char *base)
+{
+    return strstr(base, "self") ? 0 : strstr(base, "cross") ? 1 : 2;
+}
+
+/* Sub-layers of a stack. */
+static int plain_depth(const dn_config *c, int decoder)
+{
+    return !decoder ? 2*c->enc_layers : (c->arch == DN_ENC_DEC ? 3 : 2)*c->dec_layers;
+}
+
+/* x = what a letter of the table stands for, of x: n rows */
+static void plain_place(const dn_model *m, const char *base, const char *place,
+                        const char *letters, plain_seq x, int n, int width)
+{
+    const dn_config *c = dn_model_config(m);
+    const char letter = letters[plain_kind(base)];
+    const dn_real *head = param(m, base, "head.weight");
+    char at[2*DN_NAME_MAX];
+
+    if (letter == 'L' && plain_is(c, "keel") && !strcmp(place, "out_") && plain_layer(base) == 0
+        && plain_kind(base) == 0)
+        return;                                         /* the first sub-layer of a stack */
+    snprintf(at, sizeof at, "%s%s", base, place);
+    if (letter == 'L')
+        plain_norm(x, x, param(m, at, "norm.weight"), param(m, at, "norm.bias"), n, width);
+    for (int t = 0; t < n; t++)
+        for (int i = 0; i < width; i++) {
+            if (letter == 's')
+                x[t][i] += (double)*param(m, at, "shift.bias");
+            if (letter == 'h')
+                x[t][i] *= (double)head[i/(c->dim/c->heads)];
+        }
+}
+
 /* The branch G: attention of x over memory, or the feed-forward network of x. */
 static void plain_branch(const dn_model *m, const char *base, plain_seq y, plain_seq x, int n,
                          plain_seq memory, int n_memory, int causal)
 {
     const dn_config *c = dn_model_config(m);
+    const char *mid = plain_scheme(c)->mid;
+    const dn_real *shift = param(m, base, "act_shift.bias");
     static plain_seq q, k, v, a;
 
     if (ends_with(base, "ffn.")) {
@@ -369,7 +459,9 @@ static void plain_branch(const dn_model *m, const char *base, plain_seq y, plain
                      n, c->dim, c->ffn);
         for (int t = 0; t < n; t++)
             for (int i = 0; i < c->ffn; i++)
-                a[t][i] = plain_activation(c->activation, a[t][i]);
+                a[t][i] = plain_activation(c->activation,
+                                           a[t][i] + (plain_is(c, "r-fixup") ? (double)*shift : 0));
+        plain_place(m, base, "mid_", mid, a, n, c->ffn);
         plain_linear(y, a, param(m, base, "w2.weight"), param(m, base, "w2.bias"),
                      n, c->ffn, c->dim);
         return;
@@ -380,6 +472,7 @@ static void plain_branch(const dn_model *m, const char *base, plain_seq y, plain
     plain_linear(v, memory, param(m, base, "v.weight"), param(m, base, "v.bias"),
                  n_memory, c->dim, c->dim);
     plain_attend(a, q, k, v, n, n_memory, c->dim, c->heads, causal);
+    plain_place(m, base, "mid_", mid, a, n, c->dim);
     plain_linear(y, a, param(m, base, "o.weight"), param(m, base, "o.bias"), n, c->dim, c->dim);
 }
 
@@ -402,28 +495,87 @@ static dn_gains plain_gains(int arch, int stack, double n, double m)
     return g;
 }
 
+/* a of the skip in a layer (from 0): all there is of it, or its first value. */
+static double plain_alpha(const dn_config *c, int decoder, int layer)
+{
+    const double L = plain_depth(c, decoder);
+
+    if (plain_is(c, "deepnorm"))
+        return plain_gains(c->arch, decoder, c->enc_layers, c->dec_layers).alpha;
+    if (plain_is(c, "admin-torch"))
+        return sqrt((L + 1)/log(L + 1) - 1);
+    if (plain_is(c, "keel") && layer > 0)
+        return L;
+    return 1;
+}
+
+/* Element i of a x: a is learned where there is an omega. */
+static double plain_skip(const dn_model *m, const char *base, int i)
+{
+    const dn_config *c = dn_model_config(m);
+
+    if (plain_is(c, "admin") || plain_is(c, "admin-torch"))
+        return (double)param(m, base, "omega.weight")[i];
+    return plain_alpha(c, plain_decoder(base), plain_layer(base));
+}
+
+/* b of the branch: the sub-layer's own scalar, or the one its layer shares. */
+static double plain_scale(const dn_model *m, const char *base)
+{
+    const dn_config *c = dn_model_config(m);
+    char layer[DN_NAME_MAX];
+
+    if (plain_is(c, "r-fixup"))
+        return (double)*param(m, base, "scale.weight");
+    if (!plain_is(c, "rezero"))
+        return 1;
+    snprintf(layer, sizeof layer, "%s.%d.", plain_decoder(base) ? "decoder" : "encoder",
+             plain_layer(base));
+    return (double)*param(m, layer, "self_attn.scale.weight");
+}
+
+/* Where Admin's profile looks: number, sum and sum of squares of a x and of G, if asked for. */
+struct plain_moments { double n, skip, skip2, branch, branch2; };
+static struct plain_moments *plain_profile;             /* [2][3*PLAIN_LAYERS], or NULL */
+
+static void plain_observe(const char *base, double skip, double branch)
+{
+    struct plain_moments *p = plain_profile;
+
+    if (!p)
+        return;
+    p += 3*(PLAIN_LAYERS*plain_decoder(base) + plain_layer(base)) + plain_kind(base);
+    p->n++;
+    p->skip += skip;
+    p->skip2 += skip*skip;
+    p->branch += branch;
+    p->branch2 += branch*branch;
+}
+
 /* x = one more sub-layer of x, by the residual equation of the configured scheme. */
 static void plain_sublayer(const dn_model *m, const char *base, plain_seq x, int n,
                            plain_seq memory, int n_memory)
 {
     const dn_config *c = dn_model_config(m);
-    const int decoder = !strncmp(base, "decoder", 7), cross = strstr(base, "cross") != NULL;
-    const int pre = !strcmp(name_of("norm", c->norm), "pre-ln");
+    const struct plain_scheme *p = plain_scheme(c);
+    const int cross = plain_kind(base) == 1;
     static plain_seq in, g;
-    double alpha = 1;
 
-    if (!strcmp(name_of("norm", c->norm), "deepnorm"))
-        alpha = plain_gains(c->arch, decoder, c->enc_layers, c->dec_layers).alpha;
     memcpy(in, x, (size_t)n*sizeof *in);
-    if (pre)
-        plain_norm(m, base, in, x, n);
-    plain_branch(m, base, g, in, n, cross ? memory : in, cross ? n_memory : n,
-                 decoder && !cross);
-    for (int t = 0; t < n; t++)
+    plain_place(m, base, "in_", p->in, in, n, c->dim);
+    for (int t = 0; t < n && plain_is(c, "layernorm-scaling"); t++)
         for (int i = 0; i < c->dim; i++)
-            x[t][i] = alpha*x[t][i] + g[t][i];
-    if (!pre)
-        plain_norm(m, base, x, x, n);
+            in[t][i] /= sqrt(plain_layer(base) + 1);
+    plain_branch(m, base, g, in, n, cross ? memory : in, cross ? n_memory : n,
+                 plain_decoder(base) && !cross);
+    plain_place(m, base, "br_", p->br, g, n, c->dim);
+    for (int t = 0; t < n; t++)
+        for (int i = 0; i < c->dim; i++) {
+            const double skip = plain_skip(m, base, i)*x[t][i];
+            plain_observe(base, skip, g[t][i]);
+            x[t][i] = skip + plain_scale(m, base)*g[t][i];
+        }
+    plain_place(m, base, "out_", p->out, x, n, c->dim);
 }
 
 /* Sinusoids are [sin(p w_0) ... cos(p w_0) ...], w_k = 10000^(-k/(d/2 - 1)). */
@@ -437,12 +589,33 @@ static double plain_position(const dn_config *c, const dn_real *learned, int p, 
     return i < half ? sin(p*w) : cos(p*w);
 }
 
+/* DLCL: z_l = sum over k <= l of mix[l][k] LN_k(y_k), of the outputs y of the embedding and of
+ * the layers so far. */
+static void plain_mix(const dn_model *m, const char *stack, plain_seq z, plain_seq *y, int l,
+                      int n)
+{
+    const dn_config *c = dn_model_config(m);
+    const int rows = 1 + (plain_decoder(stack) ? c->dec_layers : c->enc_layers);
+    const dn_real *mix = param(m, stack, "mix.weight");
+    static plain_seq normed;
+
+    memset(z, 0, (size_t)n*sizeof *z);
+    for (int k = 0; k <= l; k++) {
+        plain_norm(normed, y[k], param(m, stack, "mix_norm.weight") + k*c->dim,
+                   param(m, stack, "mix_norm.bias") + k*c->dim, n, c->dim);
+        for (int t = 0; t < n; t++)
+            for (int i = 0; i < c->dim; i++)
+                z[t][i] += (double)mix[l*rows + k]*normed[t][i];
+    }
+}
+
 static void plain_stack(const dn_model *m, const char *stack, plain_seq x, const int *tokens,
                         int n, plain_seq memory, int n_memory)
 {
     static const char *const sub[] = { "self_attn", "cross_attn", "ffn" };
     const dn_config *c = dn_model_config(m);
-    const int encoder = !strcmp(stack, "encoder.");
+    const int encoder = !plain_decoder(stack), layers = encoder ? c->enc_layers : c->dec_layers;
+    static plain_seq y[PLAIN_LAYERS + 1];               /* what DLCL mixes */
     const dn_real *table = param(m, stack, "embed.weight");
     const dn_real *learned = param(m, stack, "positions.weight");
 
@@ -452,16 +625,23 @@ static void plain_stack(const dn_model *m, const char *stack, plain_seq x, const
         for (int i = 0; i < c->dim; i++)
             x[t][i] = sqrt(c->dim)*(double)table[tokens[t]*c->dim + i]
                     + plain_position(c, learned, t, i);
-    for (int l = 0; l < (encoder ? c->enc_layers : c->dec_layers); l++)
-        for (int s = 0; s < 3; s++) {
+    for (int l = 0; l <= layers; l++) {
+        memcpy(y[l], x, (size_t)n*sizeof *x);
+        if (plain_is(c, "dlcl"))
+            plain_mix(m, stack, x, y, l, n);
+        for (int s = 0; s < 3 && l < layers; s++) {
             char base[DN_NAME_MAX];
             if (s == 1 && (encoder || c->arch != DN_ENC_DEC))
                 continue;
             snprintf(base, sizeof base, "%s%d.%s.", stack, l, sub[s]);
             plain_sublayer(m, base, x, n, memory, n_memory);
         }
-    if (param(m, stack, "norm.weight"))
-        plain_norm(m, stack, x, x, n);
+    }
+    if (plain_scheme(c)->final_norm)
+        plain_norm(x, x, param(m, stack, "norm.weight"), param(m, stack, "norm.bias"), n, c->dim);
+    for (int t = 0; t < n && plain_is(c, "r-fixup"); t++)
+        for (int i = 0; i < c->dim; i++)
+            x[t][i] += (double)*param(m, stack, "shift.bias");
 }
 
 /* Logits of the whole batch: tokens x vocab. */
@@ -636,7 +816,7 @@ static double t_alpha_beta_values(void)
     for (size_t i = 0; i < sizeof single/sizeof *single; i++)
         for (c.arch = DN_ENCODER; c.arch <= DN_DECODER; c.arch++) {
             c.enc_layers = c.dec_layers = (int)single[i][0];
-            const dn_gains g = dn_deepnorm(&c, c.arch == DN_DECODER);
+            const dn_gains g = dn_gains_of(&c, c.arch == DN_DECODER, 0);
             worst(&e, fabs(g.alpha - single[i][1]), "alpha, %d layers", c.enc_layers);
             worst(&e, fabs(g.beta - single[i][2]), "beta, %d layers", c.enc_layers);
         }
@@ -645,7 +825,7 @@ static double t_alpha_beta_values(void)
         c.enc_layers = (int)both[i][0];
         c.dec_layers = (int)both[i][1];
         for (int stack = 0; stack < 2; stack++) {
-            const dn_gains g = dn_deepnorm(&c, stack);
+            const dn_gains g = dn_gains_of(&c, stack, 0);
             worst(&e, fabs(g.alpha - both[i][2 + 2*stack]), "alpha, stack %d", stack);
             worst(&e, fabs(g.beta - both[i][3 + 2*stack]), "beta, stack %d", stack);
         }
@@ -662,7 +842,7 @@ static double t_alpha_beta_formula(void)
         for (c.dec_layers = 1; c.dec_layers < 1000; c.dec_layers += 41)
             for (c.arch = 0; c.arch < 3; c.arch++)
                 for (int stack = c.arch == DN_DECODER; stack <= (c.arch != DN_ENCODER); stack++) {
-                    const dn_gains g = dn_deepnorm(&c, stack);
+                    const dn_gains g = dn_gains_of(&c, stack, 0);
                     const dn_gains p = plain_gains(c.arch, stack, c.enc_layers, c.dec_layers);
                     worst(&e, fabs(g.alpha/p.alpha - 1), "alpha");
                     worst(&e, fabs(g.beta/p.beta - 1), "beta");
@@ -680,62 +860,123 @@ static double t_alpha_beta_identities(void)
     for (int n = 1; n <= 1000; n += 27) {
         c.enc_layers = c.dec_layers = n;
         c.arch = DN_ENCODER;
-        const dn_gains g = dn_deepnorm(&c, 0);
+        const dn_gains g = dn_gains_of(&c, 0, 0);
         worst(&e, fabs(g.alpha*g.beta*sqrt(2) - 1), "alpha beta, %d layers", n);
         worst(&e, fabs(g.alpha/g.beta/(2*sqrt(n)) - 1), "alpha/beta, %d layers", n);
         worst(&e, fabs(2*n*2*g.beta*g.beta/(g.alpha*g.alpha) - 1), "(16), %d layers", n);
         c.arch = DN_ENC_DEC;
-        const dn_gains en = dn_deepnorm(&c, 0), de = dn_deepnorm(&c, 1);
+        const dn_gains en = dn_gains_of(&c, 0, 0), de = dn_gains_of(&c, 1, 0);
         worst(&e, fabs(3*n*2*de.beta*de.beta/(de.alpha*de.alpha) - 1), "(2), %d layers", n);
         const double first = pow(pow(n, 5)/27, 0.25)*2*en.beta*en.beta/(en.alpha*en.alpha);
         worst(&e, fabs(first/(2*0.87*0.87/(0.81*0.81)/pow(27, 0.25)) - 1), "(14), %d layers", n);
     }
-    for (int norm = 0; norm < choices("norm"); norm++)
-        if (norm != choice("norm", "deepnorm")) {
-            c.norm = norm;
-            const dn_gains en = dn_deepnorm(&c, 0), de = dn_deepnorm(&c, 1);
-            worst(&e, fabs(en.alpha*en.beta*de.alpha*de.beta - 1), "%s", name_of("norm", norm));
-        }
     return e;
 }
 
-/* The standard deviation each tensor is drawn with; 0: all zero, 1: a norm's weight, all one. */
+/* The gain of the deviation each matrix of a layer (from 0) is drawn with, times Xavier's, by
+ * the scheme: matrix is q, k, v, o, w1 or w2. */
+static double plain_gain(const dn_config *c, int decoder, int layer, const char *matrix)
+{
+    const double N = c->enc_layers, M = c->dec_layers, own = decoder ? M : N;
+    const double L = (c->arch == DN_DECODER ? 0 : plain_depth(c, 0))
+                   + (c->arch == DN_ENCODER ? 0 : plain_depth(c, 1));
+    const int both = c->arch == DN_ENC_DEC, qk = matrix[0] == 'q' || matrix[0] == 'k';
+
+    if (plain_is(c, "post-ln-init"))
+        return 1/(own - layer);                         /* 1/(N - l + 1), l from 1 */
+    if (plain_is(c, "ds-init"))
+        return pow(layer + 1, -0.5);
+    if (plain_is(c, "r-fixup"))
+        return matrix[0] == 'o' || !strcmp(matrix, "w2") ? 0
+             : !strcmp(matrix, "w1") ? pow(L, -1.0/2) : pow(L, -1.0/6);
+    if (qk)
+        return 1;
+    if (plain_is(c, "deepnorm"))
+        return plain_gains(c->arch, decoder, N, M).beta;
+    if (plain_is(c, "t-fixup"))
+        return both && decoder ? pow(9*M, -0.25) : 0.67*pow(own, -0.25);
+    if (plain_is(c, "sub-ln"))
+        return both && decoder ? sqrt(log(3*M))
+             : both ? sqrt(log(3*M)*log(2*N)/3) : sqrt(log(2*own));
+    return 1;
+}
+
+/* alpha, and beta as V's gain, of every scheme in every layer. */
+static double t_gains(void)
+{
+    double e = 0;
+
+    for (int norm = 0; norm < choices("norm"); norm++)
+        for (int arch = 0; arch < choices("arch"); arch++)
+            for (int i = 0; i < 16; i++) {
+                static const int depth[4] = { 1, 2, 7, 50 };
+                dn_config c = small_config(arch, norm);
+                c.enc_layers = depth[i%4];
+                c.dec_layers = depth[i/4];
+                for (int stack = arch == DN_DECODER; stack <= (arch != DN_ENCODER); stack++)
+                    for (int l = 0; l < (stack ? c.dec_layers : c.enc_layers); l++) {
+                        const dn_gains g = dn_gains_of(&c, stack, l);
+                        const double alpha = plain_alpha(&c, stack, l);
+                        const double beta = plain_gain(&c, stack, l, "v");
+                        worst(&e, fabs(g.alpha/alpha - 1), "alpha of %s %s, layer %d: %g for %g",
+                              name_of("arch", arch), name_of("norm", norm), l, g.alpha, alpha);
+                        worst(&e, fabs(g.beta/beta - 1), "beta of %s %s, layer %d: %g for %g",
+                              name_of("arch", arch), name_of("norm", norm), l, g.beta, beta);
+                    }
+            }
+    return e;
+}
+
+/* The standard deviation each tensor is drawn with; 0: it is constant. */
 static double expected_std(const dn_config *c, const dn_tensor *t)
 {
-    const int decoder = !strncmp(t->name, "decoder", 7);
-    const dn_gains g = plain_gains(c->arch, decoder, c->enc_layers, c->dec_layers);
-    const int layers = decoder ? c->dec_layers : c->enc_layers;
+    const int decoder = plain_decoder(t->name);
     const char *dot = strchr(t->name, '.');
-    double std = sqrt(2.0/(t->rows + t->cols));         /* Xavier */
+    char matrix[DN_NAME_MAX];
 
-    if (t->cols == 0)
+    if (t->cols == 0 || strstr(t->name, ".mix"))
         return 0;
-    if (!dot || dot[1] < '0' || dot[1] > '9')           /* embeddings, positions, output */
+    if (plain_is(c, "r-fixup") && !strcmp(t->name, "output.weight"))
+        return 0;
+    if (plain_is(c, "t-fixup") && ends_with(t->name, "embed.weight"))
+        return pow(9*(decoder ? c->dec_layers : c->enc_layers), -0.25)/sqrt(c->dim);
+    if (dot[1] < '0' || dot[1] > '9')                   /* embeddings, positions, output */
         return 1/sqrt(c->dim);
-    if (c->norm == choice("norm", "post-ln-init"))
-        return std/(layers - (int)strtol(dot + 1, NULL, 10));
-    if (c->norm == choice("norm", "deepnorm") && !strstr(t->name, ".q.")
-        && !strstr(t->name, ".k."))
-        return std*g.beta;
-    return std;
+    dot = strchr(strchr(dot + 1, '.') + 1, '.');        /* the name after "decoder.3.ffn" */
+    snprintf(matrix, sizeof matrix, "%.*s", (int)strcspn(dot + 1, "."), dot + 1);
+    return plain_gain(c, decoder, plain_layer(t->name), matrix)
+           *sqrt(2.0/(t->rows + t->cols));
+}
+
+/* The first value of element i of a tensor that is not drawn. */
+static double expected_value(const dn_config *c, const dn_tensor *t, int i)
+{
+    if (ends_with(t->name, ".mix.weight"))              /* averages: a lower triangle */
+        return i%t->cols <= i/t->cols ? 1/(1.0 + i/t->cols) : 0;
+    if (ends_with(t->name, ".omega.weight"))
+        return plain_alpha(c, plain_decoder(t->name), plain_layer(t->name));
+    if (ends_with(t->name, ".scale.weight"))
+        return plain_is(c, "r-fixup");
+    return ends_with(t->name, "norm.weight") || ends_with(t->name, ".head.weight");
 }
 
 static void check_tensor_init(double *e, const dn_config *c, const dn_tensor *t)
 {
-    const double std = expected_std(c, t), fixed = ends_with(t->name, "norm.weight");
+    const double std = expected_std(c, t);
     const size_t n = tensor_size(t);
     double sum = 0, squares = 0, fourth = 0;
 
     for (size_t i = 0; i < n; i++) {
-        const double x = (double)t->value[i] - fixed;
+        const double x = (double)t->value[i];
+        if (std <= 0)
+            worst(e, fabs(x - expected_value(c, t, (int)i)) > 1e-6 ? 99 : 0, "%s[%d] = %g",
+                  t->name, (int)i, x);
         sum += x;
         squares += x*x;
         fourth += x*x*x*x;
     }
-    if (t->cols == 0) {
-        worst(e, squares, "%s is not constant", t->name);
+    if (std <= 0)
         return;
-    }
     /* in units of their own standard errors; a normal's fourth moment is 3 squares */
     const double root = sqrt((double)n), var = squares/(double)n;
     worst(e, fabs(sum)/root/std, "mean of %s", t->name);
@@ -749,15 +990,15 @@ static double t_init(void)
 {
     double e = 0;
 
-    for (int arch = 0; arch < choices("arch"); arch++)
+    for (int i = 0; i < 2*choices("arch"); i++)
         for (int norm = 0; norm < choices("norm"); norm++) {
-            dn_config c = small_config(arch, norm);
+            dn_config c = small_config(i/2, norm);
             c.dim = 48;  c.ffn = 160;  c.vocab = 300;  c.ctx = 64;  c.batch_tokens = 64;
             c.enc_layers = 3;  c.dec_layers = 2;
-            c.tie = DN_TIE_NONE;  c.positions = DN_LEARNED;  c.bias = 1;
+            c.tie = i%2 ? DN_TIE_ALL : DN_TIE_NONE;  c.positions = DN_LEARNED;  c.bias = 1;
             dn_model *m = make_model(&c, DN_INFER);
-            for (int i = 0; i < dn_tensor_count(m); i++) {
-                const dn_tensor t = dn_tensor_at(m, i);
+            for (int k = 0; k < dn_tensor_count(m); k++) {
+                const dn_tensor t = dn_tensor_at(m, k);
                 check_tensor_init(&e, &c, &t);
             }
             free_blocks();
@@ -781,6 +1022,67 @@ static double t_init_seed(void)
             MUST(e, s.cols == 0 || t.cols == 0
                     || memcmp(s.value, t.value, 2*sizeof *s.value) != 0);
             MUST(e, strcmp(s.name, t.name) != 0);
+        }
+    return e;
+}
+
+/* Admin: with r = 1 at the start of a stack, each sub-layer's omega is r, and then r becomes
+ * sqrt(Var[omega x] + Var[G(x)]).  The plain model finds the variances with the omegas set. */
+static void check_profile(double *e, const dn_model *m, const dn_batch *b)
+{
+    static struct plain_moments all[2*3*PLAIN_LAYERS];
+    static double logits[PLAIN_TOKENS*PLAIN_VOCAB];
+    static const char *const sub[] = { "self_attn", "cross_attn", "ffn" };
+    double r = 1;
+
+    memset(all, 0, sizeof all);
+    plain_profile = all;
+    plain_logits(m, b, logits);
+    plain_profile = NULL;
+    for (int i = 0; i < 2*3*PLAIN_LAYERS; i++) {
+        const struct plain_moments *p = &all[i];
+        const int stack = i/(3*PLAIN_LAYERS), layer = i/3%PLAIN_LAYERS;
+        char name[DN_NAME_MAX];
+        r = layer == 0 && i%3 == 0 ? 1 : r;
+        if (p->n <= 0)
+            continue;
+        snprintf(name, sizeof name, "%s.%d.%s.omega.weight", stack ? "decoder" : "encoder",
+                 layer, sub[i%3]);
+        const dn_real *omega = param(m, name, "");
+        for (int k = 0; k < dn_model_config(m)->dim; k++) {
+            worst(e, fabs((double)omega[k]/r - 1), "%s[%d]: %g for %g", name, k,
+                  (double)omega[k], r);
+            MUST(*e, !memcmp(&omega[k], omega, sizeof *omega));
+        }
+        r = sqrt(p->skip2/p->n - pow(p->skip/p->n, 2) + p->branch2/p->n - pow(p->branch/p->n, 2));
+    }
+}
+
+static double t_profile(void)
+{
+    double e = 0;
+
+    for (int norm = 0; norm < choices("norm"); norm++)
+        for (int i = 0; i < 2*choices("arch"); i++) {
+            dn_config c = small_config(i/2, norm);
+            struct sample s;
+            c.memory = i%2;
+            const dn_batch *b = fill_batch(&s, &c, 4, 0);
+            dn_model *m = make_model(&c, DN_TRAIN), *was = make_model(&c, DN_TRAIN);
+            fill_parameters(m);
+            fill_parameters(was);
+            MUST(e, dn_profile(m, b, err) == DN_OK && dn_step_count(m) == 0);
+            if (plain_is(&c, "admin")) {
+                check_profile(&e, m, b);
+                MUST(e, !same_parameters(m, was));
+            }
+            for (int k = 0; k < dn_tensor_count(m); k++) {
+                const dn_tensor t = dn_tensor_at(m, k), u = dn_tensor_at(was, k);
+                if (!plain_is(&c, "admin") || !ends_with(t.name, "omega.weight"))
+                    worst(&e, memcmp(t.value, u.value, tensor_size(&t)*sizeof *t.value) != 0,
+                          "%s of %s was touched", t.name, name_of("norm", norm));
+            }
+            free_blocks();
         }
     return e;
 }
@@ -1044,7 +1346,7 @@ static double slope(dn_model *m, const dn_batch *b, int dropout, dn_real *p)
 {
     const dn_real at = *p;
     const int smooth = dn_model_config(m)->activation != DN_RELU;
-    const double h = smooth ? 1.0/1024 : 1.0/(1 << 22);
+    const double h = smooth ? 1.0/2048 : 1.0/(1 << 22);
     double near, far = 0;
 
     *p = at + (dn_real)h;
@@ -1206,46 +1508,149 @@ static double t_grad_adds(void)
 
 /* From PyTorch 1.13 in double, which computed them as its users would: multi_head_attention_
  * forward with a boolean causal mask, layer_norm, gelu, CrossEntropyLoss(label_smoothing=0.1,
- * ignore_index=-1, reduction="sum"), AdamW with weight decay on matrices only; one sequence at a
- * time, so without padding.  Parameters, tokens and labels follow fill_parameters and fill_batch
- * above (3 rows); vocab 13, dim 16, 2 heads, ffn 32, 2 layers a stack, ctx 8. */
+ * ignore_index=-1, reduction="sum"), AdamW with weight decay on matrices only (not on the three
+ * tensors of DLCL's mix); one sequence at a time, so without padding.  Parameters, tokens and
+ * labels follow fill_parameters and fill_batch above (3 rows); vocab 13, dim 16, 2 heads, ffn 32,
+ * 2 layers a stack, ctx 8. */
 static const struct golden {
     const char *arch, *norm, *activation, *positions, *tie;
     int tensors, scalars;
     double loss, nll, grad_norm;                        /* per scored token                    */
-    struct { const char *name; double norm, at_11; } grad[3];           /* of the summed loss  */
+    struct { const char *name; double norm; int at; double value; } grad[3];   /* of the sum   */
     double after;                                       /* loss after 3 steps of Adam          */
 } goldens[] = {
     { "encoder-decoder", "deepnorm", "relu", "sinusoidal", "all", 85, 11344,
-      3.4236708396136, 3.44814486577976, 3.336617582966149,
-      { { "encoder.embed.weight", 17.4398604207934, 1.160739091160055 },
-        { "encoder.1.self_attn.k.weight", 3.133531146694986, -0.2052250117333249 },
-        { "decoder.0.cross_attn.v.bias", 1.040497080675269, -0.08652438799112749 } },
-      2.017030683607353 },
+      4.065930277162824, 4.12503999476146, 3.67056808114946,
+      { { "encoder.embed.weight", 19.1981967746149, 11, -0.411687114540787 },
+        { "encoder.1.self_attn.k.weight", 0.4951369177321508, 11, -0.02487363282970765 },
+        { "decoder.0.cross_attn.v.bias", 1.572433138354243, 11, -0.2296859006021073 } },
+      2.264673835149213 },
     { "encoder", "deepnorm", "gelu", "learned", "output", 34, 4784,
-      3.60485226969453, 3.655606173044987, 4.195503030404347,
-      { { "encoder.positions.weight", 4.80644377945198, 0.3733279935673733 },
-        { "encoder.0.ffn.w1.weight", 9.265295157081846, 0.1677542289168506 },
-        { "encoder.1.self_attn.norm.weight", 3.191829185362099, 0.2520301028788464 } },
-      1.57100706829346 },
+      3.679365836485118, 3.695629252855815, 3.200400365673205,
+      { { "encoder.positions.weight", 3.371272191939857, 11, 0.6253062424412144 },
+        { "encoder.0.ffn.w1.weight", 5.579973746742658, 11, -0.1278161118949603 },
+        { "encoder.1.self_attn.out_norm.weight", 2.778391091356059, 11, 0.7839093852140397 } },
+      1.832927666524101 },
     { "decoder", "deepnorm", "gelu-tanh", "sinusoidal", "none", 34, 4864,
-      3.442849800911395, 3.487355557418858, 2.903580493382595,
-      { { "output.weight", 13.8007553619356, 0.247595861982772 },
-        { "decoder.0.self_attn.q.weight", 3.210405269981012, 0.1600106474949974 },
-        { "decoder.1.ffn.w2.bias", 2.13404214873565, -0.2744712896426959 } },
-      1.767010318088022 },
+      3.369661905433382, 3.414063459975258, 2.560647898484673,
+      { { "output.weight", 13.47778113211778, 11, 0.6773577218832512 },
+        { "decoder.0.self_attn.q.weight", 2.387382191994259, 11, -0.1295585930943211 },
+        { "decoder.1.ffn.w2.bias", 1.508693848701323, 11, -0.2591374079806713 } },
+      1.639549147796792 },
     { "encoder-decoder", "pre-ln", "relu", "sinusoidal", "output", 90, 11616,
-      3.341876453896837, 3.353429329071479, 3.080496934342261,
-      { { "encoder.norm.weight", 3.499556911183542, -0.6016091776123977 },
-        { "encoder.0.self_attn.o.weight", 6.529332682021129, -0.5420231976985415 },
-        { "decoder.1.cross_attn.norm.bias", 0.1532693900846339, -0.007686001817539097 } },
-      2.086211410332984 },
+      3.831536620088357, 3.868260423950919, 3.867539303414273,
+      { { "encoder.norm.weight", 3.407298392048212, 11, -0.5296946457799063 },
+        { "encoder.0.self_attn.o.weight", 8.175832263728985, 11, -0.5678122993427512 },
+        { "decoder.1.cross_attn.in_norm.bias", 0.2031441629015705, 11, -0.01384491821188797 } },
+      2.261750499313566 },
     { "encoder-decoder", "post-ln", "gelu", "learned", "none", 89, 12016,
-      3.061398057498578, 3.069632433561342, 3.818763041537621,
-      { { "decoder.embed.weight", 6.412638380387552, -0.05246405712763761 },
-        { "encoder.0.ffn.w2.weight", 7.477394370522926, -0.06122162287312687 },
-        { "decoder.1.cross_attn.q.weight", 1.915506998045959, -0.1051458404682671 } },
-      1.953437888447642 },
+      3.463630501884488, 3.516097678631323, 3.705421997256616,
+      { { "decoder.embed.weight", 11.35761190962681, 11, -0.8677547483392382 },
+        { "encoder.0.ffn.w2.weight", 5.862067279905156, 11, -0.1938171034005008 },
+        { "decoder.1.cross_attn.q.weight", 1.455324092414105, 11, -0.08505092729755077 } },
+      1.666184772046512 },
+    { "encoder", "post-ln-init", "relu", "learned", "none", 35, 4992,
+      2.630467516991459, 2.56430758462985, 2.900302622556806,
+      { { "encoder.0.self_attn.v.weight", 4.532917517228037, 11, -0.06139829821616924 },
+        { "encoder.1.ffn.w1.bias", 1.085248637814349, 11, 0.04987075515693856 },
+        { "encoder.1.ffn.out_norm.bias", 2.185918059177719, 11, 0.2557854760940684 } },
+      1.214285682925239 },
+    { "decoder", "ds-init", "gelu", "sinusoidal", "output", 33, 4656,
+      3.599850382401729, 3.624867680224028, 4.043690885201901,
+      { { "decoder.embed.weight", 20.15648152759481, 11, 0.8493928979661596 },
+        { "decoder.0.ffn.out_norm.weight", 3.905254558887314, 11, -0.4321082224683565 },
+        { "decoder.1.self_attn.o.bias", 4.47470145028488, 11, -0.7848319443874707 } },
+      1.878545490399093 },
+    { "encoder-decoder", "admin", "gelu", "sinusoidal", "all", 95, 11504,
+      3.842986445485603, 3.893593806645241, 4.861865743365856,
+      { { "encoder.0.self_attn.omega.weight", 2.64569734682071, 11, 0.7845056809395489 },
+        { "decoder.0.cross_attn.omega.weight", 3.856433279234808, 11, -0.5727930051362028 },
+        { "decoder.1.ffn.omega.weight", 3.382279001171041, 11, -0.9232725484316425 } },
+      1.939258757859294 },
+    { "decoder", "admin-torch", "relu", "learned", "output", 38, 4848,
+      3.644669111306054, 3.66449820707888, 3.568999148747723,
+      { { "decoder.0.self_attn.omega.weight", 2.415971423871776, 11, 0.507959709698057 },
+        { "decoder.1.ffn.omega.weight", 3.431889223545171, 11, -1.579891993600574 },
+        { "decoder.positions.weight", 3.041315194477447, 11, -0.1907675441777556 } },
+      1.861870106248789 },
+    { "encoder-decoder", "r-fixup", "gelu-tanh", "learned", "none", 73, 11156,
+      7.783333048207564, 7.950412387917984, 33.71261732168116,
+      { { "encoder.0.ffn.act_shift.bias", 6.519948726134518, 0, 6.519948726134518 },
+        { "encoder.shift.bias", 17.44201869029494, 0, 17.44201869029494 },
+        { "decoder.0.cross_attn.in_shift.bias", 5.673509329159335, 0, -5.673509329159335 } },
+      1.15413332214031 },
+    { "decoder", "r-fixup", "gelu", "sinusoidal", "all", 28, 4319,
+      6.309774085104405, 6.342995745826688, 10.21971455018256,
+      { { "decoder.0.self_attn.mid_shift.bias", 1.876485815200903, 0, 1.876485815200903 },
+        { "decoder.0.ffn.scale.weight", 8.997393321019693, 0, 8.997393321019693 },
+        { "decoder.1.ffn.mid_shift.bias", 2.08086934474842, 0, -2.08086934474842 } },
+      1.721746656017171 },
+    { "encoder", "t-fixup", "gelu", "sinusoidal", "none", 26, 4736,
+      3.415919459467569, 3.302344348499199, 8.378387300868853,
+      { { "encoder.embed.weight", 30.90892451803462, 11, -0.1255581662718988 },
+        { "encoder.0.self_attn.k.weight", 10.59641320771655, 11, 0.4489728342552269 },
+        { "encoder.1.ffn.w2.weight", 19.63429200099105, 11, -0.638711488293803 } },
+      0.9898360490398278 },
+    { "encoder-decoder", "rezero", "relu", "sinusoidal", "all", 69, 11028,
+      11.18618842116248, 11.45777151450471, 47.92282134466193,
+      { { "encoder.1.self_attn.scale.weight", 0.3161305572055548, 0, -0.3161305572055548 },
+        { "decoder.0.self_attn.scale.weight", 100.4382646696905, 0, 100.4382646696905 },
+        { "decoder.0.cross_attn.k.weight", 25.37907230067719, 11, 1.533563603336748 } },
+      1.872604969052581 },
+    { "encoder", "rezero", "gelu", "learned", "output", 28, 4658,
+      4.827275118332158, 4.886059655166144, 7.772115860758763,
+      { { "encoder.0.self_attn.scale.weight", 0.3822676433735526, 0, 0.3822676433735526 },
+        { "encoder.1.self_attn.scale.weight", 4.619497553733685, 0, 4.619497553733685 },
+        { "encoder.0.ffn.w2.bias", 2.696512889804456, 11, 1.185083230813266 } },
+      1.094851750858719 },
+    { "encoder-decoder", "normformer", "gelu", "sinusoidal", "output", 110, 12008,
+      3.978407471074014, 4.030529303316626, 4.931152869986716,
+      { { "encoder.0.self_attn.head.weight", 0.3238912564386839, 0, 0.00287582427187319 },
+        { "decoder.0.self_attn.br_norm.weight", 2.43909493319351, 11, -0.7615564860777629 },
+        { "decoder.1.ffn.mid_norm.weight", 1.648825841949378, 11, 0.1326985100289747 } },
+      2.014833718974261 },
+    { "encoder-decoder", "dlcl", "gelu-tanh", "sinusoidal", "none", 97, 12034,
+      2.935561629208571, 2.916171725164723, 3.326572755164062,
+      { { "encoder.mix.weight", 6.283410801442699, 0, -4.369701070156935 },
+        { "decoder.mix.weight", 5.360656094698132, 0, -2.689282505082506 },
+        { "decoder.mix_norm.weight", 3.469455562222622, 11, 0.1886826479804485 } },
+      1.593511331993555 },
+    { "decoder", "dlcl", "relu", "learned", "all", 39, 4921,
+      3.363944520394246, 3.389460067274147, 4.614866293488177,
+      { { "decoder.mix.weight", 22.13940255913141, 0, -7.289145215426549 },
+        { "decoder.mix_norm.bias", 6.463007055339538, 11, 0.6464849057609275 },
+        { "decoder.0.self_attn.in_norm.weight", 4.536172898808672, 11, 0.5557834591502783 } },
+      1.70583002530567 },
+    { "encoder-decoder", "sub-ln", "relu", "learned", "all", 107, 12048,
+      4.234029547486982, 4.30140133913926, 4.558441584701878,
+      { { "encoder.1.self_attn.mid_norm.bias", 1.125425685073336, 11, 0.1941110775496288 },
+        { "decoder.0.ffn.mid_norm.weight", 1.583246811050154, 11, -0.1901313103093407 },
+        { "decoder.1.cross_attn.v.weight", 5.113578374364664, 11, 0.3204494725017804 } },
+      1.685128565459511 },
+    { "decoder", "layernorm-scaling", "gelu-tanh", "learned", "none", 37, 5024,
+      3.370701182218899, 3.406913969503552, 2.440569325087127,
+      { { "decoder.0.ffn.in_norm.weight", 1.81140727040352, 11, 0.09673790070235652 },
+        { "decoder.1.self_attn.in_norm.bias", 0.6602835378051949, 11, -0.005564285552009548 },
+        { "decoder.1.ffn.w1.weight", 2.821836189833516, 11, 0.2138811827939071 } },
+      1.677166376531693 },
+    { "encoder-decoder", "peri-ln", "gelu", "learned", "all", 111, 11984,
+      3.888554151769141, 3.952558858521435, 6.175681978230807,
+      { { "encoder.0.ffn.br_norm.weight", 1.845275396215715, 11, 0.1407205849289582 },
+        { "decoder.1.cross_attn.br_norm.bias", 1.200144192844919, 11, -0.5511674790604656 },
+        { "decoder.1.cross_attn.in_norm.weight", 1.140877731412894, 11, 0.2635111983632357 } },
+      1.807967554720764 },
+    { "encoder-decoder", "keel", "relu", "sinusoidal", "none", 103, 12016,
+      3.354412989295831, 3.397416751996744, 2.431183640855664,
+      { { "encoder.0.self_attn.in_norm.weight", 0.3344044115847452, 11, 0.06281013864794419 },
+        { "encoder.0.ffn.out_norm.weight", 0.5195284879661511, 11, 0.137371005802772 },
+        { "decoder.0.cross_attn.out_norm.bias", 1.954997038670528, 11, -0.4970308703754986 } },
+      1.832737960064448 },
+    { "decoder", "keel", "gelu", "sinusoidal", "output", 39, 4752,
+      4.254289940541559, 4.302210728349892, 2.797574375147463,
+      { { "decoder.0.self_attn.o.weight", 9.015140708892575, 11, 1.350204198834471 },
+        { "decoder.1.self_attn.in_norm.bias", 0.5847727793488291, 11, 0.09697198722921679 },
+        { "decoder.1.ffn.w1.weight", 1.990658212918581, 11, 0.0628734409024491 } },
+      2.525400920798401 },
 };
 
 static dn_config golden_config(const struct golden *g)
@@ -1263,7 +1668,7 @@ static dn_config golden_config(const struct golden *g)
 }
 
 static void check_golden_gradient(double *e, const dn_model *m, const char *name, double norm,
-                                  double at_11)
+                                  int at, double value)
 {
     for (int i = 0; i < dn_tensor_count(m); i++) {
         const dn_tensor t = dn_tensor_at(m, i);
@@ -1273,7 +1678,7 @@ static void check_golden_gradient(double *e, const dn_model *m, const char *name
         for (size_t k = 0; k < tensor_size(&t); k++)
             squares += (double)t.grad[k]*(double)t.grad[k];
         worst(e, fabs(sqrt(squares)/norm - 1), "gradient of %s", name);
-        worst(e, fabs((double)t.grad[11] - at_11)/norm, "gradient of %s[11]", name);
+        worst(e, fabs((double)t.grad[at] - value)/norm, "gradient of %s[%d]", name, at);
         return;
     }
     worst(e, NAN, "no tensor %s", name);
@@ -1301,7 +1706,8 @@ static double t_golden(void)
         worst(&e, fabs(st.loss/g->loss - 1), "loss %d", (int)i);
         worst(&e, fabs(st.nll/g->nll - 1), "nll %d", (int)i);
         for (int k = 0; k < 3; k++)
-            check_golden_gradient(&e, m, g->grad[k].name, g->grad[k].norm, g->grad[k].at_11);
+            check_golden_gradient(&e, m, g->grad[k].name, g->grad[k].norm, g->grad[k].at,
+                                  g->grad[k].value);
         for (int step = 0; step < 3; step++) {
             MUST(e, dn_train_step(m, b, 1, &st, err) == DN_OK);
             if (step == 0)
@@ -1311,6 +1717,37 @@ static double t_golden(void)
         worst(&e, fabs(st.loss/g->after - 1), "loss after 3 steps, %d", (int)i);
         free_blocks();
     }
+    return e;
+}
+
+/* Admin's profile of that model: the omegas of the encoder, then those of the decoder. */
+static double t_golden_profile(void)
+{
+    static const double want[] = {
+        1, 1.523230613958763, 1.648047228521086, 1.79497523745951,
+        1, 1.555721027276228, 1.650377773214692, 1.805915342352571, 1.855489437819825,
+        1.942132440679124,
+    };
+    double e = 0;
+    size_t n = 0;
+
+    for (size_t i = 0; i < sizeof goldens/sizeof *goldens; i++) {
+        const struct golden *g = &goldens[i];
+        const dn_config c = golden_config(g);
+        struct sample s;
+        if (strcmp(g->norm, "admin"))
+            continue;
+        dn_model *m = make_model(&c, DN_TRAIN);
+        fill_parameters(m);
+        MUST(e, dn_profile(m, fill_batch(&s, &c, 3, 0), err) == DN_OK);
+        for (int k = 0; k < dn_tensor_count(m); k++) {
+            const dn_tensor t = dn_tensor_at(m, k);
+            if (ends_with(t.name, "omega.weight") && n < sizeof want/sizeof *want)
+                worst(&e, fabs((double)t.value[11]/want[n++] - 1), "%s", t.name);
+        }
+        free_blocks();
+    }
+    MUST(e, n == sizeof want/sizeof *want);
     return e;
 }
 
@@ -1343,6 +1780,7 @@ static double t_alone(void)
             struct sample s;
             const dn_batch *b = fill_batch(&s, &c, 6, 0);
             dn_model *m = make_model(&c, DN_INFER);
+            fill_parameters(m);
             const dn_real *all = get_logits(m, b);
             for (int r = 0; r < 6; r++) {
                 const dn_batch one = row_of(b, r);
@@ -1373,6 +1811,7 @@ static double t_causal(void)
                 if (p >= n)
                     continue;
                 dn_model *m = make_model(&c, DN_INFER);
+                fill_parameters(m);
                 const dn_real *before = get_logits(m, &last);
                 int *changed = tokens + (last.dec ? last.dec - b->dec : last.enc - b->enc) + p;
                 *changed = (*changed + 5)%vocab;
@@ -2589,7 +3028,7 @@ static double t_diverged_backward(void)
         const dn_tensor t = dn_tensor_at(m, i);
         for (int k = 0; k < t.rows*t.cols && !strcmp(t.name, "output.weight"); k++)
             t.value[k] = (dn_real)(k/t.cols == 4 ? -huge : huge);
-        for (int k = 0; k < t.rows && !strcmp(t.name, "decoder.1.ffn.norm.weight"); k++)
+        for (int k = 0; k < t.rows && !strcmp(t.name, "decoder.1.ffn.out_norm.weight"); k++)
             t.value[k] = 0;
     }
     const uint64_t before = hash_parameters(m);
@@ -3458,7 +3897,8 @@ static const struct test {
     double f64, f32;                      /* allowed errors; negative: not a row of this build */
 } tests[] = {
     /* A values */
-    { "eq:residual eq:deepnorm eq:post-ln eq:pre-ln dev:eps",
+    { "eq:residual eq:deepnorm eq:post-ln eq:pre-ln eq:r-fixup eq:t-fixup eq:rezero "
+      "eq:normformer eq:dlcl eq:sub-ln eq:ln-scaling eq:peri-ln eq:keel op:place dev:eps",
       "each scheme's logits and losses are the plain model's",
       t_value_norm, 1e-12, 2e-5 },
     { "op:activation", "so they are with each activation", t_value_activation, 1e-12, 2e-5 },
@@ -3473,7 +3913,9 @@ static const struct test {
       t_alpha_beta_formula, 1e-14, 1e-14 },
     { "tab:alpha-beta", "they make the bound of the update independent of depth",
       t_alpha_beta_identities, 1e-14, 1e-14 },
-    { "eq:init eq:xavier eq:post-ln-init dev:embedding",
+    { "tab:schemes", "so are each scheme's skip and gain, in every layer", t_gains, 1e-14, 1e-14 },
+    { "eq:admin", "Admin's profile is the plain model's", t_profile, 1e-12, 2e-5 },
+    { "eq:init eq:xavier eq:post-ln-init eq:ds-init dev:embedding",
       "each tensor has its deviation (in standard errors)", t_init, 4.5, 4.5 },
     { "eq:init", "initial values depend on the seed and the tensor only", t_init_seed, 0, 0 },
     { "rule:schedule eq:inv-sqrt", "each schedule is its formula", t_schedule, 1e-13, 1e-13 },
@@ -3503,6 +3945,7 @@ static const struct test {
     { "golden:pytorch op:linear op:layernorm op:attention op:embedding op:cross-entropy eq:adam",
       "loss, gradients and three steps of Adam are PyTorch's",
       t_golden, 1e-12, 1e-4 },
+    { "golden:profile eq:admin", "so is Admin's profile", t_golden_profile, 1e-12, 1e-5 },
     /* D properties */
     { "prop:alone", "a sequence's logits do not depend on its batch", t_alone, 0, 0 },
     { "prop:causal", "no decoder sees a later token, an encoder sees all", t_causal, 0, 0 },

@@ -8,6 +8,7 @@
  *     ./train translate MODEL < in > out         one line for each line
  *     ./train score MODEL --source F --target F  loss, perplexity, BLEU
  *     ./train info MODEL                         what is in the file, and what it needs
+ *     ./train plot LOG.csv --out LOG.svg         draw what --log wrote, or any CSV file
  *
  * All that is mathematics stands in deepnet.c, all that is tokens in tokenizer.c; this file is
  * their user through deepnet.h alone.  It reads files, builds batches, keeps checkpoints, and it
@@ -18,7 +19,7 @@
  * writes the same bytes as one that never stopped.
  *
  * Order of this file: platform, options, messages and memory, files, reading options, text and
- * corpus, session, batches, BLEU, checkpoint files, models, generation, scoring, progress,
+ * corpus, session, batches, BLEU, checkpoint files, models, generation, scoring, plot, progress,
  * training, commands.  One session owns all memory, and main frees it.
  */
 #if defined(__unix__) || defined(__APPLE__)
@@ -120,9 +121,14 @@ static void signals_watch(int on) { (void)on; }
 
 /* ---- options: the tables ----------------------------------------------------------------- */
 
+enum { CSV_MAX = 40 };                        /* most files in one plot */
+
 typedef struct options {
     dn_config model;
     const char *verb, *file;                  /* what to do, and the model to do it with */
+    const char *csv[CSV_MAX];                 /* or what to plot: so many files */
+    int csv_n;
+    const char *preset, *plot, *x, *y, *by, *title;
     const char *source, *target, *valid_source, *valid_target, *test_source, *test_target;
     const char *text, *valid_text, *hypothesis;
     const char *out, *config, *log;
@@ -160,8 +166,8 @@ static const struct option {
      "the checkpoint; \"\": none (model.safetensors; with --resume the same file)"},
     {"resume", WORD, AT(file), NULL, 0, "Files",
      "go on from this checkpoint; repeat the options of its run"},
-    {"log", WORD, AT(log), NULL, 0, "Files", "also write progress to this file, as CSV"},
     {"config", WORD, AT(config), NULL, 0, "Files", "read options from lines `key = value`"},
+    {"preset", WORD, AT(preset), NULL, 0, "Files", "a set of options by name, listed below"},
 
     {"epochs", COUNT, AT(epochs), "0", 0, "Run", "passes over the data, instead of --steps"},
     {"minutes", REAL, AT(minutes), "0", 0, "Run", "stop after this time; 0: no limit"},
@@ -191,6 +197,14 @@ static const struct option {
     {"stride", COUNT, AT(stride), "0", 0, "Use",
      "tokens a window moves when a text is scored; 0: half of --ctx"},
 
+    {"plot", WORD, AT(plot), NULL, 0, "Plot", "draw the loss of this run here, as SVG"},
+    {"log", WORD, AT(log), NULL, 0, "Plot",
+     "write progress here too, as CSV; plot: the logarithmic axes: x, y or xy"},
+    {"x", WORD, AT(x), "step", 0, "Plot", "the column across"},
+    {"y", WORD, AT(y), NULL, 0, "Plot", "the columns up, with commas between (loss,val)"},
+    {"by", WORD, AT(by), NULL, 0, "Plot", "a column: one line for each of its values"},
+    {"title", WORD, AT(title), NULL, 0, "Plot", "what stands above"},
+
     {"help", FLAG, AT(help), "0", 0, "Other", "this text"},
     {"version", FLAG, AT(version), "0", 0, "Other", "version, build and licence"},
     {"print-config", FLAG, AT(print_config), "0", 0, "Other", "the options in effect"},
@@ -210,14 +224,38 @@ static const struct alias { const char *word, *name; } aliases[] = {
     {"lenpen", "length-penalty"}, {"h", "help"},
 };
 
-/* Defaults that differ by task. */
-static const struct preset { int arch; const char *name, *value; } presets[] = {
-    {DN_ENC_DEC, "vocab", "2000"}, {DN_ENC_DEC, "ffn", "128"}, {DN_ENC_DEC, "heads", "2"},
-    {DN_ENC_DEC, "lr", "0.004"}, {DN_ENC_DEC, "warmup", "200"}, {DN_ENC_DEC, "steps", "1250"},
-    {DN_ENC_DEC, "schedule", "cosine"},
-    {DN_ENC_DEC, "eval-every", "200"},
-    {DN_DECODER, "vocab", "259"}, {DN_DECODER, "ctx", "128"}, {DN_DECODER, "samples", "1"},
-    {DN_ENCODER, "vocab", "259"}, {DN_ENCODER, "ctx", "128"}, {DN_ENCODER, "samples", "0"},
+/* Options by name.  Those with the name of an architecture are its defaults. */
+static const struct preset { const char *name, *help, *values; } presets[] = {
+    {"encoder-decoder", NULL,
+     "arch=encoder-decoder vocab=2000 ffn=128 heads=2 lr=0.004 warmup=200 schedule=cosine "
+     "steps=1250"},
+    {"decoder", NULL, "arch=decoder vocab=259 ctx=128 samples=1"},
+    {"encoder", NULL, "arch=encoder vocab=259 ctx=128 samples=0"},
+
+    /* The paper leaves vocabulary, ctx and eval-every open. */
+    {"iwslt14", "Table 4 of the paper: IWSLT14 De-En; --layers 10 to 100 is its Figure 6",
+     "arch=encoder-decoder layers=18 dim=512 ffn=2048 heads=8 vocab=10000 ctx=256 dropout=0.4 "
+     "label-smoothing=0.1 batch-tokens=4000 lr=5e-4 warmup=4000 warmup-init=1e-7 "
+     "schedule=inv-sqrt steps=8000 beta1=0.9 beta2=0.98 eps=1e-8 weight-decay=1e-4 clip=0 "
+     "eval-every=500"},
+    {"wmt17", "Table 5 of the paper: WMT17 En-De, base; --layers 6 to 100 is its Table 1",
+     "arch=encoder-decoder layers=18 dim=512 ffn=2048 heads=8 vocab=32000 ctx=256 dropout=0.4 "
+     "label-smoothing=0.1 batch-tokens=4096 accum=128 lr=1.5e-3 warmup=4000 warmup-init=1e-7 "
+     "schedule=inv-sqrt steps=100000 beta1=0.9 beta2=0.98 eps=1e-8 weight-decay=1e-4 clip=0 "
+     "eval-every=1000"},
+    {"opus100", "Table 7 of the paper: OPUS-100, 100 + 100 layers, 4 epochs",
+     "arch=encoder-decoder layers=100 dim=512 ffn=2048 heads=8 vocab=64000 ctx=256 dropout=0.1 "
+     "label-smoothing=0.1 batch-tokens=4096 accum=128 lr=5e-4 warmup=4000 warmup-init=1e-7 "
+     "schedule=inv-sqrt epochs=4 beta1=0.9 beta2=0.98 eps=1e-8 weight-decay=0 clip=0 "
+     "eval-every=1000 memory=recompute"},
+    {"shakespeare-char", "nanoGPT's recipe for a CPU, on bytes; give --text",
+     "arch=decoder norm=pre-ln layers=4 heads=4 dim=128 ffn=512 ctx=64 activation=gelu bias=no "
+     "positions=learned dropout=0 batch-tokens=768 lr=1e-3 min-lr=1e-4 warmup=100 warmup-init=0 "
+     "schedule=cosine steps=2000 beta1=0.9 beta2=0.99 eps=1e-8 weight-decay=0.1 clip=1 "
+     "eval-every=250"},
+    {"1000-layers", "500 + 500 layers, the depth of the paper's title, on the corpus in data/",
+     "arch=encoder-decoder layers=500 batch-tokens=256 lr=2e-3 warmup=100 schedule=inv-sqrt "
+     "steps=2000 memory=recompute"},
 };
 
 #define LENGTH(array) ((int)(sizeof(array) / sizeof(array)[0]))
@@ -296,6 +334,16 @@ static const char *clock_text(double s, char out[16])
     else
         snprintf(out, 16, "%u:%02u:%02u", t / 3600 % 10000, t / 60 % 60, t % 60);
     return out;
+}
+
+/* The last part of a path. */
+static const char *base_name(const char *path)
+{
+    const char *base = path;
+    for (; *path; path++)
+        if (*path == '/' || *path == '\\')
+            base = path + 1;
+    return base;
 }
 
 /* A word as a POSIX shell reads it. */
@@ -445,6 +493,7 @@ static void option_set(options *o, const char *name, const char *value)
         if (strcmp(field[i].name, name) == 0
             && dn_config_set(&o->model, name, value, err) != DN_OK)
             fail(2, "%s", err);
+    if (strcmp(name, "steps") == 0) o->epochs = 0;        /* of the two the last one counts */
 }
 
 static int is_known(const char *name)
@@ -496,14 +545,18 @@ static void options_file(options *o, const char *path, const lines *l)
     }
 }
 
+static int is_plot(const options *o) { return o->verb && strcmp(o->verb, "plot") == 0; }
+
 static void options_line(options *o, int argc, char **argv)
 {
     char name[WORD_MAX];
     for (int i = 1, plain = 0; i < argc; i++) {
         const char *word = argv[i], *value;
         if (plain || word[0] != '-' || !word[1]) {
-            if (o->verb && o->file) fail(2, "`%s` is one word too many", word);
-            *(o->verb ? &o->file : &o->verb) = word;
+            int is_csv = is_plot(o);
+            if (is_csv ? o->csv_n == CSV_MAX : o->verb && o->file)
+                fail(2, "`%s` is one word too many", word);
+            *(is_csv ? &o->csv[o->csv_n++] : o->verb ? &o->file : &o->verb) = word;
             continue;
         }
         if (strcmp(word, "--") == 0) {
@@ -524,14 +577,32 @@ static void options_line(options *o, int argc, char **argv)
     }
 }
 
-static void options_default(options *o, int arch)
+static void preset_set(options *o, const char *name)
+{
+    char key[WORD_MAX], value[WORD_MAX], all[256] = "";
+    for (int i = 0; i < LENGTH(presets); i++) {
+        size_t end = strlen(all);
+        snprintf(all + end, sizeof all - end, "%s%s", i ? ", " : "", presets[i].name);
+        if (strcmp(presets[i].name, name) != 0) continue;
+        for (const char *at = presets[i].values; *at; at += strspn(at, " ")) {
+            at = name_read(key, at);
+            size_t n = strcspn(++at, " ");
+            snprintf(value, sizeof value, "%.*s", (int)n, at);
+            option_set(o, key, value);
+            at += n;
+        }
+        return;
+    }
+    fail(2, "--preset: `%s` is none of %s", name, all);
+}
+
+/* Without an architecture: that of the first preset. */
+static void options_default(options *o, const char *arch)
 {
     memset(o, 0, sizeof *o);
     dn_config_default(&o->model);
     for (int i = 0; i < LENGTH(table); i++) value_set(o, &table[i], table[i].fallback);
-    for (int i = 0; i < LENGTH(presets); i++)
-        if (presets[i].arch == arch)
-            option_set(o, presets[i].name, presets[i].value);
+    preset_set(o, arch ? arch : presets[0].name);
 }
 
 static void config_print(const dn_config *c)
@@ -552,9 +623,9 @@ static void options_print(const options *o)
     for (const struct option *p = table; p < table + LENGTH(table); p++) {
         const void *at = (const char *)o + p->at;
         const char *word = p->kind == WORD ? *(const char *const *)at : NULL;
-        if (p->kind == REAL) printf("%s = %g\n", p->name, *(const double *)at);
+        if (p->kind == REAL) printf("%s = %.15g\n", p->name, *(const double *)at);
         if (p->kind == COUNT) printf("%s = %d\n", p->name, *(const int *)at);
-        if (word && *word != '\n') printf("%s = %s\n", p->name, word);
+        if (word && word != o->config && !strchr(word, '\n')) printf("%s = %s\n", p->name, word);
     }
 }
 
@@ -570,15 +641,16 @@ static void help_print(const char *self)
 {
     char value[DN_NAME_MAX];
     const char *choice;
-    options o, lm;
+    options o;
     int n;
     const dn_field *field = dn_fields(&n);
-    options_default(&o, DN_ENC_DEC);
+    options_default(&o, NULL);
     printf("usage: %s [OPTIONS]                   train a model\n", program);
     printf("       %s translate MODEL [OPTIONS]   translate lines from stdin to stdout\n", program);
     printf("       %s sample MODEL [OPTIONS]      generate text\n", program);
     printf("       %s score MODEL [OPTIONS]       loss, perplexity, BLEU\n", program);
-    printf("       %s info [MODEL] [OPTIONS]      configuration, alpha, beta, memory\n\n", program);
+    printf("       %s info [MODEL] [OPTIONS]      configuration, alpha, beta, memory\n", program);
+    printf("       %s plot FILE.csv... [OPTIONS]  draw columns of CSV files, as SVG\n\n", program);
     printf("  %s                                      German to English, from data/\n", self);
     printf("  %s --arch decoder --text book.txt       a language model of one's own text\n", self);
     printf("  %s ... --resume model.safetensors       go on, with the same options\n", self);
@@ -600,16 +672,10 @@ static void help_print(const char *self)
             putchar('\n');
         }
     }
-    puts("\nOther defaults for a text");
-    options_default(&lm, DN_DECODER);
-    for (int i = 0; i < n; i++) {
-        char other[DN_NAME_MAX];
-        dn_config_get(&o.model, &field[i], value);
-        dn_config_get(&lm.model, &field[i], other);
-        if (strcmp(value, other) != 0 && field[i].at != offsetof(dn_config, arch))
-            help_row(field[i].name, other, NULL);
-    }
-    printf("  %-19s %d\n", "--samples", lm.samples);
+    puts("\nPresets; --config and the command line win over them, and --print-config shows them");
+    for (int i = 0; i < LENGTH(presets); i++)
+        printf("  %-19s %s\n", presets[i].name,
+               presets[i].help ? presets[i].help : presets[i].values);
     puts("\nOther names");
     for (int i = 0; i < LENGTH(aliases); i++)
         printf("  -%s%s = --%s\n", aliases[i].word[1] ? "-" : "", aliases[i].word,
@@ -1153,15 +1219,26 @@ static char *out_path(const session *s, const char *suffix)
     return path;
 }
 
-/* Can OUT be written?  Better to know before the training than after it. */
+/* Can this be written?  Better to know before the training than after it. */
+static void path_check(const char *path)
+{
+    int special = is_special(path);
+    FILE *old = special ? NULL : fopen(path, "rb"), *f = fopen(path, "ab");
+    if (!f || fclose(f) != 0) fail(1, "%s: %s", path, strerror(errno));
+    if (old)
+        fclose(old);
+    else if (!special)
+        remove(path);
+}
+
 static void out_check(const session *s)
 {
     char *part = out_path(s, ".tmp");
     if (is_special(s->o.out))
         fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", s->o.out);
-    FILE *f = *s->o.out ? fopen(part, "wb") : NULL;
-    if (*s->o.out && (!f || fclose(f) != 0 || remove(part) != 0))
-        fail(1, "%s: %s", part, strerror(errno));
+    if (*s->o.out) path_check(part);
+    if (s->o.log) path_check(s->o.log);
+    if (s->o.plot) path_check(s->o.plot);
     free(part);
 }
 
@@ -1252,7 +1329,7 @@ static void model_make(session *s, enum dn_purpose purpose)
         config_of_file(s->o.file, &c);
         c.memory = now.memory;
         c.threads = now.threads;
-        if (purpose == DN_INFER) now.seed = c.seed;
+        if (purpose == DN_INFER) now.seed = c.seed, c.batch_tokens = now.batch_tokens;
     }
     size_t need = dn_model_bytes(&c, purpose, err);
     if (!need) fail(2, "%s", err);
@@ -1453,6 +1530,426 @@ static void report(session *s, const corpus *c)
     fflush(stdout);
 }
 
+/* ---- plot: columns of CSV files as an SVG drawing ---------------------------------------- */
+
+enum { CELLS_MAX = 256, SERIES_MAX = 40, TICKS_MAX = 128, LABEL_MAX = 48 };
+
+/* Mid tones, which stand out from a light page and from a dark one. */
+static const char *const colours[] = {"#3b82c4", "#d9701a", "#2f9e58", "#d9484f", "#9467d0",
+                                      "#a0694b", "#d667b0", "#1a9c9c", "#8f8f1f", "#7f8790"};
+#define GREY "#777"
+static const char *const dashes[] = {"none", "7 4", "2 4.5", "11 4 2 4"};
+static const char *const shapes[] = {         /* around the point where the pen is */
+    "m-3.6 0a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0-7.2 0z", "m-3.3-3.3h6.6v6.6h-6.6z",
+    "m0-4.4l4.2 7.2h-8.4z", "m0-4.7l4.2 4.7-4.2 4.7-4.2-4.7z", "m0 4.4l4.2-7.2h-8.4z"};
+
+typedef struct series {
+    const char *file, *by;                    /* its group */
+    int group, column;
+    double (*at)[2];                          /* x and y; y is NaN where the line is broken */
+    size_t n, room;
+    double last;
+    char name[2 * LABEL_MAX];                 /* made of what tells it from the others */
+    const char *colour, *dash, *shape;
+} series;
+
+typedef struct plot {
+    const char *x, *by, *title;
+    char y[SERIES_MAX][LABEL_MAX];            /* columns to draw, so many of them, */
+    int columns, optional;                    /* some of which may be missing */
+    int files, whole, groups, n, several;     /* whole: name files with their directories; */
+    int log[2];                               /* several: more columns than one are drawn */
+    series s[SERIES_MAX];
+    double low[2], high[2];                   /* ends of the axes, log10 if logarithmic, */
+    double from[2], to[2];                    /* and where they lie in the drawing */
+} plot;
+
+typedef struct tick { double at; char label[24]; } tick;      /* "": a minor one */
+
+static plot plot_of(const options *o)
+{
+    const char *y = o->y ? o->y : "loss,val";
+    plot p = {0};
+    p.x = o->x;
+    p.title = o->title;
+    p.optional = !o->y;
+    for (;; y++) {
+        size_t n = strcspn(y, ",");
+        if (n == 0 || n >= LABEL_MAX || p.columns == SERIES_MAX)
+            fail(2, "--y: `%s` is no list of columns, such as loss,val", o->y);
+        memcpy(p.y[p.columns++], y, n);       /* the NUL is there */
+        if (!*(y += n)) return p;
+    }
+}
+
+static void plot_free(plot *p)
+{
+    for (int i = 0; i < p->n; i++) free(p->s[i].at);
+}
+
+/* The next cell of a line, without its quotes, ended in place. */
+static char *cell_next(char **rest)
+{
+    char *from = *rest + strspn(*rest, " \t"), *in = from, *to;
+    if (*from == '"') {
+        for (in = to = ++from; *in && (*in != '"' || *++in == '"'); ) *to++ = *in++;
+        in += strcspn(in, ",");
+    } else {
+        to = in += strcspn(in, ",");
+        while (to > from && strchr(" \t", to[-1])) to--;
+    }
+    *rest = *in ? in + 1 : NULL;
+    *to = 0;
+    return from;
+}
+
+static int cells_split(char *line, char **cell)
+{
+    int n = 0;
+    while (line && n < CELLS_MAX) cell[n++] = cell_next(&line);
+    return line ? n + 1 : n;
+}
+
+/* A number that can be drawn, or NaN. */
+static double number(const char *cell)
+{
+    char *end;
+    double v = strtod(cell, &end);
+    return end > cell && !*end && fabs(v) < 1e300 ? v : NAN;
+}
+
+static int column_find(const char *file, char **cell, int n, const char *name, int optional)
+{
+    char have[512] = "";
+    for (int i = 0; i < n; i++) {
+        size_t end = strlen(have);
+        if (strcmp(cell[i], name) == 0) return i;
+        snprintf(have + end, sizeof have - end, "%s%s", i ? ", " : "", cell[i]);
+    }
+    if (!optional) fail(2, "%s: there is no column `%s` among %s", file, name, have);
+    return -1;
+}
+
+static series *series_find(plot *p, const char *file, const char *by, int column, int make)
+{
+    int group = p->groups;
+    for (int i = 0; i < p->n; i++)
+        if (p->s[i].file == file && strcmp(p->s[i].by, by) == 0) {
+            group = p->s[i].group;
+            if (p->s[i].column == column) return &p->s[i];
+        }
+    if (!make) return NULL;
+    if (p->n == SERIES_MAX) fail(1, "%s: more than %d lines to draw", file, SERIES_MAX);
+    if (group == p->groups) p->groups++;
+    p->several |= column != p->s[0].column && p->n;
+    series *s = &p->s[p->n++];
+    *s = (series){0};
+    s->file = file, s->by = by, s->group = group, s->column = column;
+    return s;
+}
+
+/* An empty cell says nothing, one that is no number breaks the line. */
+static void point_add(plot *p, const char *file, const char *by, int column, double x,
+                      const char *cell)
+{
+    double y = number(cell);
+    if (p->log[1] && !(y > 0)) y = NAN;
+    series *s = *cell ? series_find(p, file, by, column, !isnan(y)) : NULL;
+    if (!s || isnan(x) || (p->log[0] && !(x > 0))) return;
+    if (s->n == s->room) s->at = resize(s->at, s->room = 2 * s->room + 64, sizeof *s->at);
+    s->at[s->n][0] = x;
+    s->at[s->n++][1] = y;
+    if (!isnan(y)) s->last = y;
+}
+
+/* Read the lines of a CSV file, which must stay: names point into them. */
+static void plot_read(plot *p, const char *file, lines *l)
+{
+    char *cell[CELLS_MAX], nothing[1] = "";
+    int x = 0, by = -1, y[SERIES_MAX], width = 0, found = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        char *line = l->text.at + l->start[i];
+        l->text.at[l->start[i + 1] - 1] = 0;
+        line += strspn(line, " \t");
+        if (!*line || *line == '#') continue;
+        int n = cells_split(line, cell);
+        if (n > (width ? width : CELLS_MAX))
+            fail(1, "%s:%zu: there are more than %d cells", file, i + 1, n - 1);
+        while (n < width) cell[n++] = nothing;
+        for (int k = 0; k < p->columns && width; k++)
+            if (y[k] >= 0)
+                point_add(p, file, by < 0 ? "" : cell[by], k, number(cell[x]), cell[y[k]]);
+        if (width) continue;
+        width = n;
+        x = column_find(file, cell, n, p->x, 0);
+        if (p->by) by = column_find(file, cell, n, p->by, 0);
+        for (int k = 0; k < p->columns; k++) {
+            y[k] = column_find(file, cell, n, p->y[k], p->optional);
+            found |= y[k] >= 0;
+        }
+        if (!found) column_find(file, cell, n, p->y[0], 0);
+    }
+    if (!width) fail(1, "%s: there is no table in it", file);
+    p->files++;
+}
+
+/* The ends of the axes, a little beyond the points. */
+static void plot_range(plot *p)
+{
+    for (int axis = 0; axis < 2; axis++) {
+        double low = HUGE_VAL, high = -HUGE_VAL;
+        for (int i = 0; i < p->n; i++)
+            for (size_t k = 0; k < p->s[i].n; k++) {
+                double v = p->s[i].at[k][axis];
+                if (isnan(p->s[i].at[k][1])) continue;
+                if (p->log[axis]) v = log10(v);
+                if (v < low) low = v;
+                if (v > high) high = v;
+            }
+        double more = high > low ? (axis ? 0.05 : 0.02) * (high - low)
+                    : p->log[axis] ? 0.5 : fabs(low) > 1e-12 ? fabs(low) / 2 : 1;
+        p->low[axis] = low >= 0 && low < more && !p->log[axis] ? 0 : low - more;
+        p->high[axis] = high + more;
+    }
+}
+
+/* Where a value lies in the drawing. */
+static double place(const plot *p, int axis, double v)
+{
+    if (p->log[axis]) v = log10(v);
+    return p->from[axis] + (v - p->low[axis]) / (p->high[axis] - p->low[axis])
+                           * (p->to[axis] - p->from[axis]);
+}
+
+/* A number as it stands beside an axis, in steps of such a size. */
+static tick tick_at(double at, double step)
+{
+    tick t = {at, ""};
+    double size = fabs(at) > step ? fabs(at) : step;
+    int decimals = step < 1 ? (int)ceil(-log10(step) - 1e-9) : 0;
+    int digits = (int)ceil(log10(size / step)) + 1;
+    if (size < 1e6 && decimals < 6)
+        snprintf(t.label, sizeof t.label, "%.*f", decimals, at);
+    else
+        snprintf(t.label, sizeof t.label, "%.*g", digits < 15 ? digits : 15, at);
+    char *e = strchr(t.label, 'e');           /* 1e+06 as 1e6 */
+    if (e) snprintf(e + 1, sizeof t.label - (size_t)(e + 1 - t.label), "%d", atoi(e + 1));
+    return t;
+}
+
+/* Steps of 1, 2 or 5 times a power of ten, at most `most` of them. */
+static int ticks_linear(double low, double high, int most, tick *t)
+{
+    double step = pow(10, floor(log10((high - low) / most)));
+    for (int i = 0; i < 3 && (high - low) / step > most; i++) step *= i == 1 ? 2.5 : 2;
+    int n = 0;
+    for (double k = ceil(low / step); k * step <= high && n < TICKS_MAX; k++)
+        t[n++] = tick_at(k > 0 || k < 0 ? k * step : 0, step);        /* not -0 */
+    return n;
+}
+
+/* Powers of ten, and between them 2 .. 9, of which 2 and 5 are named if there is room. */
+static int ticks_log(double low, double high, int most, tick *t)
+{
+    int n = 0, each = 1 + (int)((high - low) / most);
+    if (high - low < 0.7) return ticks_linear(pow(10, low), pow(10, high), most, t);
+    for (int decade = (int)floor(low); decade <= high; decade++)
+        for (int k = 1; k < (high - low > most ? 2 : 10); k++) {
+            tick now = {k * pow(10, decade), ""};
+            if (log10(now.at) < low || log10(now.at) > high || n == TICKS_MAX) continue;
+            if (k == 1 ? decade % each == 0 : high - low < 2.2 && (k == 2 || k == 5))
+                now = tick_at(now.at, pow(10, decade));
+            t[n++] = now;
+        }
+    return n;
+}
+
+/* Bytes of the character that starts s, 0 if XML cannot hold it. */
+static int character(const char *s)
+{
+    int lead = s[0] & 0xFF, n = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    if (lead < 0x20 || (lead >= 0x80 && lead < 0xC2) || lead > 0xF4) return 0;
+    for (int i = 1; i < n; i++)
+        if ((s[i] & 0xC0) != 0x80)
+            return 0;
+    return n;
+}
+
+/* Print a text for XML. */
+static void xml_print(FILE *f, const char *s)
+{
+    static const char *const names[] = {"&amp;", "&lt;", "&gt;", "&quot;"};
+    static const char plain[] = "&<>\"";
+    for (int n; *s; s += n ? n : 1) {
+        const char *found = strchr(plain, *s);
+        n = character(s);
+        if (found || !n)
+            fputs(found ? names[found - plain] : "?", f);
+        else
+            fwrite(s, 1, (size_t)n, f);
+    }
+}
+
+static void text_print(FILE *f, double x, double y, const char *how, const char *s)
+{
+    fprintf(f, "<text x=\"%.1f\" y=\"%.1f\"%s>", x, y, how);
+    xml_print(f, s);
+    fputs("</text>\n", f);
+}
+
+/* Characters of a text; those of UTF-8 that continue one do not count. */
+static int text_width(const char *s)
+{
+    int n = 0;
+    for (; *s; s++) n += (*s & 0xC0) != 0x80;
+    return n;
+}
+
+/* Names and looks.  Groups differ by colour and columns by dashes; one group alone shows its
+ * columns in colours. */
+static void series_style(const plot *p, series *s)
+{
+    const char *file = p->files < 2 ? "" : p->whole ? s->file : base_name(s->file);
+    const char *y = p->several || (!*file && !*s->by) ? p->y[s->column] : "";
+    size_t n = strlen(file);
+    if (n > 4 && strcmp(file + n - 4, ".csv") == 0) n -= 4;
+    if (n >= LABEL_MAX) file += n - LABEL_MAX + 1, n = LABEL_MAX - 1;
+    snprintf(s->name, sizeof s->name, "%.*s%s%.22s%s%.22s", (int)n, file, n && *s->by ? " " : "",
+             s->by, (n || *s->by) && *y ? " " : "", y);
+    int which = p->groups > 1 ? s->group : s->column, round = which / LENGTH(colours);
+    int other = p->groups > 1 && p->several ? s->column : 0;
+    s->colour = colours[which % LENGTH(colours)];
+    s->dash = dashes[(other + round) % LENGTH(dashes)];
+    s->shape = shapes[(which + other + round) % LENGTH(shapes)];
+}
+
+/* In the order in which the lines end, from the top. */
+static int series_order(const void *left, const void *right)
+{
+    const series *a = left, *b = right;
+    if (a->last > b->last || a->last < b->last) return a->last > b->last ? -1 : 1;
+    return a->group != b->group ? a->group - b->group : a->column - b->column;
+}
+
+static void path_begin(FILE *f, const series *s)
+{
+    fprintf(f, "<path class=\"line\" stroke=\"%s\" stroke-dasharray=\"%s\" d=\"", s->colour,
+            s->dash);
+}
+
+/* The line, and marks at its points if they are few; at some of them if the lines are many. */
+static void series_print(const plot *p, int i, FILE *f)
+{
+    enum { FEW = 40, MARKS = 6 };
+    const series *s = &p->s[i];
+    size_t each = s->n <= FEW ? 1 : s->n / MARKS, from = 0;
+    if (s->n > FEW) from = p->n > 4 ? (size_t)i * 5 % 7 * each / 7 : s->n;
+    int pen = 0;
+    path_begin(f, s);
+    for (size_t k = 0; k < s->n; k++) {
+        const double *at = s->at[k];
+        if (!isnan(at[1]))                    /* h0: a point alone is a dot */
+            fprintf(f, "%c%.1f %.1f%s", pen ? 'L' : 'M', place(p, 0, at[0]), place(p, 1, at[1]),
+                    pen ? "" : "h0");
+        pen = !isnan(at[1]);
+    }
+    fprintf(f, "\"/>\n<path fill=\"%s\" d=\"", s->colour);
+    for (size_t k = from; k < s->n; k += each)
+        if (!isnan(s->at[k][1]))
+            fprintf(f, "M%.1f %.1f%s", place(p, 0, s->at[k][0]), place(p, 1, s->at[k][1]),
+                    s->shape);
+    fputs("\"/>\n", f);
+}
+
+/* The names beside the plot, under that of the column they come from. */
+static void legend_print(const plot *p, FILE *f)
+{
+    double x = p->to[0] + 22, y = p->to[1] + 8;
+    if (p->by) text_print(f, x, y + 4.5, " font-style=\"italic\"", p->by);
+    for (int i = 0; i < p->n; i++) {
+        const series *s = &p->s[i];
+        double at = y + 20 * (i + (p->by ? 1 : 0));
+        path_begin(f, s);
+        fprintf(f, "M%.1f %.1fh30\"/><path fill=\"%s\" d=\"M%.1f %.1f%s\"/>\n", x, at, s->colour,
+                x + 15, at, s->shape);
+        text_print(f, x + 38, at + 4.5, "", s->name);
+    }
+}
+
+static int ticks(const plot *p, int axis, tick *t)
+{
+    return (p->log[axis] ? ticks_log : ticks_linear)(p->low[axis], p->high[axis], axis ? 7 : 9, t);
+}
+
+/* Grid and numbers of both axes. */
+static void axes_print(const plot *p, FILE *f)
+{
+    tick t[TICKS_MAX];
+    for (int axis = 0; axis < 2; axis++) {
+        int n = ticks(p, axis, t);
+        for (int i = 0; i < n; i++) {
+            double at = place(p, axis, t[i].at);
+            fprintf(f, "<path class=\"grid\" stroke-opacity=\"%s\" d=\"M%.1f %.1f%c%.1f\"/>\n",
+                    *t[i].label ? ".28" : ".12", axis ? p->from[0] : at, axis ? at : p->from[1],
+                    axis ? 'H' : 'V', axis ? p->to[0] : p->to[1]);
+            if (*t[i].label && axis)
+                text_print(f, p->from[0] - 9, at + 4.5, " text-anchor=\"end\"", t[i].label);
+            else if (*t[i].label)
+                text_print(f, at, p->from[1] + 20, " text-anchor=\"middle\"", t[i].label);
+        }
+    }
+    fprintf(f, "<path class=\"grid\" d=\"M%.1f %.1fV%.1fH%.1f\"/>\n", p->from[0], p->to[1],
+            p->from[1], p->to[0]);
+}
+
+/* Room for the axes, the title and, if there is more than one line, the names. */
+static void plot_layout(plot *p, double *width, double *height)
+{
+    tick t[TICKS_MAX];
+    int numbers = 0;
+    for (int i = ticks(p, 1, t); i-- > 0; )
+        if (text_width(t[i].label) > numbers) numbers = text_width(t[i].label);
+    double most = p->by ? text_width(p->by) : 0;
+    for (int i = 0; i < p->n; i++)
+        if (text_width(p->s[i].name) > most) most = text_width(p->s[i].name);
+    most = p->n > 1 ? 60 + 7.2 * most : 0;
+    *width = most > 320 ? 640 + most : 960;
+    *height = p->n > 21 ? 120 + 20 * (p->n + 1) : 540;
+    p->from[0] = 46 + 8 * numbers, p->to[0] = *width - 24 - most;
+    p->from[1] = *height - 62, p->to[1] = p->title ? 56 : 24;
+}
+
+static void plot_print(plot *p, FILE *f)
+{
+    char y[SERIES_MAX * (LABEL_MAX + 2)] = "", how[80];
+    double width, height;
+    for (int i = 0; i < p->n; i++) series_style(p, &p->s[i]);
+    qsort(p->s, (size_t)p->n, sizeof *p->s, series_order);
+    plot_range(p);
+    plot_layout(p, &width, &height);
+    for (int k = 0; k < p->columns; k++)
+        for (int i = 0; i < p->n; i++)
+            if (p->s[i].column == k) {
+                strcat(strcat(y, *y ? ", " : ""), p->y[k]);
+                break;
+            }
+    fprintf(f, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"100%%\" "
+            "viewBox=\"0 0 %.0f %.0f\" font-size=\"13\" fill=\"" GREY "\" font-family=\""
+            "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif\">\n"
+            "<style>.grid{fill:none;stroke:" GREY "}.line{fill:none;stroke-width:1.8;"
+            "stroke-linejoin:round;stroke-linecap:round}</style>\n", width, height);
+    if (p->title)
+        text_print(f, p->from[0], 32, " font-size=\"17\" font-weight=\"600\"", p->title);
+    axes_print(p, f);
+    text_print(f, (p->from[0] + p->to[0]) / 2, height - 16, " text-anchor=\"middle\"", p->x);
+    snprintf(how, sizeof how, " text-anchor=\"middle\" transform=\"rotate(-90 20 %.1f)\"",
+             (p->from[1] + p->to[1]) / 2);
+    text_print(f, 20, (p->from[1] + p->to[1]) / 2, how, y);
+    for (int i = 0; i < p->n; i++) series_print(p, i, f);
+    if (p->n > 1) legend_print(p, f);
+    fputs("</svg>\n", f);
+}
+
 /* ---- progress ---------------------------------------------------------------------------- */
 
 typedef struct progress {
@@ -1461,18 +1958,67 @@ typedef struct progress {
     double nll, tokens;                       /* sums since the last line, */
     int steps;                                /* over so many steps */
     FILE *csv;
-    int csv_failed;                           /* errno of the first write that failed */
+    text rows;                                /* what --log says, for --plot */
+    size_t room;
+    const char *failed;                       /* the first file that could not be written, */
+    int why;                                  /* and its errno */
 } progress;
+
+static void write_failed(progress *p, const char *path)
+{
+    if (!p->failed) p->failed = path, p->why = errno;         /* said at the end of the run */
+}
+
+/* Add a line to the log and to what will be drawn. */
+static void row_add(const session *s, progress *p, const char *row)
+{
+    size_t n = strlen(row);
+    if (p->csv && (fputs(row, p->csv) < 0 || fflush(p->csv) != 0)) write_failed(p, s->o.log);
+    if (!s->o.plot) return;
+    if (p->rows.n + n >= p->room)             /* one byte stays for lines_split */
+        p->rows.at = resize(p->rows.at, p->room = 2 * p->room + n + 4096, 1);
+    memcpy(p->rows.at + p->rows.n, row, n);
+    p->rows.n += n;
+}
+
+/* Draw the rows so far, into f if there is anything; returns whether there is. */
+static int rows_plot(const session *s, const progress *p, FILE *f)
+{
+    text copy = {resize(NULL, p->rows.n + 1, 1), p->rows.n};
+    memcpy(copy.at, p->rows.at, copy.n);
+    lines l = lines_split(copy);
+    plot drawing = plot_of(&s->o);
+    plot_read(&drawing, s->o.log ? s->o.log : "--plot", &l);
+    int any = drawing.n > 0;
+    if (any && f) plot_print(&drawing, f);
+    plot_free(&drawing);
+    free(l.text.at);
+    free(l.start);
+    return any;
+}
+
+static void progress_plot(const session *s, progress *p)
+{
+    if (!s->o.plot || !rows_plot(s, p, NULL)) return;
+    FILE *f = fopen(s->o.plot, "wb");
+    if (f) rows_plot(s, p, f);
+    if (!f || ferror(f) + fclose(f) != 0) write_failed(p, s->o.plot);
+}
 
 static void progress_open(session *s, progress *p)
 {
     *p = (progress){0};
     p->begun = p->since = p->drawn = seconds();
     p->first = dn_step_count(s->m);
-    if (!s->o.log) return;
-    p->csv = fopen(s->o.log, p->first ? "a" : "w");
-    if (!p->csv) fail(1, "%s: %s", s->o.log, strerror(errno));
-    if (!p->first) fputs("step,seconds,loss,val,lr,grad_norm,tokens_per_second\n", p->csv);
+    if (s->o.log) {
+        p->csv = fopen(s->o.log, p->first ? "a+" : "w");
+        if (!p->csv) fail(1, "%s: %s", s->o.log, strerror(errno));
+        if (p->first && !is_special(s->o.log))
+            p->rows = text_read(p->csv, s->o.log, SIZE_MAX);
+        p->room = p->rows.n;
+    }
+    if (!p->rows.n) row_add(s, p, "step,seconds,loss,val,lr,grad_norm,tokens_per_second\n");
+    if (s->o.plot) rows_plot(s, p, NULL);     /* --x and --y are checked now */
 }
 
 /* After a step, a line if one is due: the mean loss since the last, without label smoothing so
@@ -1498,12 +2044,10 @@ static void progress_step(const session *s, progress *p, int64_t step, const dn_
         say("%s", line);
     p->drawn = now;
     if (!due) return;
-    if (p->csv) {
-        if (val >= 0) snprintf(value, sizeof value, "%.6f", val);
-        fprintf(p->csv, "%lld,%.2f,%.6f,%s,%.6g,%.6g,%.0f\n", (long long)step, spent, nll, value,
-                stats->lr, stats->grad_norm, rate);
-        if (fflush(p->csv) != 0) p->csv_failed = errno;      /* said at the end of the run */
-    }
+    if (val >= 0) snprintf(value, sizeof value, "%.6f", val);
+    snprintf(line, sizeof line, "%lld,%.2f,%.6f,%s,%.6g,%.6g,%.0f\n", (long long)step, spent, nll,
+             value, stats->lr, stats->grad_norm, rate);
+    row_add(s, p, line);
     p->nll = p->tokens = p->steps = 0;
     p->since = seconds();
 }
@@ -1678,6 +2222,17 @@ static void train_step(session *s, progress *p, int64_t step, dn_stats *stats)
     p->steps++;
 }
 
+/* A scheme that looks at the data before the first step sees its first batch. */
+static void profile(session *s)
+{
+    char err[DN_ERR_MAX];
+    uint64_t place = s->place;
+    batch_next(s, &s->batch[0], 0);
+    s->place = place;
+    dn_batch view = batch_view(&s->batch[0]);
+    check(dn_profile(s->m, &view, err), err);
+}
+
 /* Steps until the run ends or is stopped; returns whether it ended. */
 static int train_loop(session *s, progress *p)
 {
@@ -1691,6 +2246,7 @@ static int train_loop(session *s, progress *p)
                 || (o->minutes > 0 && seconds() - p->begun > 60 * o->minutes);
         double val = ended || step % o->eval_every == 0 ? validate(s, step) : -1;
         progress_step(s, p, step, &stats, val);
+        if (step % o->eval_every == 0) progress_plot(s, p);
         if (step % o->sample_every == 0 && !caught) show_samples(s);
         ended |= o->patience && s->stalled >= o->patience;
         if (ended || step % o->save_every == 0) checkpoint_save(s, 0);
@@ -1753,10 +2309,13 @@ static int run_train(session *s)
     progress p;
     train_open(s);
     progress_open(s, &p);
+    if (!s->o.file) profile(s);
     signals_watch(1);
     int ended = train_loop(s, &p);
     signals_watch(0);
-    if (p.csv && fclose(p.csv) != 0) p.csv_failed = errno;
+    if (p.csv && fclose(p.csv) != 0) write_failed(&p, s->o.log);
+    progress_plot(s, &p);
+    free(p.rows.at);
     if (!ended) {
         say_how_to_resume(s);
         return caught ? 128 + caught : 0;
@@ -1769,7 +2328,7 @@ static int run_train(session *s)
     say("time %s, peak memory %.0f MiB", clock_text(seconds() - p.begun, spent), peak_memory());
     if (*s->o.out) say_how_to_use(s, best ? best : s->o.out);
     free(best);
-    if (p.csv_failed) fail(1, "%s: %s", s->o.log, strerror(p.csv_failed));
+    if (p.failed) fail(1, "%s: %s", p.failed, strerror(p.why));
     return 0;
 }
 
@@ -1854,15 +2413,46 @@ static int run_info(session *s)
     model_make(s, DN_INFER);
     config_print(c);
     for (int stack = 0; stack < 2; stack++) {
-        dn_gains gains = dn_deepnorm(c, stack);
-        if (stack == 0 ? c->arch != DN_DECODER : c->arch != DN_ENCODER)
-            printf("%s: alpha %.6f, beta %.6f\n", stack ? "decoder" : "encoder", gains.alpha,
-                   gains.beta);
+        if (stack == 0 ? c->arch == DN_DECODER : c->arch == DN_ENCODER) continue;
+        dn_gains g = dn_gains_of(c, stack, (stack ? c->dec_layers : c->enc_layers) - 1);
+        if (g.alpha < 1 || g.alpha > 1 || g.beta < 1 || g.beta > 1)
+            printf("# %s: alpha %.6f, beta %.6f\n", stack ? "decoder" : "encoder", g.alpha,
+                   g.beta);
     }
-    printf("parameters: %zu in %d tensors\n", dn_param_count(s->m), dn_tensor_count(s->m));
-    printf("memory: %.1f MiB to train, %.1f MiB to use\n", (double)train / 1048576,
+    printf("# parameters: %zu in %d tensors\n", dn_param_count(s->m), dn_tensor_count(s->m));
+    printf("# memory: %.1f MiB to train, %.1f MiB to use\n", (double)train / 1048576,
            (double)dn_model_bytes(c, DN_INFER, err) / 1048576);
-    printf("step: %lld\n", (long long)dn_step_count(s->m));
+    printf("# step: %lld\n", (long long)dn_step_count(s->m));
+    return 0;
+}
+
+static int run_plot(session *s)
+{
+    const options *o = &s->o;
+    lines l[CSV_MAX];
+    plot p = plot_of(o);
+    p.by = o->by;
+    if (o->csv_n == 0) fail(2, "plot needs a FILE.csv, such as --log writes");
+    if (o->log && (!*o->log || o->log[strspn(o->log, "xy")]))
+        fail(2, "--log: `%s` is none of x, y, xy", o->log);
+    for (int axis = 0; axis < 2; axis++) p.log[axis] = o->log && strchr(o->log, "xy"[axis]);
+    for (int i = 0; i < o->csv_n; i++)
+        for (int k = 0; k < i; k++)
+            p.whole |= strcmp(base_name(o->csv[i]), base_name(o->csv[k])) == 0;
+    for (int i = 0, n = 0; i < o->csv_n; i++, n = p.n) {
+        l[i] = lines_split(file_read(o->csv[i]));
+        plot_read(&p, o->csv[i], &l[i]);
+        if (p.n == n) fail(1, "%s: there is no number to draw in `%s`", o->csv[i], p.y[0]);
+    }
+    FILE *f = *o->out && strcmp(o->out, "-") != 0 ? fopen(o->out, "wb") : stdout;
+    if (f) plot_print(&p, f);
+    if (!f || ferror(f) || (f != stdout && fclose(f) != 0))
+        fail(1, "%s: %s", o->out, strerror(errno));
+    plot_free(&p);
+    for (int i = 0; i < o->csv_n; i++) {
+        free(l[i].text.at);
+        free(l[i].start);
+    }
     return 0;
 }
 
@@ -1871,7 +2461,7 @@ static const struct command {
     int (*run)(session *s);
 } commands[] = {
     {"train", run_train}, {"translate", run_translate}, {"sample", run_sample},
-    {"score", run_score}, {"info", run_info},
+    {"score", run_score}, {"info", run_info}, {"plot", run_plot},
 };
 
 static const struct command *command_find(const char *name)
@@ -1901,19 +2491,23 @@ static void version_print(void)
            threads, DN_FMA ? "with" : "without");
 }
 
-/* Read the options.  What is weaker comes first: defaults, the model's file, --config, and the
- * command line.  But the last also says which file and which defaults; so it is read thrice. */
+/* Read the options.  What is weaker comes first: defaults, those of the architecture, the model's
+ * file, the preset, --config, and the command line.  But each may say which the ones before it
+ * are: so they are read until the first of them is known. */
 static void options_read(session *s, int argc, char **argv)
 {
     options *o = &s->o;
-    int vocab = 0;
-    for (int pass = 0; pass < 3; pass++) {
+    int n, vocab = 0;
+    const dn_field *arch = dn_fields(&n);
+    while (n > 1 && arch->at != offsetof(dn_config, arch)) arch++, n--;
+    for (int pass = 0; pass < 4; pass++) {
         options last = *o;
-        options_default(o, pass ? last.model.arch : DN_ENC_DEC);
+        options_default(o, pass ? dn_choice(arch, last.model.arch) : NULL);
         if (last.file && !last.help) {
             config_of_file(last.file, &o->model);
             vocab = o->model.vocab;
         }
+        if (last.preset) preset_set(o, last.preset);
         if (last.config) {
             if (!s->config.start) s->config = lines_split(file_read(last.config));
             options_file(o, last.config, &s->config);
@@ -1922,19 +2516,9 @@ static void options_read(session *s, int argc, char **argv)
     }
     if (vocab)
         o->model.vocab = vocab;               /* there it is a limit, here it is a fact */
-    if (!o->out) o->out = o->file ? o->file : "model.safetensors";
+    if (!o->out) o->out = is_plot(o) ? "-" : o->file ? o->file : "model.safetensors";
     if (!o->save_every) o->save_every = o->eval_every;
     if (!o->sample_every) o->sample_every = o->eval_every;
-}
-
-/* The last part of a path. */
-static const char *base_name(const char *path)
-{
-    const char *base = path;
-    for (; *path; path++)
-        if (*path == '/' || *path == '\\')
-            base = path + 1;
-    return base;
 }
 
 int main(int argc, char **argv)
