@@ -4,6 +4,7 @@
 # make same       one hash for gcc and clang, -O1 and -O3, any vector width
 # make bench      speed of the product and of a training step
 # make sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+# make figures     the paper's experiments, small, into docs/figures (40 minutes on 2 cores)
 # make install    PREFIX, DESTDIR
 #
 # ARCH=           a binary for any machine of this kind (default: for this machine)
@@ -53,7 +54,9 @@ test.f64: test.c deepnet.c tokenizer.c deepnet.h .flags
 test.f32: test.c deepnet.c tokenizer.c deepnet.h .flags
 	$(CC) $(FLAGS) $(OPENMP) test.c tokenizer.c $(LDFLAGS) -o $@ -lm
 
+# Leaves ./test, the tests in double: ./test KEY, ./test paper.
 test: test.f64 test.f32 snippets
+	ln -sf test.f64 test
 	$(RUN) ./test.f64
 	$(RUN) ./test.f32
 
@@ -80,7 +83,7 @@ same:
 
 sanitize: data/train.de
 	$(CC) $(SEMANTICS) -O1 -g -march=native -fsanitize=address,undefined -fno-sanitize-recover=all \
-	    -DDN_DOUBLE test.c tokenizer.c -o test.san -lm && ./test.san && rm test.san
+	    -DDN_DOUBLE test.c tokenizer.c -o test.san -lm && ./test.san --quick && rm test.san
 	$(CC) $(SEMANTICS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 	    train.c deepnet.c tokenizer.c -o train.san -lm
 	for l in de en; do head -n 40 data/val.$$l >san.$$l; done
@@ -92,7 +95,8 @@ sanitize: data/train.de
 	rm -f train.san san.*
 
 lint:
-	for cc in gcc clang; do for f in deepnet tokenizer train test data/corpus docs/bench; do \
+	for cc in gcc clang; do for f in deepnet tokenizer train test data/corpus docs/bench \
+	    docs/figures; do \
 	    $$cc $(SEMANTICS) $(STRICT) -O2 -march=native -c $$f.c -o lint.o || exit 1; done; done
 	$(CC) $(SEMANTICS) -O2 -c deepnet.c -o lint.o
 	nm -u lint.o | awk '{print $$2}' | grep -vxE '(mem(cpy|set|move|cmp)|str(len|n?cmp)|sqrtf?)' \
@@ -112,8 +116,14 @@ bench: docs/bench.c deepnet.c deepnet.h .flags
 	$(CC) $(FLAGS) $(OPENMP) docs/bench.c $(LDFLAGS) -o $@ -lm
 	./bench
 
+# The paper's experiments, small: CSV and SVG in docs/figures.  FIGURES="fig5 fig8": only those.
+figures: docs/figures.c deepnet.c tokenizer.c deepnet.h train data/train.de .flags
+	$(CC) $(FLAGS) $(OPENMP) docs/figures.c deepnet.c tokenizer.c $(LDFLAGS) -o $@ -lm
+	mkdir -p docs/figures
+	./figures $(FIGURES) >figures.sh && sh -e figures.sh && rm figures.sh
+
 clean:
-	rm -f .flags train test.f64 test.f32 bench data/corpus \
+	rm -f .flags train test test.f64 test.f32 bench figures figures.sh data/corpus \
 	    data/train.?? data/val.?? data/test.?? lint.* synopsis* porting*
 
 install: train
@@ -130,4 +140,4 @@ uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/deepnet $(DESTDIR)$(LIBDIR)/libdeepnet.a \
 	    $(DESTDIR)$(INCLUDEDIR)/deepnet.h
 
-.PHONY: FORCE all test check snippets same sanitize lint bench clean install uninstall
+.PHONY: FORCE all test check snippets same sanitize lint bench figures clean install uninstall

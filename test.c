@@ -3,10 +3,13 @@
  * SPDX-License-Identifier: MIT
  *
  * A row has a key, a claim, a function that returns an error number, and the error allowed when
- * the library is built in double (-DDN_DOUBLE) and in float.  Built and run in both.
+ * the library is built in double (-DDN_DOUBLE) and in float.  Built and run in both.  A row that
+ * is a statement of the paper has its place there, and a number that speaks for itself.
  *
  *     ./test                 run all rows; the last line counts them; exit status 0: all passed
  *     ./test eq:             run the rows whose key starts so
+ *     ./test paper           the statements of the paper: place, measured, bound, verdict
+ *     ./test --quick         all rows but thm: and fig:, which train networks of 100 layers
  *     ./test --hash          print the hash of a trained model, to compare machines and compilers
  *
  * Families:  A values   B gradients   C golden numbers   D properties   E failures
@@ -286,16 +289,27 @@ static uint64_t hash_parameters(const dn_model *m)
 
 typedef double plain_seq[PLAIN_LEN][PLAIN_WIDTH];       /* one row per token                   */
 
-/* A tensor's values by name; NULL where the configuration has no such tensor (biases). */
+/* A tensor's values by name; NULL where the configuration has no such tensor (biases).  Where a
+ * name was found last is tried first, for the plain model asks for each again and again. */
 static const dn_real *param(const dn_model *m, const char *base, const char *name)
 {
+    static int found[4096];
     char full[2*DN_NAME_MAX];
+    unsigned hash = 0;
 
     snprintf(full, sizeof full, "%s%s", base, name);
-    for (int i = 0; i < dn_tensor_count(m); i++) {
-        const dn_tensor t = dn_tensor_at(m, i);
-        if (!strcmp(t.name, full))
-            return t.value;
+    for (const char *p = full; *p; p++)
+        hash = 31*hash + (unsigned char)*p;
+    int *first = &found[hash%4096];
+    for (int i = -1; i < dn_tensor_count(m); i++) {
+        const int at = i < 0 ? *first : i;
+        if (at >= dn_tensor_count(m))
+            continue;
+        const dn_tensor t = dn_tensor_at(m, at);
+        if (strcmp(t.name, full))
+            continue;
+        *first = at;
+        return t.value;
     }
     return NULL;
 }
@@ -387,9 +401,14 @@ static const struct plain_scheme {
 
 static const struct plain_scheme *plain_scheme(const dn_config *c)
 {
-    for (size_t i = 0; i < sizeof plain_schemes/sizeof *plain_schemes; i++)
+    enum { ROWS = sizeof plain_schemes/sizeof *plain_schemes };
+    static const struct plain_scheme *found[ROWS];      /* by the library's number */
+
+    for (int i = 0; i < ROWS && c->norm < ROWS && !found[c->norm]; i++)
         if (!strcmp(plain_schemes[i].name, name_of("norm", c->norm)))
-            return &plain_schemes[i];
+            found[c->norm] = &plain_schemes[i];
+    if (c->norm < ROWS && found[c->norm])
+        return found[c->norm];
     fprintf(stderr, "test: no plain model of %s\n", name_of("norm", c->norm));
     exit(2);
 }
@@ -451,16 +470,16 @@ static void plain_branch(const dn_model *m, const char *base, plain_seq y, plain
 {
     const dn_config *c = dn_model_config(m);
     const char *mid = plain_scheme(c)->mid;
-    const dn_real *shift = param(m, base, "act_shift.bias");
     static plain_seq q, k, v, a;
 
     if (ends_with(base, "ffn.")) {
+        const int shifted = plain_is(c, "r-fixup");
+        const double shift = shifted ? (double)*param(m, base, "act_shift.bias") : 0;
         plain_linear(a, x, param(m, base, "w1.weight"), param(m, base, "w1.bias"),
                      n, c->dim, c->ffn);
         for (int t = 0; t < n; t++)
             for (int i = 0; i < c->ffn; i++)
-                a[t][i] = plain_activation(c->activation,
-                                           a[t][i] + (plain_is(c, "r-fixup") ? (double)*shift : 0));
+                a[t][i] = plain_activation(c->activation, a[t][i] + shift);
         plain_place(m, base, "mid_", mid, a, n, c->ffn);
         plain_linear(y, a, param(m, base, "w2.weight"), param(m, base, "w2.bias"),
                      n, c->ffn, c->dim);
@@ -617,7 +636,8 @@ static void plain_stack(const dn_model *m, const char *stack, plain_seq x, const
     const int encoder = !plain_decoder(stack), layers = encoder ? c->enc_layers : c->dec_layers;
     static plain_seq y[PLAIN_LAYERS + 1];               /* what DLCL mixes */
     const dn_real *table = param(m, stack, "embed.weight");
-    const dn_real *learned = param(m, stack, "positions.weight");
+    const dn_real *learned = c->positions == DN_LEARNED ? param(m, stack, "positions.weight")
+                                                        : NULL;
 
     if (!table)                                         /* tie=all: the encoder's */
         table = param(m, "encoder.", "embed.weight");
@@ -847,29 +867,6 @@ static double t_alpha_beta_formula(void)
                     worst(&e, fabs(g.alpha/p.alpha - 1), "alpha");
                     worst(&e, fabs(g.beta/p.beta - 1), "beta");
                 }
-    return e;
-}
-
-/* What the constants are for: the coefficients of equation (1) of the paper are 1 for any depth
- * (1.0122 for the encoder, whose 0.81 and 0.87 are rounded), so the update does not grow. */
-static double t_alpha_beta_identities(void)
-{
-    dn_config c = small_config(DN_ENCODER, choice("norm", "deepnorm"));
-    double e = 0;
-
-    for (int n = 1; n <= 1000; n += 27) {
-        c.enc_layers = c.dec_layers = n;
-        c.arch = DN_ENCODER;
-        const dn_gains g = dn_gains_of(&c, 0, 0);
-        worst(&e, fabs(g.alpha*g.beta*sqrt(2) - 1), "alpha beta, %d layers", n);
-        worst(&e, fabs(g.alpha/g.beta/(2*sqrt(n)) - 1), "alpha/beta, %d layers", n);
-        worst(&e, fabs(2*n*2*g.beta*g.beta/(g.alpha*g.alpha) - 1), "(16), %d layers", n);
-        c.arch = DN_ENC_DEC;
-        const dn_gains en = dn_gains_of(&c, 0, 0), de = dn_gains_of(&c, 1, 0);
-        worst(&e, fabs(3*n*2*de.beta*de.beta/(de.alpha*de.alpha) - 1), "(2), %d layers", n);
-        const double first = pow(pow(n, 5)/27, 0.25)*2*en.beta*en.beta/(en.alpha*en.alpha);
-        worst(&e, fabs(first/(2*0.87*0.87/(0.81*0.81)/pow(27, 0.25)) - 1), "(14), %d layers", n);
-    }
     return e;
 }
 
@@ -1411,12 +1408,14 @@ static void check_gradient(double *e, const dn_config *c, int dropout)
     free_blocks();
 }
 
-static double gradients(const char *activation, int dropout, int memory, int learned)
+/* Of the first schemes, or of all. */
+static double gradients(int schemes_tried, const char *activation, int dropout, int memory,
+                        int learned)
 {
     double e = 0;
 
     for (int arch = 0; arch < choices("arch"); arch++)
-        for (int norm = 0; norm < choices("norm"); norm++) {
+        for (int norm = 0; norm < schemes_tried; norm++) {
             dn_config c = small_config(arch, norm);
             c.activation = choice("activation", activation);
             c.memory = memory;
@@ -1431,11 +1430,20 @@ static double gradients(const char *activation, int dropout, int memory, int lea
     return e;
 }
 
-static double t_grad_gelu(void)     { return gradients("gelu", 0, DN_KEEP, 0); }
-static double t_grad_learned(void)  { return gradients("gelu-tanh", 0, DN_RECOMPUTE, 1); }
-static double t_grad_relu(void)     { return gradients("relu", 0, DN_KEEP, 0); }
-static double t_grad_dropout(void)  { return gradients("gelu", 1, DN_KEEP, 1); }
-static double t_grad_dropout2(void) { return gradients("gelu", 1, DN_RECOMPUTE, 0); }
+static double t_grad_gelu(void)
+{
+    return gradients(choices("norm"), "gelu", 0, DN_KEEP, 0);
+}
+
+static double t_grad_dropout(void)
+{
+    return gradients(choices("norm"), "gelu", 1, DN_KEEP, 1);
+}
+
+/* These do not meet what schemes differ in; rule:recompute has all of them, to the bit. */
+static double t_grad_learned(void)  { return gradients(1, "gelu-tanh", 0, DN_RECOMPUTE, 1); }
+static double t_grad_relu(void)     { return gradients(1, "relu", 0, DN_KEEP, 0); }
+static double t_grad_dropout2(void) { return gradients(1, "gelu", 1, DN_RECOMPUTE, 0); }
 
 static double t_grad_untied(void)
 {
@@ -3041,30 +3049,200 @@ static double t_diverged_backward(void)
 
 /* ---- F the paper's claims ---------------------------------------------------------------- */
 
-/* Equation (4), the scalar model of a sub-layer, f = (alpha + vw)/sqrt(alpha^2 + v^2 w^2) x. */
+/* Rows here return the number that is measured, not an error, and have a place in the paper.
+ *
+ * First what needs no network: the constants, the scalar model, LayerNorm, attention. */
+
+static double square(double x) { return x*x; }
+
+struct range { double low, high; };
+
+static void widen(struct range *r, double found)
+{
+    r->low = found >= r->low ? r->low : found;
+    r->high = larger(r->high, found);
+}
+
+/* alpha and beta as the library has them; here and nowhere else in this section. */
+static dn_gains gains_of(int arch, int stack, int layers)
+{
+    dn_config c = small_config(arch, choice("norm", "deepnorm"));
+
+    c.enc_layers = c.dec_layers = layers;
+    return dn_gains_of(&c, stack, 0);
+}
+
+/* The decoder of an encoder-decoder has 3M sub-layers, any other stack 2N. */
+static double t_identity_product(void)
+{
+    double e = 0;
+
+    for (int n = 1; n <= 1000; n += 27)
+        for (int arch = 0; arch < 3; arch++) {
+            const dn_gains g = gains_of(arch, arch != DN_ENCODER, n);
+            worst(&e, fabs(g.alpha*g.beta*sqrt(2) - 1), "%s, %d layers", name_of("arch", arch), n);
+        }
+    return e;
+}
+
+static double t_identity_quotient(void)
+{
+    double e = 0;
+
+    for (int n = 1; n <= 1000; n += 27)
+        for (int arch = 0; arch < 3; arch++) {
+            const dn_gains g = gains_of(arch, arch != DN_ENCODER, n);
+            const double want = sqrt((arch == DN_ENC_DEC ? 6 : 4)*n);
+            worst(&e, fabs(g.alpha/g.beta/want - 1), "%s, %d layers", name_of("arch", arch), n);
+        }
+    return e;
+}
+
+/* (16), (17): a single stack's 2N sub-layers add up to the update 1. */
+static double t_coefficient_single(void)
+{
+    double e = 0;
+
+    for (int n = 1; n <= 1000; n += 27)
+        for (int arch = DN_ENCODER; arch <= DN_DECODER; arch++) {
+            const dn_gains g = gains_of(arch, arch == DN_DECODER, n);
+            worst(&e, fabs(2*n*2*g.beta*g.beta/(g.alpha*g.alpha) - 1), "%d layers", n);
+        }
+    return e;
+}
+
+/* (2): so do the decoder's 3M. */
+static double t_coefficient_second(void)
+{
+    double e = 0;
+
+    for (int n = 1; n <= 1000; n += 27) {
+        const dn_gains g = gains_of(DN_ENC_DEC, 1, n);
+        worst(&e, fabs(3*n*2*g.beta*g.beta/(g.alpha*g.alpha) - 1), "%d layers", n);
+    }
+    return e;
+}
+
+/* (14), (15): the encoder's update as it reaches the output through M cross-attentions,
+ * M beta_d^2/alpha_d 2N 2 beta_e^2/alpha_e^2.  The same for every depth; this is the largest. */
+static double coefficient_first(double alpha_factor, double beta_factor)
+{
+    double most = 0;
+
+    for (int n = 1; n <= 1000; n += 27)
+        for (int m = 1; m <= 1000; m += 37) {
+            dn_gains e = plain_gains(DN_ENC_DEC, 0, n, m), d = plain_gains(DN_ENC_DEC, 1, n, m);
+            e.alpha *= alpha_factor/0.81;
+            e.beta *= beta_factor/0.87;
+            most = larger(most, m*d.beta*d.beta/d.alpha*2*n*2*e.beta*e.beta/(e.alpha*e.alpha));
+        }
+    return most;
+}
+
+static double t_coefficient_first(void) { return coefficient_first(0.81, 0.87); }
+
+static double t_coefficient_exact(void)
+{
+    return fabs(coefficient_first(pow(27, -1.0/16), pow(27, 1.0/16)/sqrt(2)) - 1);
+}
+
+/* Equation (4), the scalar model of a sub-layer: LayerNorm(alpha x + G), G = vwx. */
 static double scalar_model(double alpha, double v, double w, double x)
 {
     return (alpha + v*w)/sqrt(alpha*alpha + v*v*w*w)*x;
 }
 
-/* Equation (5): df/dv = alpha x w (alpha - vw)/(alpha^2 + v^2 w^2)^(3/2), at most w x/alpha. */
-static double t_scalar_model(void)
+/* Equation (11), that of cross-attention, whose branch reads the encoder's output instead. */
+static double cross_model(double alpha, double v, double w, double x, double x_enc)
 {
-    const double h = 1e-4, x = 1.7;
+    return (alpha*x + v*w*x_enc)/sqrt(alpha*alpha + v*v*w*w);
+}
+
+/* (5) and what leads to (12) against five-point differences of (4) and (11).  The last, (11) by v,
+ * is not as the paper prints it, which takes x_enc for x. */
+static double t_scalar_derivatives(void)
+{
+    const double x = 1.7, x_enc = 0.3, h = 1e-4;
     double e = 0;
 
     for (double alpha = 1; alpha < 7; alpha += 0.4)
         for (double v = 0.1; v <= 1; v += 0.1)
             for (double w = 0.1; w <= 1; w += 0.1) {
                 const double r = alpha*alpha + v*v*w*w;
-                const double dv = alpha*x*w*(alpha - v*w)/(r*sqrt(r));
-                const double near = scalar_model(alpha, v + h, w, x)
-                                  - scalar_model(alpha, v - h, w, x);
-                const double far = scalar_model(alpha, v + 2*h, w, x)
-                                 - scalar_model(alpha, v - 2*h, w, x);
-                worst(&e, fabs((8*near - far)/(12*h) - dv), "alpha %g, v %g, w %g", alpha, v, w);
-                MUST(e, dv <= w*x/alpha);
+                double d[6] = { 0 };
+                for (int k = -2; k <= 2; k++) {
+                    static const double c[] = { 1, -8, 0, 8, -1 };
+                    d[0] += c[k + 2]*scalar_model(alpha, v, w, x + k*h);
+                    d[1] += c[k + 2]*scalar_model(alpha, v + k*h, w, x);
+                    d[2] += c[k + 2]*scalar_model(alpha, v, w + k*h, x);
+                    d[3] += c[k + 2]*cross_model(alpha, v, w, x + k*h, x_enc);
+                    d[4] += c[k + 2]*cross_model(alpha, v, w, x, x_enc + k*h);
+                    d[5] += c[k + 2]*cross_model(alpha, v + k*h, w, x, x_enc);
+                }
+                const double want[] = { (alpha + v*w)/sqrt(r),
+                                        alpha*x*w*(alpha - v*w)/(r*sqrt(r)),
+                                        alpha*x*v*(alpha - v*w)/(r*sqrt(r)),
+                                        alpha/sqrt(r), v*w/sqrt(r),
+                                        alpha*w*(alpha*x_enc - v*w*x)/(r*sqrt(r)) };
+                for (int i = 0; i < 6; i++)
+                    worst(&e, fabs(d[i]/(12*h) - want[i]), "derivative %d, alpha %g, v %g, w %g",
+                          i, alpha, v, w);
             }
+    return e;
+}
+
+/* What the proof goes on with: (5) is at most wx/alpha and vx/alpha, (12) at most vw/alpha. */
+static double t_scalar_bounds(void)
+{
+    double most = 0;
+
+    for (double alpha = 1; alpha < 7; alpha += 0.1)
+        for (double v = 0.02; v <= 1; v += 0.02)
+            for (double w = 0.02; w <= 1; w += 0.02) {
+                const double r = alpha*alpha + v*v*w*w;
+                most = larger(most, alpha*alpha*(alpha - v*w)/(r*sqrt(r)));
+                most = larger(most, alpha/sqrt(r));
+            }
+    return most;
+}
+
+/* Where the paper puts Post-LN, alpha = v = w = 1, the exact (5) is 0: only its bound is not. */
+static double t_scalar_post_ln(void)
+{
+    const double h = 1e-4;
+
+    return fabs(scalar_model(1, 1 + h, 1, 1) - scalar_model(1, 1 - h, 1, 1))/(2*h);
+}
+
+/* (7) to (8) take the product of 2N factors (alpha + vw)/sqrt(alpha^2 + v^2 w^2) for 1.  In the
+ * scalar model, where a branch points the way of its skip, it is about exp((2N)^(1/4)/2). */
+static double t_scalar_product(void)
+{
+    const dn_gains g = gains_of(DN_ENCODER, 0, 100);
+
+    return pow(scalar_model(g.alpha, g.beta, g.beta, 1), 2*100);
+}
+
+/* (4) and (11) in width: LayerNorm divides alpha x + vwz by sqrt(alpha^2 + v^2 w^2) if x and z
+ * have variance 1 and are not correlated.  Rows of a Hadamard matrix are like that. */
+static double t_norm_divides(void)
+{
+    enum { D = 64 };
+    const struct team k = { 1, 1, NULL, NULL };
+    double e = 0;
+
+    for (double alpha = 1; alpha < 7; alpha += 0.5)
+        for (double vw = 0.1; vw <= 1; vw += 0.1) {
+            real s[D], gain[D], bias[D] = { 0 }, y[D], stat[2];
+            for (int i = 0; i < D; i++) {
+                s[i] = (real)(alpha*(i & 1 ? 1 : -1) + vw*(i & 2 ? 1 : -1));
+                gain[i] = 1;
+            }
+            norm_fwd(&k, y, stat, s, gain, bias, 1, D);
+            for (int i = 0; i < D; i++)
+                worst(&e, fabs((double)y[i] - (double)s[i]/sqrt(alpha*alpha + vw*vw)),
+                      "alpha %g, vw %g", alpha, vw);
+        }
     return e;
 }
 
@@ -3103,23 +3281,25 @@ static double t_norm_jacobian(void)
     return e;
 }
 
-/* Lemma 4.1: a row of softmax(q k') v is no longer than the longest row of v, for any q and k;
- * it is as long where all rows of v are the same. */
-static double t_lemma(void)
+/* Lemma 4.1: a row of softmax(q k') v is no longer than the longest row of v, for any q and k
+ * (the longest of all, over the longest value); kind 1: where all rows of v are the same it is
+ * exactly as long; kind 2: the same logits and independent rows, of which there are T. */
+static struct range attention_length(int kind)
 {
-    enum { T = 9, D = 8 };
+    enum { T = 16, D = 64 };
     const struct span span = { 0, T, 0, T };
-    double e = 0;
+    struct range r = { INFINITY, 0 };
 
-    for (int kind = 0; kind < 20; kind++) {
-        const struct heads h = { &span, 1, 1, D, kind%2, D, D, 1, dropout_at(0, 0) };
-        real q[T*D], k[T*D], v[T*D], c[T*D], stat[2*T], work[2*QROWS*T];
+    for (int round = 0; round < 20; round++) {
+        const struct heads h = { &span, 1, 1, D, kind == 0 && round%2, D, D, 1, dropout_at(0, 0) };
+        real *q = get_block(4*T*D*sizeof *q), *k = q + T*D, *v = k + T*D, *c = v + T*D;
+        real stat[2*T], work[2*QROWS*T];
         const struct team team = { 1, T, get_block(MATMUL_WORK*sizeof(real)), work };
         double longest = 0;
         for (int i = 0; i < T*D; i++) {
-            q[i] = (real)(by_rule("q", (size_t)(i + kind))*(1 << kind/2));
-            k[i] = (real)(by_rule("k", (size_t)(i + kind))*(1 << kind/2));
-            v[i] = (real)by_rule("v", (size_t)(kind < 10 ? i : i%D));
+            q[i] = (real)(kind == 2 ? 0 : by_rule("q", (size_t)(i + round))*(1 << round/2));
+            k[i] = (real)(by_rule("k", (size_t)(i + round))*(1 << round/2));
+            v[i] = (real)by_rule("v", (size_t)(kind == 1 ? i%D : i + 1000*round));
         }
         attend_fwd(&team, c, stat, q, k, v, &h);
         for (int t = 0; t < 2*T; t++) {
@@ -3127,87 +3307,362 @@ static double t_lemma(void)
             double squares = 0;
             for (int i = 0; i < D; i++)
                 squares += (double)row[i]*(double)row[i];
-            longest = t < T ? larger(longest, sqrt(squares)) : longest;
-            if (t >= T)
-                worst(&e, kind < 10 ? sqrt(squares)/longest - 1 : fabs(sqrt(squares)/longest - 1),
-                      "kind %d, row %d", kind, t - T);
+            if (t < T)
+                longest = larger(longest, sqrt(squares));
+            else
+                widen(&r, sqrt(squares)/longest);
         }
         free_blocks();
     }
-    return e;
+    return r;
 }
 
-/* The model's output after one step of gradient descent on the sub-layers' matrices, less that
- * before: the mean over tokens of the length of the difference, per rate.  The output matrix is
- * the identity, so the logits are the top layer's output. */
-static double model_update(int arch, const char *norm, int layers, double rate)
+static double t_lemma(void)         { return attention_length(0).high; }
+static double t_lemma_equal(void)   { return 1 - attention_length(1).low; }
+static double t_lemma_shrinks(void) { return attention_length(2).high; }
+
+/* Then networks: one step of training, and what it does to the output.  d = 64, f = 128, two
+ * heads, ReLU, no biases, 4 sequences of 16 random tokens of 100, random labels; only the
+ * matrices of sub-layers move, so LayerNorms stay at gain 1 and bias 0.  The seed alone sets the
+ * scale of the update (factor 2 between seeds, at any depth), hence means over the same seeds. */
+enum experiment_id {
+    ENC_DEEPNORM, ENC_POST_LN, ENC_POST_LN_INIT, ENC_ALPHA_ONLY, ENC_BETA_ONLY, ENC_FLIPPED,
+    DEC_DEEPNORM, DEC_POST_LN, BOTH_DEEPNORM, BOTH_POST_LN,
+    ENC_ADAM, BOTH_ADAM, ENC_ADAM_POST_LN, EXPERIMENTS
+};
+
+static const struct experiment {
+    int arch;
+    const char *norm;
+    int power;                            /* V, O, W1, W2, once drawn, times beta^power       */
+    enum { SGD, ADAM } by;
+    double rate;
+} experiments[] = {
+    [ENC_DEEPNORM]     = { DN_ENCODER, "deepnorm",      0, SGD,  1e-4 },
+    [ENC_POST_LN]      = { DN_ENCODER, "post-ln",       0, SGD,  1e-4 },
+    [ENC_POST_LN_INIT] = { DN_ENCODER, "post-ln-init",  0, SGD,  1e-4 },
+    [ENC_ALPHA_ONLY]   = { DN_ENCODER, "deepnorm",     -1, SGD,  1e-4 },
+    [ENC_BETA_ONLY]    = { DN_ENCODER, "post-ln",       1, SGD,  1e-4 },
+    [ENC_FLIPPED]      = { DN_ENCODER, "deepnorm",     -2, SGD,  1e-4 },
+    [DEC_DEEPNORM]     = { DN_DECODER, "deepnorm",      0, SGD,  1e-4 },
+    [DEC_POST_LN]      = { DN_DECODER, "post-ln",       0, SGD,  1e-4 },
+    [BOTH_DEEPNORM]    = { DN_ENC_DEC, "deepnorm",      0, SGD,  1e-4 },
+    [BOTH_POST_LN]     = { DN_ENC_DEC, "post-ln",       0, SGD,  1e-4 },
+    [ENC_ADAM]         = { DN_ENCODER, "deepnorm",      0, ADAM, 1e-7 },
+    [BOTH_ADAM]        = { DN_ENC_DEC, "deepnorm",      0, ADAM, 1e-7 },
+    [ENC_ADAM_POST_LN] = { DN_ENCODER, "post-ln",       0, ADAM, 1e-7 },
+};
+
+static const int depths[] = { 6, 12, 25, 50, 100 };       /* layers of each stack            */
+enum { DEPTHS = 5, SEEDS = 3, MAX_SUBS = 5*100 };
+
+/* The two sides of theorems 4.2 and 4.3; of 4.3 also the first term alone, measured by a step that
+ * leaves the decoder where it was.  UNIT is 1, for quotients. */
+enum side { UNIT, UPDATE, BOUND, ENCODER, ENCODER_BOUND, SIDES };
+
+/* Means over seeds, and the norm of each sub-layer's step. */
+struct outcome { double side[SIDES], step[MAX_SUBS]; };
+
+static int moves(const struct tensor *t)
 {
-    enum { D = 64, ROWS = 4, T = 16 };
-    dn_config c = small_config(arch, choice("norm", norm));
-    static int tokens[ROWS*T], label[ROWS*T], len[ROWS];
-    double sum = 0;
-    dn_stats s;
+    return t->sub >= 0 && t->row->cols != VECTOR;
+}
+
+static dn_model *experiment_model(const struct experiment *x, int layers, int seed)
+{
+    dn_config c = small_config(x->arch, choice("norm", x->norm));
 
     c.activation = DN_RELU;  c.tie = DN_TIE_NONE;  c.bias = 0;  c.label_smoothing = 0;
-    c.dim = c.vocab = D;  c.ffn = 2*D;  c.heads = 2;  c.ctx = T;
-    c.batch_tokens = ROWS*T;  c.enc_layers = c.dec_layers = layers;
-    for (int i = 0; i < ROWS*T; i++) {
-        tokens[i] = (int)(dn_random(1, 1, (uint32_t)i)%D);
-        label[i] = (int)(dn_random(1, 2, (uint32_t)i)%D);
-        len[i/T] = T;
-    }
-    const dn_batch b = { ROWS, arch == DN_DECODER ? NULL : tokens, len,
-                         arch == DN_ENCODER ? NULL : tokens, len, label };
+    c.vocab = 100;  c.dim = 64;  c.ffn = 128;  c.heads = 2;  c.ctx = 16;  c.batch_tokens = 64;
+    c.enc_layers = c.dec_layers = layers;
+    c.seed = seed;
+    c.lr = x->rate;  c.warmup = 0;  c.schedule = DN_CONSTANT;  c.clip = c.weight_decay = 0;
     dn_model *m = make_model(&c, DN_TRAIN);
-    for (int i = 0; i < D*D; i++)
-        ((dn_real *)(uintptr_t)param(m, "output.", "weight"))[i] = i%D == i/D;
-    const dn_real *before = get_logits(m, &b);
-    if (dn_gradient(m, &b, 0, &s, err) != DN_OK)
-        return NAN;
-    for (int i = 0; i < dn_tensor_count(m); i++) {
-        const dn_tensor t = dn_tensor_at(m, i);
-        if (t.cols && t.name[8] >= '0' && t.name[8] <= '9')     /* encoder.0.  decoder.0. */
-            for (size_t k = 0; k < tensor_size(&t); k++)
-                t.value[k] -= (dn_real)(rate*(double)t.grad[k]/s.tokens);
+    for (int i = 0; i < m->tensors; i++) {
+        const struct tensor *t = &m->tensor[i];
+        const double beta = plain_gains(x->arch, t->stack, layers, layers).beta;
+        const int scaled = t->row->slot >= WV && t->row->slot <= W2;
+        for (size_t j = 0; scaled && j < t->count; j++)
+            m->value[t->at + j] *= (dn_real)pow(beta, x->power);
     }
-    const dn_real *after = get_logits(m, &b);
-    for (int t = 0; t < ROWS*T; t++) {
+    return m;
+}
+
+/* The states on top of the model, one row per token. */
+static dn_real *top_states(dn_model *m, const dn_batch *b)
+{
+    struct pass p = pass_for(m, b, 0, 0);
+    const size_t size = (size_t)(p.T[top_stack(&m->c)]*m->c.dim)*sizeof(dn_real);
+
+    return memcpy(get_block(size), network_fwd(&p, b), size);
+}
+
+/* ||dF||: the mean over tokens of the L2 norm of the difference. */
+static double update_of(dn_model *m, const dn_batch *b, const dn_real *before)
+{
+    const dn_real *after = top_states(m, b);
+    const int tokens = top_tokens(b), dim = m->c.dim;
+    double sum = 0;
+
+    for (int t = 0; t < tokens; t++) {
         double squares = 0;
-        for (int i = t*D; i < t*D + D; i++)
-            squares += pow((double)after[i] - (double)before[i], 2);
-        sum += sqrt(squares)/(ROWS*T);
+        for (int i = t*dim; i < t*dim + dim; i++)
+            squares += square((double)after[i] - (double)before[i]);
+        sum += sqrt(squares)/tokens;
+    }
+    return sum;
+}
+
+/* One step of the matrices of sub-layers; everything else stays as it was. */
+static void experiment_step(const struct experiment *x, dn_model *m, const dn_batch *b,
+                            const dn_real *old)
+{
+    dn_stats s;
+    const dn_status status = x->by == ADAM ? dn_train_step(m, b, 1, &s, err)
+                                           : dn_gradient(m, b, 0, &s, err);
+
+    if (status != DN_OK) {
+        fprintf(stderr, "test: %s\n", err);
+        exit(2);
+    }
+    for (int i = 0; i < m->tensors; i++) {
+        const struct tensor *t = &m->tensor[i];
+        dn_real *w = m->value + t->at, *grad = m->grad + t->at;
+        if (!moves(t))
+            memcpy(w, old + t->at, t->count*sizeof *w);
+        else if (x->by == SGD)
+            for (size_t j = 0; j < t->count; j++)
+                w[j] -= (dn_real)(x->rate/s.tokens*(double)grad[j]);
+    }
+}
+
+/* The right side of theorem 4.3, of which 4.2 is the case without cross-attention: the sum over
+ * sub-layers of sqrt(v^2 + w^2)/alpha times the norm of the step; v = w = beta, or 1 in Post-LN. */
+static void experiment_bound(const struct experiment *x, const dn_model *m, const dn_real *old,
+                             int layers, struct outcome *f)
+{
+    double squares[MAX_SUBS] = { 0 }, term[2] = { 0 };
+    dn_gains g[2] = { { 1, 1 }, { 1, 1 } };
+
+    for (int s = 0; s < 2 && !strcmp(x->norm, "deepnorm"); s++)
+        g[s] = plain_gains(x->arch, s, layers, layers);
+    for (int i = 0; i < m->tensors; i++) {
+        const struct tensor *t = &m->tensor[i];
+        for (size_t j = t->at; moves(t) && j < t->at + t->count; j++)
+            squares[t->sub] += square((double)m->value[j] - (double)old[j]);
+    }
+    for (int i = 0; i < m->subs; i++) {
+        const int s = m->sub[i].stack;
+        term[s] += sqrt(2)*g[s].beta/g[s].alpha*sqrt(squares[i]);
+        f->step[i] += sqrt(squares[i])/SEEDS;
+    }
+    if (x->arch == DN_ENC_DEC)
+        term[0] *= layers*g[1].beta*g[1].beta/g[1].alpha;
+    f->side[ENCODER_BOUND] += term[0]/SEEDS;
+    f->side[BOUND] += (term[0] + term[1])/SEEDS;
+}
+
+static void experiment_run(const struct experiment *x, int layers, int seed, struct outcome *f)
+{
+    enum { ROWS = 4, LEN = 16, TOKENS = ROWS*LEN };
+    int stream[3][TOKENS], len[ROWS];
+
+    for (int i = 0; i < 3*TOKENS; i++) {
+        stream[i/TOKENS][i%TOKENS] = (int)(dn_random((uint64_t)seed, 0, (uint32_t)i)%100);
+        len[i%TOKENS/LEN] = LEN;
+    }
+    const dn_batch b = { ROWS, x->arch == DN_DECODER ? NULL : stream[0], len,
+                         x->arch == DN_ENCODER ? NULL : stream[1], len, stream[2] };
+    dn_model *m = experiment_model(x, layers, seed);
+    const size_t size = m->scalars*sizeof(dn_real);
+    const dn_real *old = memcpy(get_block(size), m->value, size);
+    const dn_real *before = top_states(m, &b);
+    experiment_step(x, m, &b, old);
+    experiment_bound(x, m, old, layers, f);
+    f->side[UPDATE] += update_of(m, &b, before)/SEEDS;
+    if (x->arch == DN_ENC_DEC) {
+        for (int i = 0; i < m->tensors; i++) {
+            const struct tensor *t = &m->tensor[i];
+            if (t->stack == 1)
+                memcpy(m->value + t->at, old + t->at, t->count*sizeof *old);
+        }
+        f->side[ENCODER] += update_of(m, &b, before)/SEEDS;
     }
     free_blocks();
-    return sum/rate;
 }
 
-/* Largest update over smallest, over depths from 6 to 48 layers. */
-static double update_spread(int arch, const char *norm, double rate)
+static void experiment_mean(const struct experiment *x, int layers, struct outcome *f)
 {
-    double low = 0, high = 0;
+    memset(f, 0, sizeof *f);
+    f->side[UNIT] = 1;
+    for (int seed = 1; seed <= SEEDS; seed++)
+        experiment_run(x, layers, seed, f);
+}
 
-    for (int layers = 6; layers <= 48; layers *= 2) {
-        const double u = model_update(arch, norm, layers, rate);
-        low = layers == 6 || u < low ? u : low;
-        high = larger(high, u);
+/* The experiment at depth number i; each network is run once, whichever rows ask. */
+static const struct outcome *outcome_at(enum experiment_id id, int i)
+{
+    static struct outcome known[EXPERIMENTS][DEPTHS];
+    struct outcome *f = &known[id][i];
+
+    if (f->side[UNIT] == 0)
+        experiment_mean(&experiments[id], depths[i], f);
+    return f;
+}
+
+/* Over the depths, the lowest and highest quotient of one side to another. */
+static struct range over_depth(enum experiment_id id, enum side a, enum experiment_id id_b,
+                               enum side b)
+{
+    struct range r = { INFINITY, 0 };
+
+    detail[0] = '\0';
+    for (int i = 0; i < DEPTHS; i++) {
+        const double q = outcome_at(id, i)->side[a]/outcome_at(id_b, i)->side[b];
+        widen(&r, q);
+        snprintf(detail + strlen(detail), sizeof detail - strlen(detail), " %.3g", q);
     }
-    snprintf(detail, sizeof detail, "updates from %g to %g", low, high);
-    return high/low;
+    return r;
 }
 
-static double t_update_deepnorm(void)
+static double growth(enum experiment_id id, enum side a, enum side b)
 {
-    double e = update_spread(DN_ENCODER, "deepnorm", 1e-3);
+    const struct range r = over_depth(id, a, id, b);
 
-    e = larger(e, update_spread(DN_DECODER, "deepnorm", 1e-3));
-    return larger(e, update_spread(DN_ENC_DEC, "deepnorm", 1e-3));
+    return r.high/r.low;
 }
 
-static double t_update_post_ln(void)
+/* ||dF|| at the greatest depth to that at the smallest. */
+static double last_to_first(enum experiment_id id)
 {
-    return 1/update_spread(DN_ENCODER, "post-ln", 1e-4);
+    over_depth(id, UPDATE, id, UNIT);                     /* for the details                   */
+    return outcome_at(id, DEPTHS - 1)->side[UPDATE]/outcome_at(id, 0)->side[UPDATE];
 }
 
+/* Slope of ln ||dF|| over ln N, least squares. */
+static double depth_slope(enum experiment_id id)
+{
+    double x = 0, y = 0, xx = 0, xy = 0;
+
+    for (int i = 0; i < DEPTHS; i++) {
+        const double u = log(depths[i]), v = log(outcome_at(id, i)->side[UPDATE]);
+        x += u;  y += v;  xx += u*u;  xy += u*v;
+    }
+    return (DEPTHS*xy - x*y)/(DEPTHS*xx - x*x);
+}
+
+/* Largest over smallest ||dF||/eta for eta = 1, 0.01, 1e-4, at 50 layers. */
+static double rate_spread(const char *norm)
+{
+    struct experiment x = { DN_ENCODER, norm, 0, SGD, 1 };
+    static struct outcome f;
+    struct range r = { INFINITY, 0 };
+
+    for (; x.rate > 5e-5; x.rate /= 100) {
+        experiment_mean(&x, 50, &f);
+        widen(&r, f.side[UPDATE]/x.rate);
+    }
+    return r.high/r.low;
+}
+
+/* Norms of the gradients of an 18L-18L decoder's sub-layers before any step, a step of rate 1. */
+static const double *decoder_gradients(const char *norm, struct range *r)
+{
+    const struct experiment x = { DN_ENC_DEC, norm, 0, SGD, 1 };
+    static struct outcome f;
+
+    experiment_mean(&x, 18, &f);
+    r->low = INFINITY;
+    r->high = 0;
+    for (int i = 2*18; i < 5*18; i++)
+        widen(r, f.step[i]);
+    return f.step + 2*18;
+}
+
+static double t_goal_enc(void)     { return growth(ENC_DEEPNORM, UPDATE, UNIT); }
+static double t_goal_dec(void)     { return growth(DEC_DEEPNORM, UPDATE, UNIT); }
+static double t_goal_both(void)    { return growth(BOTH_DEEPNORM, UPDATE, UNIT); }
+static double t_post_ln_enc(void)  { return last_to_first(ENC_POST_LN); }
+static double t_post_ln_dec(void)  { return last_to_first(DEC_POST_LN); }
+static double t_post_ln_both(void) { return last_to_first(BOTH_POST_LN); }
+/* The paper has no bound for Post-LN-init; it scatters more over seeds than DeepNorm, hence 2. */
+static double t_init_flat(void)    { return growth(ENC_POST_LN_INIT, UPDATE, UNIT); }
+static double t_alpha_only(void)   { return last_to_first(ENC_ALPHA_ONLY); }
+static double t_beta_only(void)    { return last_to_first(ENC_BETA_ONLY); }
+static double t_thm_single(void)   { return growth(ENC_DEEPNORM, UPDATE, BOUND); }
+static double t_thm_enc_dec(void)  { return growth(BOTH_DEEPNORM, UPDATE, BOUND); }
+static double t_adam(void)         { return depth_slope(ENC_ADAM); }
+static double t_adam_both(void)    { return depth_slope(BOTH_ADAM); }
+static double t_adam_post_ln(void) { return depth_slope(ENC_ADAM_POST_LN); }
+static double t_linear(void)       { return rate_spread("deepnorm"); }
+static double t_not_linear(void)   { return rate_spread("post-ln"); }
+
+static double t_init_larger(void)
+{
+    return over_depth(ENC_POST_LN_INIT, UPDATE, ENC_DEEPNORM, UPDATE).low;
+}
+
+/* The mean over seeds has a long tail here: at 100 layers single seeds lie between 30 and 3000
+ * times DeepNorm.  So the smallest of the means is bounded, not the growth. */
+static double t_flipped(void)
+{
+    return over_depth(ENC_FLIPPED, UPDATE, ENC_DEEPNORM, UPDATE).low;
+}
+
+static double t_thm_single_constant(void)
+{
+    return over_depth(ENC_DEEPNORM, UPDATE, ENC_DEEPNORM, BOUND).high;
+}
+
+static double t_thm_post_ln_constant(void)
+{
+    return over_depth(ENC_POST_LN, UPDATE, ENC_POST_LN, BOUND).high;
+}
+
+static double t_thm_enc_dec_constant(void)
+{
+    return over_depth(BOTH_DEEPNORM, UPDATE, BOTH_DEEPNORM, BOUND).high;
+}
+
+static double t_thm_first_term(void)
+{
+    return over_depth(BOTH_DEEPNORM, ENCODER, BOTH_DEEPNORM, ENCODER_BOUND).high;
+}
+
+/* The bound has the encoder's update grow with every cross-attention that hands it on. */
+static double t_share_deepnorm(void)
+{
+    return 100*over_depth(BOTH_DEEPNORM, ENCODER, BOTH_DEEPNORM, UPDATE).low;
+}
+
+static double t_share_post_ln(void)
+{
+    return over_depth(BOTH_POST_LN, ENCODER, BOTH_POST_LN, UPDATE).low;
+}
+
+static double t_gradients_deepnorm(void)
+{
+    struct range r;
+
+    decoder_gradients("deepnorm", &r);
+    return r.high/r.low;
+}
+
+static double t_gradients_post_ln(void)
+{
+    struct range r;
+    const double *g = decoder_gradients("post-ln", &r);
+
+    return g[3*18 - 1]/g[0];
+}
+
+static double t_gradients_init(void)
+{
+    struct range r;
+    const double lowest = decoder_gradients("post-ln-init", &r)[0];
+
+    return lowest/decoder_gradients("post-ln", &r)[0];
+}
 
 /* ---- A again: elementary functions and random numbers ------------------------------------ */
 
@@ -3891,10 +4346,15 @@ static double t_tok_crowded(void)
 
 /* ---- the table --------------------------------------------------------------------------- */
 
+/* Rows without a place end after f32: the rest of them is zero. */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
 static const struct test {
     const char *key, *claim;
-    double (*error)(void);
-    double f64, f32;                      /* allowed errors; negative: not a row of this build */
+    double (*error)(void);                /* what is measured                                  */
+    double f64, f32;                      /* at most this; negative: not a row of this build   */
+    double low;                           /* at least this                                     */
+    const char *what, *place;             /* what the number is; where the paper states it     */
 } tests[] = {
     /* A values */
     { "eq:residual eq:deepnorm eq:post-ln eq:pre-ln eq:r-fixup eq:t-fixup eq:rezero "
@@ -3908,11 +4368,9 @@ static const struct test {
     { "rule:shapes", "so they are for odd widths and head counts", t_value_shapes, 1e-12, 5e-5 },
     { "rule:long", "so they are for long sequences and many ids", t_value_long, 1e-12, 5e-5 },
     { "tab:alpha-beta", "alpha and beta have the paper's values",
-      t_alpha_beta_values, 5.1e-7, 5.1e-7 },
+      t_alpha_beta_values, 5.1e-7, 5.1e-7, 0, "error", "figure 2(b)" },
     { "tab:alpha-beta", "alpha and beta are the formulas at any depth",
-      t_alpha_beta_formula, 1e-14, 1e-14 },
-    { "tab:alpha-beta", "they make the bound of the update independent of depth",
-      t_alpha_beta_identities, 1e-14, 1e-14 },
+      t_alpha_beta_formula, 1e-14, 1e-14, 0, "error", "figure 2(b)" },
     { "tab:schemes", "so are each scheme's skip and gain, in every layer", t_gains, 1e-14, 1e-14 },
     { "eq:admin", "Admin's profile is the plain model's", t_profile, 1e-12, 2e-5 },
     { "eq:init eq:xavier eq:post-ln-init eq:ds-init dev:embedding",
@@ -3991,15 +4449,90 @@ static const struct test {
     { "fail:diverged", "what is not finite is named and not applied", t_diverged, 0, 0 },
     { "fail:diverged", "so it is where only the gradient is not", t_diverged_backward, 0, 0 },
     /* F the paper's claims */
-    { "eq:scalar", "(5) is the derivative of (4), at most 1/alpha", t_scalar_model, 1e-10, 1e-10 },
+    { "tab:alpha-beta", "alpha beta = 1/sqrt 2, but for enc-dec's encoder",
+      t_identity_product, 1e-14, 1e-14, 0, "error", "figure 2(b)" },
+    { "tab:alpha-beta", "alpha/beta = 2 sqrt N, or sqrt 6M",
+      t_identity_quotient, 1e-14, 1e-14, 0, "error", "figure 2(b)" },
+    { "eq:coefficients", "2N 2 beta^2/alpha^2 = 1 for a single stack",
+      t_coefficient_single, 1e-14, 1e-14, 0, "error", "eq. (16)-(17)" },
+    { "eq:coefficients", "(1), second term: 3M 2 beta^2/alpha^2 = 1",
+      t_coefficient_second, 1e-14, 1e-14, 0, "error", "eq. (2)" },
+    { "eq:coefficients", "(1), first term: 1, more with 0.81 and 0.87",
+      t_coefficient_first, 1.0125, 1.0125, 1.012, "value", "eq. (14)-(15)" },
+    { "eq:coefficients", "... but 1 with 27^(-1/16) and 27^(1/16)/sqrt 2",
+      t_coefficient_exact, 1e-14, 1e-14, 0, "error", "eq. (14)-(15)" },
+    { "eq:scalar", "LayerNorm divides ax + vwz by sqrt(a^2 + v^2w^2)",
+      t_norm_divides, 1e-5, 1e-5, 0, "error", "eq. (4), (11)" },
+    { "eq:scalar", "(5) and (12) are slopes of (4) and (11)",
+      t_scalar_derivatives, 1e-10, 1e-10, 0, "error", "eq. (5), (12)" },
+    { "eq:scalar", "they are at most wx/alpha, vx/alpha; vw/alpha",
+      t_scalar_bounds, 1, 1, 0, "ratio", "eq. (5), (12)" },
+    { "eq:scalar", "(5) is 0 where Post-LN is, alpha = v = w = 1",
+      t_scalar_post_ln, 1e-8, 1e-8, 0, "slope", "eq. (5)" },
+    { "eq:scalar", "(8) takes for 1 a product that is 6.4 at N = 100",
+      t_scalar_product, 6.5, 6.5, 6.3, "value", "eq. (7)-(8)" },
     { "eq:ln-jacobian", "LayerNorm's Jacobian has norm sqrt(d)/|x - mean|",
-      t_norm_jacobian, 1e-9, 1e-5 },
-    { "lemma:magnitude", "attention gives no longer rows than its values",
-      t_lemma, 1e-14, 1e-6 },
-    { "thm:update", "DeepNorm's update does not grow with depth (ratio)",
-      t_update_deepnorm, 1.5, 1.5 },
-    { "thm:update", "Post-LN's does, from 6 to 48 layers (inverse ratio)",
-      t_update_post_ln, 0.1, 0.1 },
+      t_norm_jacobian, 1e-9, 1e-5, 0, "error", "section 3" },
+    { "lemma:magnitude", "attention: no row is longer than all values",
+      t_lemma, 1 + 1e-14, 1 + 1e-6, 0, "ratio", "lemma 4.1" },
+    { "lemma:magnitude", "... as long, if the values are equal",
+      t_lemma_equal, 1e-14, 1e-6, 0, "error", "lemma 4.1" },
+    { "lemma:magnitude", "... but about 1/4 of it, if 16 are independent",
+      t_lemma_shrinks, 0.35, 0.35, 0.15, "ratio", "lemma 4.1" },
+    { "thm:single", "DeepNorm: ||dF|| to its bound, N = 6..100",
+      t_thm_single, 1.5, 1.5, 0, "max/min", "theorem 4.2" },
+    { "thm:single", "... so a constant; but not <= 1, as printed",
+      t_thm_single_constant, 4, 4, 1, "largest", "theorem 4.2" },
+    { "thm:single", "Post-LN: ||dF|| to its bound with a = v = w = 1",
+      t_thm_post_ln_constant, 60, -1, 1, "largest", "theorem 4.2" },
+    { "thm:enc-dec", "DeepNorm: ||dF|| to its bound, N = M = 6..100",
+      t_thm_enc_dec, 1.5, 1.5, 0, "max/min", "theorem 4.3" },
+    { "thm:enc-dec", "... so a constant; but not <= 1, as printed",
+      t_thm_enc_dec_constant, 4, 4, 1, "largest", "theorem 4.3" },
+    { "thm:enc-dec", "first term, decoder held: within that constant",
+      t_thm_first_term, 4, -1, 0, "largest", "theorem 4.3" },
+    { "thm:enc-dec", "... and its share of ||dF|| falls to 1 %",
+      t_share_deepnorm, 1.5, -1, 0, "percent", "theorem 4.3" },
+    { "thm:enc-dec", "Post-LN: the encoder's share is nearly all",
+      t_share_post_ln, 1.1, -1, 0.8, "smallest", "theorem 4.3" },
+    { "thm:update", "DeepNorm, encoder: ||dF|| flat, N = 6..100",
+      t_goal_enc, 1.5, 1.5, 0, "max/min", "4.3, the goal" },
+    { "thm:update", "DeepNorm, decoder: ||dF|| flat, M = 6..100",
+      t_goal_dec, 1.5, 1.5, 0, "max/min", "4.3, the goal" },
+    { "thm:update", "DeepNorm, enc-dec: ||dF|| flat, N = M = 6..100",
+      t_goal_both, 1.5, 1.5, 0, "max/min", "figure 5" },
+    { "thm:update", "Post-LN, encoder: ||dF|| grows",
+      t_post_ln_enc, INFINITY, -1, 10, "100 to 6", "4.3, the goal" },
+    { "thm:update", "Post-LN, decoder: ||dF|| grows",
+      t_post_ln_dec, INFINITY, -1, 10, "100 to 6", "4.3, the goal" },
+    { "thm:update", "Post-LN, enc-dec: ||dF|| grows",
+      t_post_ln_both, INFINITY, -1, 10, "100 to 6", "figure 5" },
+    { "thm:update", "DeepNorm: ||dF||/eta flat, eta = 1..1e-4",
+      t_linear, 1.05, 1.05, 0, "max/min", "4.3, the goal" },
+    { "thm:update", "Post-LN: it is not, so not linear in eta",
+      t_not_linear, INFINITY, -1, 100, "max/min", "4.3, the goal" },
+    { "thm:update", "Post-LN-init: ||dF|| nearly flat",
+      t_init_flat, 2, -1, 0, "max/min", "section 3" },
+    { "thm:update", "... but larger than DeepNorm's at each depth",
+      t_init_larger, INFINITY, -1, 4, "smallest", "section 3" },
+    { "thm:update", "alpha without beta: ||dF|| grows",
+      t_alpha_only, INFINITY, -1, 5, "100 to 6", "section 4.3" },
+    { "thm:update", "beta without alpha: ||dF|| grows",
+      t_beta_only, INFINITY, -1, 2, "100 to 6", "section 4.3" },
+    { "thm:update", "beta = (8N)^(+1/4): ||dF|| to DeepNorm's",
+      t_flipped, INFINITY, -1, 20, "smallest", "section 4.3" },
+    { "thm:adam", "Adam, DeepNorm, encoder: ||dF|| as sqrt N",
+      t_adam, 0.7, -1, 0.3, "slope", "theorem 4.2" },
+    { "thm:adam", "Adam, DeepNorm, enc-dec: ||dF|| as sqrt N",
+      t_adam_both, 0.7, -1, 0.3, "slope", "figure 5" },
+    { "thm:adam", "Adam, Post-LN, encoder: ||dF|| grows faster",
+      t_adam_post_ln, INFINITY, -1, 1, "slope", "figure 5" },
+    { "fig:gradients", "18L-18L decoder, DeepNorm: gradients are flat",
+      t_gradients_deepnorm, 2, 2, 0, "max/min", "figure 4(d)" },
+    { "fig:gradients", "Post-LN: they vanish downwards (top to bottom)",
+      t_gradients_post_ln, INFINITY, INFINITY, 100, "ratio", "figure 4(d)" },
+    { "fig:gradients", "Post-LN-init: the lowest to Post-LN's lowest",
+      t_gradients_init, INFINITY, INFINITY, 10, "ratio", "figure 4(d)" },
     { "op:exp", "e^x in the inner loops (ulp)", t_exp_real, 1.5, 1.5 },
     { "op:erf", "erf near zero (ulp)", t_erf_real, 5, 5 },
     { "op:erf", "erf far from zero (ulp of 1)", t_erf_real_far, 20, 4 },
@@ -4040,31 +4573,66 @@ static int has_key(const struct test *t, const char *start)
     return 0;
 }
 
+/* What is allowed, in words. */
+static void bound_text(char *text, size_t size, const struct test *t, double high)
+{
+    if (t->low > 0 && high < INFINITY)
+        snprintf(text, size, "%.5g..%.5g", t->low, high);
+    else if (t->low > 0)
+        snprintf(text, size, ">= %g", t->low);
+    else if (high >= 0.01)
+        snprintf(text, size, "<= %g", high);
+    else
+        snprintf(text, size, "<= %.1e", high);
+}
+
+/* Run a row and print its line; in a table of statements if paper is set.  1: as it must be. */
+static int run_test(const struct test *t, int paper)
+{
+    const double high = sizeof(dn_real) == sizeof(double) ? t->f64 : t->f32;
+    char bound[32], found[32];
+
+    detail[0] = err[0] = '\0';
+    const double e = t->error();
+    const int ok = e >= t->low && e <= high;            /* false for NaN too */
+    free_blocks();
+    snprintf(found, sizeof found, e < 0.001 ? "%.1e" : "%.4g", e);
+    bound_text(bound, sizeof bound, t, high);
+    if (paper)
+        printf("%-48s %-13s %-8s %-7s %-13s %s\n", t->claim, t->place, t->what, found, bound,
+               ok ? "holds" : "FAILS");
+    else
+        printf("%-4s  %-17.*s %-62s %7s %s\n", ok ? "ok" : "FAIL", (int)strcspn(t->key, " "),
+               t->key, t->claim, found, bound);
+    if (!ok && detail[0])
+        printf("      worst: %s\n", detail);
+    fflush(stdout);
+    return ok;
+}
+
 int main(int argc, char **argv)
 {
     const char *key = argc > 1 ? argv[1] : "";
+    const int paper = !strcmp(key, "paper"), quick = !strcmp(key, "--quick");
     int passed = 0, failed = 0;
 
     if (!strcmp(key, "--hash")) {
         printf("%016llx\n", (unsigned long long)trained_hash());
         return 0;
     }
+    if (paper)
+        printf("%-48s %-13s %-16s %-13s %s\n", "statement", "in the paper", "measured", "bound",
+               "verdict");
     for (size_t i = 0; i < sizeof tests/sizeof *tests; i++) {
         const struct test *t = &tests[i];
-        const double tol = sizeof(dn_real) == sizeof(double) ? t->f64 : t->f32;
-        if (!has_key(t, key) || tol < 0)
+        if ((sizeof(dn_real) == sizeof(double) ? t->f64 : t->f32) < 0)
             continue;
-        detail[0] = err[0] = '\0';
-        const double e = t->error();
-        const int ok = e <= tol;                        /* false for NaN too */
-        free_blocks();
-        printf("%-4s  %-17.*s %-62s %7.1e <= %.1e\n", ok ? "ok" : "FAIL",
-               (int)strcspn(t->key, " "), t->key, t->claim, e, tol);
-        if (!ok && detail[0])
-            printf("      worst: %s\n", detail);
-        fflush(stdout);
-        passed += ok;
-        failed += !ok;
+        if (quick ? has_key(t, "thm:") || has_key(t, "fig:") : paper ? !t->place : !has_key(t, key))
+            continue;
+        if (run_test(t, paper))
+            passed++;
+        else
+            failed++;
     }
     printf("%d passed, %d failed\n", passed, failed);
     return failed > 0 || passed == 0;
