@@ -30,7 +30,7 @@
  *      6  functions, random     exp, log, erf, tanh, sin, cos; bits from counters
  *      7  matrix product        the one kernel
  *      8  operations            linear, norm, activation, dropout, attention, embedding, loss
- *      9  residual              [eq:deepnorm] and its derivative
+ *      9  residual              [eq:residual], the mix of DLCL, and their derivatives
  *     10  TABLE 3               parameters; what is saved for the backward pass; initialization
  *     11  sub-layers, stacks    forward, then backward
  *     12  optimizer             clipping, Adam, schedules
@@ -216,8 +216,7 @@ static real *take_reals(struct arena *a, size_t n1, size_t n2)
  *     in, out   before and after everything; br: after the branch; mid: inside G, before its last
  *               matrix (O of attention, W2 of the feed-forward).  Each is three letters, for self-
  *               attention, cross-attention and feed-forward:
- *               - identity    L LayerNorm    l LayerNorm times 1/sqrt(layer)
- *               s x plus one learned scalar    h each head times a learned gain
+ *               - identity    L LayerNorm    s x plus a learned scalar    h heads times gains
  *     a         first value of what multiplies the skip: a law of skip_of()
  *     gain      of the matrices when drawn: a law of gain_of()
  *     more      what else the method has: the bits below
@@ -225,18 +224,19 @@ static real *take_reals(struct arena *a, size_t n1, size_t n2)
  * A new method is a new row; below this table code asks for columns, never for names.  Where a
  * method's paper and its code differ, the paper is followed; docs/paper.md says how. */
 enum place { IN, MID, BR, OUT, PLACES };
-enum op    { ID, LN, LN_LAYER, SHIFT, HEAD_GAIN };
+enum op    { ID, LN, SHIFT, HEAD_GAIN };
 enum law   { ONE, ALPHA, BETA, TOP_DOWN, BOTTOM_UP, FIXUP, T_FIXUP, SUB_LN, ADMIN, SUBLAYERS };
 enum more {
-    FINAL   = 1,                        /* a LayerNorm after the last layer of a stack        */
-    OMEGA   = 2,                        /* a is a learned vector                              */
-    PROFILE = 4,                        /* dn_profile sets it                                 */
-    SCALED  = 8,                        /* b is a learned scalar of each sub-layer, first 1   */
-    REZERO  = 16,                       /* b is a learned scalar of each layer, first 0       */
-    SHIFTED = 32,                       /* scalar shifts (also before activations and after a
-                                         * stack) instead of biases                           */
-    MIXED   = 64,                       /* a layer's input is a learned mix of outputs below  */
-    OPEN    = 128                       /* the first sub-layer of a stack has no out          */
+    FINAL    = 1,                       /* a LayerNorm after the last layer of a stack        */
+    OMEGA    = 2,                       /* a is a learned vector                              */
+    PROFILE  = 4,                       /* which dn_profile sets                              */
+    SCALED   = 8,                       /* b is a learned scalar of each sub-layer, first 1   */
+    GATED    = 16,                      /* b is a learned scalar of each layer, first 0       */
+    SHIFTED  = 32,                      /* no biases; scalar shifts also before activations
+                                         * and after a stack                                  */
+    MIXED    = 64,                      /* a layer's input is a learned mix of outputs below  */
+    OPEN     = 128,                     /* the first sub-layer of a stack has no out          */
+    BY_DEPTH = 256                      /* in(x) is divided by sqrt(layer)                    */
 };
 
 static const struct scheme {
@@ -260,13 +260,13 @@ static const struct scheme {
     /* x + b G(x), no LayerNorm [eq:r-fixup] [eq:t-fixup] [eq:rezero] */
     { "r-fixup",           { "sss", "sss", "---", "---" }, ONE,       FIXUP,     SCALED|SHIFTED },
     { "t-fixup",           { "---", "---", "---", "---" }, ONE,       T_FIXUP,   0 },
-    { "rezero",            { "---", "---", "---", "---" }, ONE,       ONE,       REZERO },
+    { "rezero",            { "---", "---", "---", "---" }, ONE,       ONE,       GATED },
     /* Pre-LN on a mix of all layers below [eq:dlcl] */
     { "dlcl",              { "LLL", "---", "---", "---" }, ONE,       ONE,       FINAL|MIXED },
     /* Pre-LN and more norms inside [eq:normformer] [eq:sub-ln] [eq:ln-scaling] [eq:peri-ln] */
     { "normformer",        { "LLL", "h-L", "L--", "---" }, ONE,       ONE,       FINAL },
     { "sub-ln",            { "LLL", "L-L", "---", "---" }, ONE,       SUB_LN,    FINAL },
-    { "layernorm-scaling", { "lll", "---", "---", "---" }, ONE,       ONE,       FINAL },
+    { "layernorm-scaling", { "LLL", "---", "---", "---" }, ONE,       ONE,       FINAL|BY_DEPTH },
     { "peri-ln",           { "LLL", "---", "LLL", "---" }, ONE,       ONE,       FINAL },
     /* LN(L x + G(LN(x))), L sub-layers [eq:keel] */
     { "keel",              { "LLL", "---", "---", "LLL" }, SUBLAYERS, ONE,       OPEN },
@@ -285,12 +285,12 @@ static const struct scheme {
  * 0.81 and 0.87 are the paper's own rounding of 27^(-1/16) and 27^(1/16)/sqrt 2. */
 enum stack_id { ENC, DEC };
 
-struct law16 { double c; int k, n, m; };
+struct power16 { double c; int k, n, m; };
 
 static const struct architecture {
     const char *name;
     int has[2];                                         /* an encoder, a decoder              */
-    struct law16 alpha[2], beta[2];                     /* of the encoder, of the decoder     */
+    struct power16 alpha[2], beta[2];                   /* of the encoder, of the decoder     */
 } architectures[] = {
     /* name              stacks  c, k, n, m of the encoder, of the decoder: alpha, then beta   */
     { "encoder",         {1, 0}, { {1,    2, 4, 0}, {1, 1, 0, 0} },
@@ -302,11 +302,11 @@ static const struct architecture {
 };
 
 /* (k^4 N^n M^m)^(1/16): only products and square roots, so the same bits everywhere. */
-static double root16(const struct law16 *r, int N, int M)
+static double root16(const struct power16 *r, const dn_config *c)
 {
     double x = (double)r->k*r->k*r->k*r->k;
-    for (int i = 0; i < r->n; i++) x *= N;
-    for (int i = 0; i < r->m; i++) x *= M;
+    for (int i = 0; i < r->n; i++) x *= c->enc_layers;
+    for (int i = 0; i < r->m; i++) x *= c->dec_layers;
     return sqrt(sqrt(sqrt(sqrt(x))));
 }
 
@@ -345,20 +345,10 @@ static enum op op_at(const dn_config *c, enum place place, int stack, int i)
     if (place == OUT && i == 0 && (s->more & OPEN)) return ID;
     switch (s->op[place][kind_at(c, stack, i)/2]) {     /* SELF 0, CROSS 1, FFN 2 */
     case 'L': return LN;
-    case 'l': return LN_LAYER;
     case 's': return SHIFT;
     case 'h': return HEAD_GAIN;
     default:  return ID;
     }
-}
-
-static dn_gains deepnorm(const dn_config *c, int stack)
-{
-    const struct law16 *alpha = &architectures[c->arch].alpha[stack];
-    const struct law16 *beta = &architectures[c->arch].beta[stack];
-    dn_gains g = { alpha->c*root16(alpha, c->enc_layers, c->dec_layers),
-                   beta->c/root16(beta, c->enc_layers, c->dec_layers) };
-    return g;
 }
 
 static acc exp_acc(acc x);                              /* section 6 */
@@ -369,9 +359,10 @@ static double root4(double x) { return sqrt(sqrt(x)); }
 /* a, at first, in a layer of a stack, from 0. */
 static double skip_of(const dn_config *c, int stack, int layer)
 {
-    double L = subs_of(c, stack);
+    const struct power16 *alpha = &architectures[c->arch].alpha[stack];
+    double L = imax(subs_of(c, stack), 1);
     switch (schemes[c->norm].a) {
-    case ALPHA:     return deepnorm(c, stack).alpha;
+    case ALPHA:     return alpha->c*root16(alpha, c);
     case ADMIN:     return sqrt((L + 1)/ln(L + 1) - 1);
     case SUBLAYERS: return layer ? L : 1;
     default:        return 1;
@@ -386,16 +377,17 @@ enum slot { WQ, WK, WV, WO, W1, W2, EMBED, POSITIONS, OUTPUT, MATRICES,
  * and W2 (strong) from Q and K, which do not change the size of attention's output. */
 static double gain_of(const dn_config *c, int stack, int layer, enum slot w)
 {
-    int strong = w >= WV && w <= W2, table = w >= EMBED;
+    const struct power16 *beta = &architectures[c->arch].beta[stack];
+    int strong = w >= WV && w <= W2, embedding = w >= EMBED;
     int crossed = stack == DEC && has_stack(c, ENC);
     double N = layers_of(c, stack), subs = subs_of(c, ENC) + subs_of(c, DEC);
     switch (schemes[c->norm].gain) {
-    case BETA:      return strong ? deepnorm(c, stack).beta : 1;
-    case TOP_DOWN:  return table ? 1 : 1/(N - layer);
-    case BOTTOM_UP: return table ? 1 : 1/sqrt(layer + 1.0);
+    case BETA:      return strong ? beta->c/root16(beta, c) : 1;
+    case TOP_DOWN:  return embedding ? 1 : 1/(N - layer);
+    case BOTTOM_UP: return embedding ? 1 : 1/sqrt(layer + 1.0);
     case FIXUP:
         if (w == WO || w == W2 || w == OUTPUT) return 0;
-        return table ? 1 : w == W1 ? 1/sqrt(subs) : (double)exp_acc((acc)(-ln(subs)/6));
+        return embedding ? 1 : w == W1 ? 1/sqrt(subs) : (double)exp_acc((acc)(-ln(subs)/6));
     case T_FIXUP:
         if (w == EMBED) return 1/root4(9*N);
         return !strong ? 1 : crossed ? 1/root4(9*N) : 0.67/root4(N);
@@ -1210,28 +1202,15 @@ static acc sum_all(const real *x, const real *y, size_t n, int threads)
 /* Threads that must add over tokens in order own columns, WIDE at a time. */
 enum { WIDE = 64 };
 
-/* [op:column-sum]  db[j] += sum over t of dy[t][j], t ascending; threads own columns. */
-static void columns_add(real *db, const real *dy, int ld, int T, int n, int threads)
+/* [op:column-sum]  db[j] += sum over t of x[t][j] dy[t][j], t ascending; where x is NULL, of dy. */
+static void columns_add(real *db, const real *x, const real *dy, int ld, int T, int n, int threads)
 {
     PARALLEL_FOR(threads)
     for (int k = 0; k < (n + WIDE - 1)/WIDE; k++) {
         int j0 = k*WIDE, j1 = imin(n, j0 + WIDE);
         for (int t = 0; t < T; t++) {
-            const real *row = ROW(dy, t, ld);
-            for (int j = j0; j < j1; j++) db[j] += row[j];
-        }
-    }
-}
-
-/* dg[j] += sum over t of x[t][j] dy[t][j], in the same way. */
-static void columns_dot(real *dg, const real *x, const real *dy, int T, int n, int threads)
-{
-    PARALLEL_FOR(threads)
-    for (int k = 0; k < (n + WIDE - 1)/WIDE; k++) {
-        int j0 = k*WIDE, j1 = imin(n, j0 + WIDE);
-        for (int t = 0; t < T; t++) {
-            const real *xt = ROW(x, t, n), *dt = ROW(dy, t, n);
-            for (int j = j0; j < j1; j++) dg[j] = fmadd(xt[j], dt[j], dg[j]);
+            const real *dt = ROW(dy, t, ld), *xt = x ? ROW(x, t, ld) : NULL;
+            for (int j = j0; j < j1; j++) db[j] = fmadd(xt ? xt[j] : 1, dt[j], db[j]);
         }
     }
 }
@@ -1249,7 +1228,7 @@ static void linear_bwd(const struct team *k, real *dx, real *dW, real *db, const
 {
     matmul(dx, I, dx, plain(dy, ldy), plain(W, I), T, I, O, k->product, k->threads);
     matmul(dW, I, dW, turned(dy, ldy), plain(x, I), O, I, T, k->product, k->threads);
-    if (db) columns_add(db, dy, ldy, T, O, k->threads);
+    if (db) columns_add(db, NULL, dy, ldy, T, O, k->threads);
 }
 
 /* [op:layernorm]   y = z g + b,  z = (x - mean x)/sqrt(var x + eps)              one row of n
@@ -1314,14 +1293,14 @@ static void norm_bwd(const struct team *k, real *dx, real *dg, real *db, const r
 
 /* [op:place]   What may stand at a place of the residual equation.            T rows of n
  *
- *     L   y = LN(x)                        l   y = c LN(x),  c = 1/sqrt(layer)
+ *     L   y = c LN(x)                      c = 1, or 1/sqrt(layer), layer from 1
  *     s   y = x + b                        db += sum of dy
  *     h   y = g_h x for head h of H        dg_h += sum of x dy,  dx = g_h dy               */
 struct at_place {
     enum op op;
     real c;
     int H;
-    const real *g, *b;
+    const real *g, *b;                  /* L: n of each;  s: one b;  h: H of g               */
     real *dg, *db;
 };
 
@@ -1347,9 +1326,8 @@ static const real *place_fwd(const struct team *k, real *y, real *stat, const re
 {
     switch (p->op) {
     case LN:
-    case LN_LAYER:
         norm_fwd(k, y, stat, x, p->g, p->b, T, n);
-        if (p->op == LN_LAYER) scale_rows(k, y, p->c, T, n);
+        if (p->c < 1) scale_rows(k, y, p->c, T, n);
         return y;
     case SHIFT:
         PARALLEL_FOR(k->threads)
@@ -1371,8 +1349,7 @@ static void place_bwd(const struct team *k, real *d, const real *stat, const rea
     int E = p->op == HEAD_GAIN ? n/p->H : n;
     switch (p->op) {
     case LN:
-    case LN_LAYER:
-        if (p->op == LN_LAYER) scale_rows(k, d, p->c, T, n);
+        if (p->c < 1) scale_rows(k, d, p->c, T, n);
         norm_bwd(k, d, p->dg, p->db, d, stat, x, p->g, T, n);
         return;
     case SHIFT:
@@ -1683,47 +1660,39 @@ static struct token_loss cross_entropy_row(real *z, int y, double e, int V, int 
 
 /* ---- 9 the residual equation ------------------------------------------------------------- */
 
-/* [eq:residual]   r = a x + b drop(g),   y = out(r)                            T rows of D
- *                 dr = out'(dy),  dx = a dr,  dg = b drop(dr),
- *                 da_j += sum over t of x_tj dr_tj,  db += sum of g drop(dr)
- * r is kept for the backward pass of out; where that is the identity, r is y itself. */
+/* [eq:residual]   r = a x + b drop(g)                                          T rows of D
+ *                 dx = a dr,  dg = b drop(dr),
+ *                 da_j += sum over t of x_tj dr_tj,  db += sum of g drop(dr)           */
 struct residual {
-    enum op out;
-    real a;                             /* alpha, or 1; or the vector                         */
-    const real *skip, *scale;           /* a and b where they are learned, else NULL          */
+    real a;                             /* where it is not learned                            */
+    const real *skip, *scale;           /* a (D of them) and b where learned, else NULL       */
     real *dskip, *dscale;
     struct dropout drop;
-    const real *gain, *bias;            /* of out                                             */
-    real *dgain, *dbias;
 };
 
-static void residual_fwd(const struct team *k, real *y, real *r, real *stat, const real *x,
-                         const real *g, const struct residual *e, int T, int D)
+static void residual_fwd(const struct team *k, real *r, const real *x, const real *g,
+                         const struct residual *e, int T, int D)
 {
+    real b = e->scale ? e->scale[0] : 1;
     PARALLEL_FOR(k->threads)
     for (int t = 0; t < T; t++) {
-        real *rt = ROW(e->out == LN ? r : y, t, D);
+        real *rt = ROW(r, t, D);
         const real *xt = ROW(x, t, D);
         drop_row(rt, ROW(g, t, D), &e->drop, (uint64_t)t, D);
-        for (int j = 0; e->scale && j < D; j++) rt[j] *= e->scale[0];
-        if (e->skip) for (int j = 0; j < D; j++) rt[j] = fmadd(e->skip[j], xt[j], rt[j]);
-        else         for (int j = 0; j < D; j++) rt[j] = fmadd(e->a, xt[j], rt[j]);
-        if (e->out == LN) norm_row(ROW(y, t, D), stat + 2*(size_t)t, rt, e->gain, e->bias, D);
+        for (int j = 0; j < D; j++) rt[j] = fmadd(e->skip ? e->skip[j] : e->a, xt[j], b*rt[j]);
     }
 }
 
-/* d holds dy and becomes dx; g is read where b is learned. */
-static void residual_bwd(const struct team *k, real *d, real *dg, const real *r, const real *stat,
-                         const real *x, const real *g, const struct residual *e, int T, int D)
+/* d holds dr and becomes dx; g is read where b is learned. */
+static void residual_bwd(const struct team *k, real *d, real *dg, const real *x, const real *g,
+                         const struct residual *e, int T, int D)
 {
-    if (e->out == LN) norm_bwd(k, d, e->dgain, e->dbias, d, stat, r, e->gain, T, D);
-    if (e->skip) columns_dot(e->dskip, x, d, T, D, k->threads);
+    if (e->skip) columns_add(e->dskip, x, d, D, T, D, k->threads);
     PARALLEL_FOR(k->threads)
     for (int t = 0; t < T; t++) {
         real *dt = ROW(d, t, D);
         drop_row(ROW(dg, t, D), dt, &e->drop, (uint64_t)t, D);
-        if (e->skip) for (int j = 0; j < D; j++) dt[j] *= e->skip[j];
-        else         for (int j = 0; j < D; j++) dt[j] *= e->a;
+        for (int j = 0; j < D; j++) dt[j] *= e->skip ? e->skip[j] : e->a;
     }
     if (!e->scale) return;
     e->dscale[0] += (real)sum_all(g, dg, (size_t)T*(size_t)D, k->threads);
@@ -1773,10 +1742,9 @@ static const char *const stack_name[] = { "encoder", "decoder" };
 enum extent { VECTOR, OF_1, OF_D, OF_F, OF_H, OF_V, OF_CTX, OF_OUTPUTS };
 enum first  { ZEROS, ONES, SKIPS, MEANS, TABLE, XAVIER };
 enum {                                  /* features: enum more, and                           */
-    BIASED = 256, LEARNED = 512, OWN_EMBED = 1024, OWN_OUTPUT = 2048, FIRST_AT = 4096
+    BIASED = 512, LEARNED = 1024, OWN_EMBED = 2048, OWN_OUTPUT = 4096, FIRST_AT = 8192
 };
-#define AT(place, op) ((op) == ID ? 0u : (unsigned)FIRST_AT << (4*(int)(place) + (int)(op) - 1))
-#define NORM_AT(place) (AT(place, LN) | AT(place, LN_LAYER))
+#define AT(place, op) ((unsigned)FIRST_AT << (4*(int)(place) + (int)(op)))
 
 static const struct param {
     enum slot slot;
@@ -1801,23 +1769,23 @@ static const struct param {
     { BO,        SELF|CROSS, "o.bias",            OF_D,   VECTOR, ZEROS,  BIASED             },
     { B1,        FFN,        "w1.bias",           OF_F,   VECTOR, ZEROS,  BIASED             },
     { B2,        FFN,        "w2.bias",           OF_D,   VECTOR, ZEROS,  BIASED             },
-    { IN_G,      SELF|CROSS|FFN, "in_norm.weight",  OF_D, VECTOR, ONES,   NORM_AT(IN)        },
-    { IN_B,      SELF|CROSS|FFN, "in_norm.bias",    OF_D, VECTOR, ZEROS,  NORM_AT(IN)        },
-    { IN_B,      SELF|CROSS|FFN, "in_shift.bias",   OF_1, VECTOR, ZEROS,  AT(IN, SHIFT)      },
-    { MID_G,     SELF|CROSS, "mid_norm.weight",   OF_D,   VECTOR, ONES,   NORM_AT(MID)       },
-    { MID_B,     SELF|CROSS, "mid_norm.bias",     OF_D,   VECTOR, ZEROS,  NORM_AT(MID)       },
-    { MID_G,     FFN,        "mid_norm.weight",   OF_F,   VECTOR, ONES,   NORM_AT(MID)       },
-    { MID_B,     FFN,        "mid_norm.bias",     OF_F,   VECTOR, ZEROS,  NORM_AT(MID)       },
-    { MID_G,     SELF|CROSS, "head.weight",       OF_H,   VECTOR, ONES,   AT(MID, HEAD_GAIN) },
-    { MID_B,     SELF|CROSS|FFN, "mid_shift.bias",  OF_1, VECTOR, ZEROS,  AT(MID, SHIFT)     },
+    { IN_G,      SELF|CROSS|FFN, "in_norm.weight",  OF_D, VECTOR, ONES,   AT(IN, LN)       },
+    { IN_B,      SELF|CROSS|FFN, "in_norm.bias",    OF_D, VECTOR, ZEROS,  AT(IN, LN)       },
+    { IN_B,      SELF|CROSS|FFN, "in_shift.bias",   OF_1, VECTOR, ZEROS,  AT(IN, SHIFT)    },
+    { MID_G,     SELF|CROSS, "mid_norm.weight",   OF_D,   VECTOR, ONES,   AT(MID, LN)      },
+    { MID_B,     SELF|CROSS, "mid_norm.bias",     OF_D,   VECTOR, ZEROS,  AT(MID, LN)      },
+    { MID_G,     FFN,        "mid_norm.weight",   OF_F,   VECTOR, ONES,   AT(MID, LN)      },
+    { MID_B,     FFN,        "mid_norm.bias",     OF_F,   VECTOR, ZEROS,  AT(MID, LN)      },
+    { MID_G,     SELF|CROSS, "head.weight",       OF_H,   VECTOR, ONES,   AT(MID, HEAD_GAIN)},
+    { MID_B,     SELF|CROSS|FFN, "mid_shift.bias",  OF_1, VECTOR, ZEROS,  AT(MID, SHIFT)   },
     { ACT_B,     FFN,        "act_shift.bias",    OF_1,   VECTOR, ZEROS,  SHIFTED            },
-    { BR_G,      SELF|CROSS|FFN, "br_norm.weight",  OF_D, VECTOR, ONES,   NORM_AT(BR)        },
-    { BR_B,      SELF|CROSS|FFN, "br_norm.bias",    OF_D, VECTOR, ZEROS,  NORM_AT(BR)        },
-    { OUT_G,     SELF|CROSS|FFN, "out_norm.weight", OF_D, VECTOR, ONES,   NORM_AT(OUT)       },
-    { OUT_B,     SELF|CROSS|FFN, "out_norm.bias",   OF_D, VECTOR, ZEROS,  NORM_AT(OUT)       },
+    { BR_G,      SELF|CROSS|FFN, "br_norm.weight",  OF_D, VECTOR, ONES,   AT(BR, LN)       },
+    { BR_B,      SELF|CROSS|FFN, "br_norm.bias",    OF_D, VECTOR, ZEROS,  AT(BR, LN)       },
+    { OUT_G,     SELF|CROSS|FFN, "out_norm.weight", OF_D, VECTOR, ONES,   AT(OUT, LN)      },
+    { OUT_B,     SELF|CROSS|FFN, "out_norm.bias",   OF_D, VECTOR, ZEROS,  AT(OUT, LN)      },
     { SKIP,      SELF|CROSS|FFN, "omega.weight",    OF_D, VECTOR, SKIPS,  OMEGA              },
     { SCALE,     SELF|CROSS|FFN, "scale.weight",    OF_1, VECTOR, ONES,   SCALED             },
-    { SCALE,     SELF,       "scale.weight",      OF_1,   VECTOR, ZEROS,  REZERO             },
+    { SCALE,     SELF,       "scale.weight",      OF_1,   VECTOR, ZEROS,  GATED              },
     { FINAL_G,   STACK,      "norm.weight",       OF_D,   VECTOR, ONES,   FINAL              },
     { FINAL_B,   STACK,      "norm.bias",         OF_D,   VECTOR, ZEROS,  FINAL              },
     { FINAL_B,   STACK,      "shift.bias",        OF_1,   VECTOR, ZEROS,  SHIFTED            },
@@ -1835,10 +1803,7 @@ static unsigned features(const dn_config *c, int stack, int i)
     if (c->positions == DN_LEARNED) f |= LEARNED;
     if (c->tie != DN_TIE_ALL || stack == ENC || !has_stack(c, ENC)) f |= OWN_EMBED;
     if (c->tie == DN_TIE_NONE && stack == top_stack(c)) f |= OWN_OUTPUT;
-    for (int place = 0; i >= 0 && place < PLACES; place++) {
-        enum op op = op_at(c, (enum place)place, stack, i);
-        f |= AT(place, op);
-    }
+    for (int p = 0; i >= 0 && p < PLACES; p++) f |= AT(p, op_at(c, (enum place)p, stack, i));
     return f;
 }
 
@@ -1881,15 +1846,20 @@ struct sublayer {
     struct saved *saved;
 };
 
+/* What a stack writes beside the stream. */
+struct ends {
+    real *top, *top_stat;               /* its output, after the final norm      T x D, T x 2 */
+    real *mixed, *mixed_stat;           /* layers + 1 times LN_k(y_k)            T x D, T x 2 */
+};
+
 struct stack {
     int first, subs;                    /* its sub-layers in the model's array                */
     real *p[SLOTS];
     const real *positions;
     real *embedded;                     /* the stream's first block                           */
     real *last;                         /* what the final norm reads: the last y, or mix      */
-    real *top, *top_stat;               /* output of the stack, after the final norm          */
+    struct ends ends;
     real *d;                            /* gradient of the stream                             */
-    real *mixed, *mixed_stat;           /* layers + 1 times LN_k(y_k) and its statistics      */
     struct span *span;                  /* its sequences                                      */
     int tokens;
 };
@@ -1909,7 +1879,7 @@ struct dn_model {
     struct team team;
     struct stack stack[2];
     struct sublayer *sub;
-    int subs, tensors;
+    int subs, tensors, overflow;        /* overflow: of the number of parameters              */
     struct tensor *tensor;
     size_t scalars, matrix_scalars;     /* all parameters; those in matrices, which lie first */
     real *value, *grad, *m, *v;         /* one array each                                     */
@@ -1936,12 +1906,14 @@ static void tensor_add(dn_model *m, const struct param *p, int stack, int sub, r
     int rows = extent_of(&m->c, stack, p->rows), cols = extent_of(&m->c, stack, p->cols);
     struct tensor t = { p, stack, sub, rows, cols, m->scalars,
                         (size_t)rows*(size_t)imax(cols, 1), {0, 0, 0} };
+    uint64_t all = (uint64_t)rows*(uint64_t)imax(cols, 1) + m->scalars;
+    if (all > SIZE_MAX/sizeof(real)) m->overflow = 1;
     if (m->tensor) {
         m->tensor[m->tensors] = t;
         slots[p->slot] = m->value + t.at;
     }
     m->tensors++;
-    m->scalars += t.count;
+    m->scalars = (size_t)all;
 }
 
 /* All tensors: matrices of both stacks first, then vectors, so that weight decay is a prefix. */
@@ -1967,15 +1939,13 @@ static void tensors_lay(dn_model *m)
     }
 }
 
-/* Does anything (what = ID) or one thing stand at a place, in some sub-layer of these kinds? */
-static int stands(const dn_config *c, enum place place, unsigned kinds, enum op what)
+/* Does anything stand at a place, in some sub-layer of these kinds? */
+static int stands(const dn_config *c, enum place place, unsigned kinds)
 {
     int yes = 0;
     for (int s = ENC; s <= DEC; s++)
-        for (int i = 0; i < imin(subs_of(c, s), 4); i++) {
-            enum op op = op_at(c, place, s, i);
-            if (kind_at(c, s, i) & kinds) yes |= what == ID ? op != ID : op == what;
-        }
+        for (int i = 0; i < imin(subs_of(c, s), 4); i++)        /* the fourth: see OPEN */
+            yes |= (kind_at(c, s, i) & kinds) && op_at(c, place, s, i) != ID;
     return yes;
 }
 
@@ -1983,17 +1953,17 @@ static void saved_take(struct arena *a, struct saved *v, const dn_config *c, uns
                        size_t T, size_t S)
 {
     size_t D = (size_t)c->dim;
-    if (stands(c, IN, kinds, ID)) v->n = take_reals(a, T, D), v->n_stat = take_reals(a, T, 2);
+    if (stands(c, IN, kinds)) v->n = take_reals(a, T, D), v->n_stat = take_reals(a, T, 2);
     if (kinds & SELF)       v->q = take_reals(a, T, 3*D);
     else if (kinds & CROSS) v->q = take_reals(a, T, D);
     if (kinds & CROSS)      v->kv = take_reals(a, S, 2*D);
     if (kinds & (SELF|CROSS))
         v->c = take_reals(a, T, D), v->c_stat = take_reals(a, T, 2*(size_t)c->heads);
     if (kinds & FFN)        v->h = take_reals(a, T, (size_t)ffn_width(c));
-    if (stands(c, MID, kinds, LN)) v->mid_stat = take_reals(a, T, 2);
-    if (stands(c, BR, kinds, ID))  v->g = take_reals(a, T, D), v->g_stat = take_reals(a, T, 2);
-    if (schemes[c->norm].more & (SCALED|REZERO)) v->b = take_reals(a, T, D);
-    if (stands(c, OUT, kinds, LN)) v->r = take_reals(a, T, D), v->r_stat = take_reals(a, T, 2);
+    if (stands(c, MID, kinds)) v->mid_stat = take_reals(a, T, 2);
+    if (stands(c, BR, kinds))  v->g = take_reals(a, T, D), v->g_stat = take_reals(a, T, 2);
+    if (schemes[c->norm].more & (SCALED|GATED)) v->b = take_reals(a, T, D);
+    if (stands(c, OUT, kinds)) v->r = take_reals(a, T, D), v->r_stat = take_reals(a, T, 2);
 }
 
 static void team_take(struct arena *a, struct team *k, const dn_config *c)
@@ -2004,6 +1974,15 @@ static void team_take(struct arena *a, struct team *k, const dn_config *c)
     k->attention = (real *)take(a, sizeof(real), (size_t)k->threads, 2*QROWS, (size_t)c->ctx);
 }
 
+static void ends_take(struct arena *a, struct ends *e, unsigned more, size_t T, size_t D,
+                      size_t outputs)
+{
+    if (more & (FINAL|SHIFTED)) e->top = take_reals(a, T, D), e->top_stat = take_reals(a, T, 2);
+    if (!(more & MIXED)) return;
+    e->mixed = (real *)take(a, sizeof(real), outputs, T, D);
+    e->mixed_stat = (real *)take(a, sizeof(real), outputs, T, 2);
+}
+
 /* The stream: x of each sub-layer, and y, which is x of the next, or is mixed first.  Without a
  * backward pass two buffers alternate, and a mix may overwrite what it has read. */
 static void stream_take(struct arena *a, dn_model *m, int stack, size_t T, size_t D)
@@ -2012,7 +1991,6 @@ static void stream_take(struct arena *a, dn_model *m, int stack, size_t T, size_
     int train = m->purpose == DN_TRAIN, per = subs_per_layer(&m->c, stack);
     unsigned more = schemes[m->c.norm].more;
     real *two[2] = { take_reals(a, T, D), train ? NULL : take_reals(a, T, D) }, *x = two[0];
-    size_t outputs = (size_t)layers_of(&m->c, stack) + 1;
     s->embedded = x;
     for (int i = 0; i < s->subs; i++) {
         if (train && (more & MIXED) && i%per == 0) x = take_reals(a, T, D);
@@ -2021,11 +1999,8 @@ static void stream_take(struct arena *a, dn_model *m, int stack, size_t T, size_
         x = y;
     }
     if (train && (more & MIXED)) x = take_reals(a, T, D);
-    s->last = s->top = x;
-    if (more & (FINAL|SHIFTED)) s->top = take_reals(a, T, D), s->top_stat = take_reals(a, T, 2);
-    if (!(more & MIXED)) return;
-    s->mixed = (real *)take(a, sizeof(real), outputs, T, D);
-    s->mixed_stat = (real *)take(a, sizeof(real), outputs, T, 2);
+    s->last = s->ends.top = x;
+    ends_take(a, &s->ends, more, T, D, (size_t)layers_of(&m->c, stack) + 1);
 }
 
 static void saved_lay(struct arena *a, dn_model *m, size_t T)
@@ -2047,7 +2022,7 @@ static void saved_lay(struct arena *a, dn_model *m, size_t T)
 /* What mid writes: 0, or the wider of its two inputs. */
 static size_t mid_width(const dn_config *c)
 {
-    return stands(c, MID, SELF|CROSS|FFN, ID) ? (size_t)imax(c->dim, ffn_width(c)) : 0;
+    return stands(c, MID, SELF|CROSS|FFN) ? (size_t)imax(c->dim, ffn_width(c)) : 0;
 }
 
 /* The embedding and the layers of the deeper stack. */
@@ -2093,6 +2068,7 @@ static void model_lay(struct arena *a, dn_model *m)
     m->sub = (struct sublayer *)take(a, sizeof *m->sub, (size_t)m->subs, 1, 1);
     if (m->sub) memset(m->sub, 0, (size_t)m->subs*sizeof *m->sub);
     tensors_lay(m);
+    a->overflow |= m->overflow;
     m->tensor = (struct tensor *)take(a, sizeof *m->tensor, (size_t)m->tensors, 1, 1);
     m->value = take_reals(a, m->scalars, 1);
     if (m->tensor) tensors_lay(m);
@@ -2278,8 +2254,8 @@ struct pass {
     real *g, *u, *w;                    /* scratch: T x D, T x F, what mid writes             */
     acc *profile;                       /* Admin's profiling: its running deviation           */
     real *const *cache;                 /* generation: k, v of each sub-layer; else NULL      */
-    real *two[2], *top, *top_stat;      /* generation: its own stream; else NULL              */
-    real *mixed, *mixed_stat;
+    real *const *two;                   /* generation: its own stream; else NULL              */
+    const struct ends *ends;
     struct saved *saved;
 };
 
@@ -2295,12 +2271,17 @@ static real *grad_of(const dn_model *m, const real *value)
     return value && m->grad ? m->grad + (value - m->value) : NULL;
 }
 
-static struct at_place place_of(const struct pass *p, const struct sublayer *b, enum place place)
+static struct at_place at_place(const dn_model *m, enum op op, double c, real *g, real *b)
 {
-    real *g = b->p[IN_G + 2*(int)place], *bias = b->p[IN_B + 2*(int)place];
-    struct at_place at = { b->op[place], (real)(1/sqrt(b->layer + 1.0)), p->m->c.heads, g, bias,
-                           grad_of(p->m, g), grad_of(p->m, bias) };
+    struct at_place at = { op, (real)c, m->c.heads, g, b, grad_of(m, g), grad_of(m, b) };
     return at;
+}
+
+static struct at_place place_of(const dn_model *m, const struct sublayer *b, enum place p)
+{
+    int by_depth = p == IN && (schemes[m->c.norm].more & BY_DEPTH);
+    return at_place(m, b->op[p], by_depth ? 1/sqrt(b->layer + 1.0) : 1, b->p[IN_G + 2*(int)p],
+                    b->p[IN_B + 2*(int)p]);
 }
 
 static struct heads heads_of(const struct pass *p, const struct sublayer *b)
@@ -2338,7 +2319,7 @@ static void attention_fwd(const struct pass *p, const struct sublayer *b, struct
 {
     int D = p->m->c.dim, T = p->T[b->stack], self = b->kind == SELF;
     struct heads h = heads_of(p, b);
-    struct at_place mid = place_of(p, b, MID);
+    struct at_place mid = place_of(p->m, b, MID);
     linear_fwd(p->team, v->q, h.ldq, in, b->p[WQ], b->p[BQ], T, h.ldq, D);               /* (1) */
     real *k = keys_of(p, b, v);
     if (self && k != v->q + D) cache_append(p, k, v->q, D);
@@ -2355,7 +2336,7 @@ static void attention_bwd(const struct pass *p, const struct sublayer *b, const 
     const dn_model *m = p->m;
     int D = m->c.dim, T = p->T[b->stack], self = b->kind == SELF;
     struct heads h = heads_of(p, b);
-    struct at_place mid = place_of(p, b, MID);
+    struct at_place mid = place_of(p->m, b, MID);
     const real *k = self ? v->q + D : v->kv;
     const real *c = place_fwd(p->team, p->w, v->mid_stat, v->c, &mid, T, D);
     real *dk = self ? m->dq + D : m->dkv;
@@ -2384,12 +2365,9 @@ static const real *ffn_hidden(const struct pass *p, const struct sublayer *b, co
     return place_fwd(p->team, p->w, v->mid_stat, p->u, mid, T, F);
 }
 
-/* The shift before the activation of the one scheme that has it. */
-static struct at_place act_shift(const struct pass *p, const struct sublayer *b)
+static struct at_place act_shift(const dn_model *m, const struct sublayer *b)
 {
-    struct at_place at = { b->p[ACT_B] ? SHIFT : ID, 0, 0, NULL, b->p[ACT_B], NULL,
-                           grad_of(p->m, b->p[ACT_B]) };
-    return at;
+    return at_place(m, b->p[ACT_B] ? SHIFT : ID, 1, NULL, b->p[ACT_B]);
 }
 
 /* g = W2 mid(drop(act(W1 in + b1))) + b2 */
@@ -2397,7 +2375,7 @@ static void ffn_fwd(const struct pass *p, const struct sublayer *b, struct saved
                     const real *in)
 {
     int D = p->m->c.dim, F = ffn_width(&p->m->c), T = p->T[b->stack];
-    struct at_place shift = act_shift(p, b), mid = place_of(p, b, MID);
+    struct at_place shift = act_shift(p->m, b), mid = place_of(p->m, b, MID);
     linear_fwd(p->team, v->h, F, in, b->p[W1], b->p[B1], T, F, D);                       /* (1) */
     place_fwd(p->team, v->h, NULL, v->h, &shift, T, F);                                  /* (2) */
     const real *u = ffn_hidden(p, b, v, &mid);                                           /* (3) */
@@ -2410,7 +2388,7 @@ static void ffn_bwd(const struct pass *p, const struct sublayer *b, const struct
     const dn_model *m = p->m;
     int D = m->c.dim, F = ffn_width(&m->c), T = p->T[b->stack];
     struct dropout d = dropout_for(p, b->index, AT_ACTIVATION, m->c.act_dropout);
-    struct at_place shift = act_shift(p, b), mid = place_of(p, b, MID);
+    struct at_place shift = act_shift(p->m, b), mid = place_of(p->m, b, MID);
     const real *u = ffn_hidden(p, b, v, &mid);
     memset(m->du, 0, (size_t)T*(size_t)F*sizeof(real));
     linear_bwd(p->team, m->du, grad_of(m, b->p[W2]), grad_of(m, b->p[B2]), m->dg, D, u, b->p[W2],
@@ -2425,11 +2403,9 @@ static void ffn_bwd(const struct pass *p, const struct sublayer *b, const struct
 static struct residual residual_of(const struct pass *p, const struct sublayer *b)
 {
     const dn_model *m = p->m;
-    struct residual e = { b->op[OUT], b->a, b->p[SKIP], b->p[SCALE],
-                          grad_of(m, b->p[SKIP]), grad_of(m, b->p[SCALE]),
-                          dropout_for(p, b->index, AT_BRANCH, m->c.dropout),
-                          b->p[OUT_G], b->p[OUT_B],
-                          grad_of(m, b->p[OUT_G]), grad_of(m, b->p[OUT_B]) };
+    struct residual e = { b->a, b->p[SKIP], b->p[SCALE], grad_of(m, b->p[SKIP]),
+                          grad_of(m, b->p[SCALE]),
+                          dropout_for(p, b->index, AT_BRANCH, m->c.dropout) };
     return e;
 }
 
@@ -2438,14 +2414,16 @@ static void sublayer_fwd(const struct pass *p, const struct sublayer *b, struct 
                          const real *x)
 {
     int T = p->T[b->stack], D = p->m->c.dim;
-    struct at_place in = place_of(p, b, IN), br = place_of(p, b, BR);
+    struct at_place in = place_of(p->m, b, IN), br = place_of(p->m, b, BR);
+    struct at_place out = place_of(p->m, b, OUT);
     struct residual e = residual_of(p, b);
     real *scaled = e.scale ? v->b : p->g, *branch = br.op == ID ? scaled : v->g;
     const real *n = place_fwd(p->team, v->n, v->n_stat, x, &in, T, D);                   /* (1) */
     if (b->kind == FFN) ffn_fwd(p, b, v, branch, n);                                     /* (2) */
     else attention_fwd(p, b, v, branch, n);
     const real *g = place_fwd(p->team, scaled, v->g_stat, branch, &br, T, D);            /* (3) */
-    residual_fwd(p->team, y, v->r, v->r_stat, x, g, &e, T, D);                           /* (4) */
+    residual_fwd(p->team, out.op == ID ? y : v->r, x, g, &e, T, D);                      /* (4) */
+    place_fwd(p->team, y, v->r_stat, v->r, &out, T, D);                                  /* (5) */
 }
 
 /* d holds dy and becomes dx; dmem += the gradient of the encoder's output. */
@@ -2455,12 +2433,14 @@ static void sublayer_bwd(const struct pass *p, const struct sublayer *b, real *d
     const struct saved *v = b->saved;
     int T = p->T[b->stack], D = m->c.dim;
     size_t n = (size_t)T*(size_t)D;
-    struct at_place in = place_of(p, b, IN), br = place_of(p, b, BR);
+    struct at_place in = place_of(p->m, b, IN), br = place_of(p->m, b, BR);
+    struct at_place out = place_of(p->m, b, OUT);
     struct residual e = residual_of(p, b);
     const real *from = in.op == ID ? b->x : v->n;
     real *din = in.op == ID ? d : m->dn;
     if (m->c.memory == DN_RECOMPUTE) sublayer_fwd(p, b, b->saved, b->y, b->x);
-    residual_bwd(p->team, d, m->dg, v->r, v->r_stat, b->x, v->b, &e, T, D);              /* (4) */
+    place_bwd(p->team, d, v->r_stat, v->r, &out, T, D);                                  /* (5) */
+    residual_bwd(p->team, d, m->dg, b->x, v->b, &e, T, D);                               /* (4) */
     place_bwd(p->team, m->dg, v->g_stat, v->g, &br, T, D);                               /* (3) */
     if (in.op != ID) memset(m->dn, 0, n*sizeof(real));
     if (b->kind == FFN) ffn_bwd(p, b, v, din, from);                                     /* (2) */
@@ -2493,21 +2473,20 @@ static void profile_sublayer(const struct pass *p, const struct sublayer *b, con
 /* Layer l of a stack (from 0; after the last, l = layers) reads z, a mix of LN_k(y_k), k <= l. */
 static struct at_place mix_norm(const dn_model *m, const struct stack *k, int l)
 {
-    size_t at = (size_t)l*(size_t)m->c.dim;
-    struct at_place norm = { LN, 0, 0, k->p[MIX_G] + at, k->p[MIX_B] + at, NULL, NULL };
-    if (m->grad) norm.dg = grad_of(m, k->p[MIX_G]) + at, norm.db = grad_of(m, k->p[MIX_B]) + at;
-    return norm;
+    return at_place(m, LN, 1, ROW(k->p[MIX_G], l, m->c.dim), ROW(k->p[MIX_B], l, m->c.dim));
 }
 
-static void layer_mix(const struct pass *p, int s, int l, real *z, const real *y)
+static real *layer_mix(const struct pass *p, int s, int l, real *z, const real *y)
 {
     const struct stack *k = &p->m->stack[s];
     int T = p->T[s], D = p->m->c.dim, outputs = layers_of(&p->m->c, s) + 1;
-    real *n = p->saved ? p->mixed : k->mixed, *stat = p->saved ? p->mixed_stat : k->mixed_stat;
+    const struct ends *e = p->ends ? p->ends : &k->ends;
     struct at_place norm = mix_norm(p->m, k, l);
     size_t block = (size_t)l*(size_t)T;
-    place_fwd(p->team, n + block*(size_t)D, stat + 2*block, y, &norm, T, D);             /* (1) */
-    mix_fwd(p->team, z, n, ROW(k->p[MIX], l, outputs), l, T, D);                         /* (2) */
+    real *n = e->mixed + block*(size_t)D, *stat = e->mixed_stat + 2*block;
+    place_fwd(p->team, n, stat, y, &norm, T, D);                                         /* (1) */
+    mix_fwd(p->team, z, e->mixed, ROW(k->p[MIX], l, outputs), l, T, D);                  /* (2) */
+    return z;
 }
 
 /* d holds dz and becomes dy_l; layers above have left their share in m->dmixed. */
@@ -2520,18 +2499,17 @@ static void layer_mix_bwd(const struct pass *p, int s, int l, real *d)
     struct at_place norm = mix_norm(m, k, l);
     const real *y = l ? m->sub[(size_t)k->first + (size_t)l*per - 1].y : k->embedded;
     if (l == outputs - 1) memset(m->dmixed, 0, (size_t)outputs*(size_t)T*(size_t)D*sizeof(real));
-    mix_bwd(p->team, m->dmixed, ROW(grad_of(m, k->p[MIX]), l, outputs), d, k->mixed,
+    mix_bwd(p->team, m->dmixed, grad_of(m, ROW(k->p[MIX], l, outputs)), d, k->ends.mixed,
             ROW(k->p[MIX], l, outputs), l, T, D);                                        /* (2) */
     memcpy(d, m->dmixed + block*(size_t)D, (size_t)T*(size_t)D*sizeof(real));
-    place_bwd(p->team, d, k->mixed_stat + 2*block, y, &norm, T, D);                      /* (1) */
+    place_bwd(p->team, d, k->ends.mixed_stat + 2*block, y, &norm, T, D);                 /* (1) */
 }
 
 /* What stands after a whole stack. */
 static struct at_place final_of(const dn_model *m, const struct stack *k)
 {
     real *g = k->p[FINAL_G], *b = k->p[FINAL_B];
-    struct at_place at = { g ? LN : b ? SHIFT : ID, 0, 0, g, b, grad_of(m, g), grad_of(m, b) };
-    return at;
+    return at_place(m, g ? LN : b ? SHIFT : ID, 1, g, b);
 }
 
 /* A stack: embedding, sub-layers, final norm where the scheme has one.  Returns its output. */
@@ -2553,13 +2531,9 @@ static const real *stack_fwd(const struct pass *p, int s, const int *id)
         if (p->profile) profile_sublayer(p, b, x);
         else sublayer_fwd(p, b, generating ? p->saved : b->saved, y, x);
     }
-    if (k->p[MIX]) {
-        real *z = generating ? y : k->last;
-        layer_mix(p, s, layers_of(&m->c, s), z, y);
-        y = z;
-    }
-    return place_fwd(p->team, generating ? p->top : k->top, generating ? p->top_stat : k->top_stat,
-                     y, &last, p->T[s], m->c.dim);
+    if (k->p[MIX]) y = layer_mix(p, s, layers_of(&m->c, s), generating ? y : k->last, y);
+    const struct ends *e = generating ? p->ends : &k->ends;
+    return place_fwd(p->team, e->top, e->top_stat, y, &last, p->T[s], m->c.dim);
 }
 
 /* k->d holds the gradient of the output; backward through all sub-layers to the embedding. */
@@ -2570,7 +2544,7 @@ static void stack_bwd(const struct pass *p, int s, const int *id)
     struct dropout d = dropout_for(p, m->subs + s, AT_EMBEDDING, m->c.dropout);
     struct at_place last = final_of(m, k);
     int per = subs_per_layer(&m->c, s);
-    place_bwd(p->team, k->d, k->top_stat, k->last, &last, p->T[s], m->c.dim);
+    place_bwd(p->team, k->d, k->ends.top_stat, k->last, &last, p->T[s], m->c.dim);
     for (int i = k->subs; i > 0; i--) {
         if (k->p[MIX] && i%per == 0) layer_mix_bwd(p, s, i/per, k->d);
         sublayer_bwd(p, &m->sub[k->first + i - 1], k->d, m->stack[ENC].d);
@@ -2916,7 +2890,7 @@ dn_state dn_state_at(const dn_model *m, int stack, int i)
     const struct sublayer *b = i >= 0 && i < k->subs ? &m->sub[k->first + i] : NULL;
     if (!b && (i != k->subs || !k->subs)) return s;
     s.tokens = k->tokens;
-    s.x = b ? b->x : k->top;
+    s.x = b ? b->x : k->ends.top;
     if (b && b->op[OUT] == LN && m->c.memory == DN_KEEP) s.sum = b->saved->r;
     return s;
 }
@@ -2950,7 +2924,8 @@ struct dn_generator {
     struct span *span, *cross, *source;
     real **cache, *spare;               /* k, v: ctx rows of 2D for each sequence, sub-layer  */
     struct saved saved;
-    real *x[2], *top, *top_stat, *mixed, *mixed_stat, *g, *u, *w, *picked, *logits;
+    struct ends ends;
+    real *x[2], *g, *u, *w, *picked, *logits;
     int *ids, *ids_next;                /* beam search: capacity x ctx                        */
     double *score, *score_next;
     struct candidate *list;             /* 2 beam for each source                             */
@@ -2976,15 +2951,10 @@ static void generator_lay(struct arena *a, dn_generator *g, const dn_config *c)
     g->spare = take_reals(a, T, 2*D);
     saved_take(a, &g->saved, c, SELF|CROSS|FFN, T, 1);
     for (int i = 0; i < 2; i++) g->x[i] = take_reals(a, T, D);
-    g->top      = take_reals(a, T, D);
-    g->top_stat = take_reals(a, T, 2);
+    ends_take(a, &g->ends, schemes[c->norm].more, T, D, outputs_of(c));
     g->g        = take_reals(a, T, D);
     g->u        = take_reals(a, T, (size_t)ffn_width(c));
     g->w        = take_reals(a, T, mid_width(c));
-    if (schemes[c->norm].more & MIXED) {
-        g->mixed      = (real *)take(a, sizeof(real), outputs_of(c), T, D);
-        g->mixed_stat = (real *)take(a, sizeof(real), outputs_of(c), T, 2);
-    }
     g->picked   = take_reals(a, R, D);
     g->logits   = take_reals(a, R, (size_t)c->vocab);
     g->ids      = (int *)take(a, sizeof(int), T, 1, 1);
@@ -3038,13 +3008,9 @@ static struct pass pass_of(dn_generator *g)
     p.g = g->g;
     p.u = g->u;
     p.w = g->w;
-    p.mixed = g->mixed;
-    p.mixed_stat = g->mixed_stat;
     p.cache = g->cache;
-    p.two[0] = g->x[0];
-    p.two[1] = g->x[1];
-    p.top = g->top;
-    p.top_stat = g->top_stat;
+    p.two = g->x;
+    p.ends = &g->ends;
     p.saved = &g->saved;
     return p;
 }

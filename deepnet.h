@@ -219,8 +219,8 @@ void      dn_zero_grad(dn_model *m);
 /* Logits of every token of the top stream, without dropout: tokens x vocab, the caller's. */
 dn_status dn_logits(dn_model *m, const dn_batch *batch, dn_real *logits, char *err);
 
-/* [eq:admin] Set Admin's skip factors by running one batch, before the first step; nothing is done
- * with any other scheme. */
+/* [eq:admin] Set Admin's skip factors by running one batch with dropout; nothing is done with any
+ * other scheme.  It belongs before the first step: what was learned of the factors is lost. */
 dn_status dn_profile(dn_model *m, const dn_batch *batch, char *err);
 
 /* What the last pass of a DN_TRAIN model left at sub-layer i of a stack (0 encoder, 1 decoder), i

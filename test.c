@@ -1920,6 +1920,43 @@ static double t_recompute(void)
     return e;
 }
 
+/* What a pass leaves to be looked at: the output of each sub-layer is the LayerNorm of its sum, and
+ * what stands on top of the stack gives the logits. */
+static double t_state(void)
+{
+    double e = 0;
+
+    for (int arch = 0; arch < choices("arch"); arch++)
+        for (int norm = 0; norm < choices("norm"); norm++) {
+            dn_config c = small_config(arch, norm);
+            struct sample s;
+            c.tie = DN_TIE_NONE;
+            const dn_batch *b = fill_batch(&s, &c, 3, 0);
+            dn_model *m = make_model(&c, DN_TRAIN);
+            fill_parameters(m);
+            const dn_real *logits = get_logits(m, b), *out = param(m, "output.", "weight");
+            const int stack = arch != DN_ENCODER, subs = plain_depth(&c, stack);
+            for (int i = 0; i <= subs; i++) {
+                const dn_state at = dn_state_at(m, stack, i), next = dn_state_at(m, stack, i + 1);
+                MUST(e, at.tokens == top_tokens(b) && (i == subs) == !next.tokens);
+                for (int t = 0; t < at.tokens && i == subs; t++)
+                    worst(&e, fabs((double)dot_row(at.x + t*c.dim, out, 0, c.dim)
+                                   - (double)logits[t*c.vocab]), "logit of token %d", t);
+                if (!at.sum)
+                    continue;
+                const struct sublayer *sub = &m->sub[m->stack[stack].first + i];
+                dn_real y[PLAIN_WIDTH], stat[2];
+                norm_row(y, stat, at.sum, sub->p[OUT_G], sub->p[OUT_B], c.dim);
+                MUST(e, !memcmp(y, next.x, (size_t)c.dim*sizeof *y));
+            }
+            MUST(e, !dn_state_at(m, stack, -1).tokens && !dn_state_at(m, 2, 0).tokens);
+            MUST(e, !dn_state_at(m, 1 - stack, 0).tokens == (arch != DN_ENC_DEC));
+            MUST(e, !dn_state_at(m, stack, 1).sum == (op_at(&c, OUT, stack, 1) != LN));
+            free_blocks();
+        }
+    return e;
+}
+
 /* One step of two micro-batches is one step of a batch with the rows of both. */
 static double t_accumulate(void)
 {
@@ -2079,8 +2116,9 @@ static double t_cached(void)
 
     for (int arch = DN_DECODER; arch <= DN_ENC_DEC; arch++)
         for (int norm = 0; norm < choices("norm"); norm++) {
-            const dn_config c = small_config(arch, norm);
+            dn_config c = small_config(arch, norm);
             struct sample s;
+            c.enc_layers = 1 + norm%4;
             dn_batch b = *fill_batch(&s, &c, 3, 0);
             int tokens[24], len[3] = { 8, 8, 8 }, piece[24], piece_len[3], at[3] = { 0 };
             for (int i = 0; i < 24; i++)
@@ -2703,6 +2741,17 @@ static double t_arena(void)
 {
     double e = 0;
 
+    for (int norm = 1; norm < choices("norm"); norm++) {
+        dn_config c = busy_config(DN_ENC_DEC, norm);
+        c.enc_layers = 3;
+        const size_t need = dn_model_bytes(&c, DN_TRAIN, err);
+        unsigned char *block = get_block(need + 64);
+        memset(block, 0x5a, need + 64);
+        train(dn_model_init(&c, DN_TRAIN, block, need, err), 1, &e);
+        for (size_t i = need; i < need + 64; i++)
+            MUST(e, block[i] == 0x5a);
+        free_blocks();
+    }
     for (int purpose = DN_INFER; purpose <= DN_TRAIN; purpose++) {
         const dn_config c = busy_config(DN_ENC_DEC, 0);
         const size_t need = dn_model_bytes(&c, (enum dn_purpose)purpose, err);
@@ -2940,11 +2989,13 @@ static double t_bad_call(void)
     MUST(e, refused(dn_gradient(infer, &b, 0, &st, err), DN_EINVAL));
     MUST(e, refused(dn_train_step(m, &b, 0, &st, err), DN_EINVAL));
     MUST(e, refused(dn_train_step(m, &b, -1, &st, err), DN_EINVAL));
+    MUST(e, dn_state_at(infer, 0, 0).tokens == 0);
     b.label = NULL;
     MUST(e, refused(dn_evaluate(m, &b, &st, err), DN_EINVAL));
-    MUST(e, get_logits(m, &b) != NULL);
+    MUST(e, get_logits(m, &b) != NULL && dn_profile(m, &b, err) == DN_OK);
     b.enc = NULL;
     MUST(e, refused(dn_evaluate(m, &b, &st, err), DN_EINVAL));
+    MUST(e, refused(dn_profile(m, &b, err), DN_EINVAL));
     b = s.b;
     b.dec_len = NULL;
     MUST(e, refused(dn_evaluate(m, &b, &st, err), DN_EINVAL));
@@ -4410,6 +4461,7 @@ static const struct test {
     { "prop:cross", "the target sees all of its source, and no other", t_cross, 0, 0 },
     { "rule:threads", "1 to 4 threads give the same bits", t_threads, 0, 0 },
     { "rule:recompute", "keeping and recomputing give the same bits", t_recompute, 0, 0 },
+    { "rule:state", "what a pass leaves is what it computed with", t_state, 1e-14, 1e-5 },
     { "rule:accumulate", "two micro-batches are one batch", t_accumulate, 1e-12, 2e-5 },
     { "rule:dropout", "masks belong to the step, and are off in evaluation",
       t_dropout_masks, 0, 0 },
