@@ -1216,17 +1216,18 @@ static void columns_add(real *db, const real *x, const real *dy, int ld, int T, 
 }
 
 /* [op:linear]   y = x W^T + b         x: T x I,  W: O x I,  b: O or NULL,  y: T x O in rows of ldy
- *               dx += dy W,  dW += dy^T x,  db += column sums of dy                       */
+ *               dx = onto + dy W,  dW += dy^T x,  db += column sums of dy
+ * onto: dx itself, or NULL for 0. */
 static void linear_fwd(const struct team *k, real *y, int ldy, const real *x, const real *W,
                        const real *b, int T, int O, int I)
 {
     matmul(y, ldy, b, plain(x, I), turned(W, I), T, O, I, k->product, k->threads);
 }
 
-static void linear_bwd(const struct team *k, real *dx, real *dW, real *db, const real *dy, int ldy,
-                       const real *x, const real *W, int T, int O, int I)
+static void linear_bwd(const struct team *k, real *dx, const real *onto, real *dW, real *db,
+                       const real *dy, int ldy, const real *x, const real *W, int T, int O, int I)
 {
-    matmul(dx, I, dx, plain(dy, ldy), plain(W, I), T, I, O, k->product, k->threads);
+    matmul(dx, I, onto, plain(dy, ldy), plain(W, I), T, I, O, k->product, k->threads);
     matmul(dW, I, dW, turned(dy, ldy), plain(x, I), O, I, T, k->product, k->threads);
     if (db) columns_add(db, NULL, dy, ldy, T, O, k->threads);
 }
@@ -2330,8 +2331,9 @@ static void attention_fwd(const struct pass *p, const struct sublayer *b, struct
     linear_fwd(p->team, g, D, c, b->p[WO], b->p[BO], T, D, D);                           /* (5) */
 }
 
+/* din = onto + what flows through G;  dmem += its part through keys and values of the encoder. */
 static void attention_bwd(const struct pass *p, const struct sublayer *b, const struct saved *v,
-                          real *din, real *dmem, const real *in)
+                          real *din, const real *onto, real *dmem, const real *in)
 {
     const dn_model *m = p->m;
     int D = m->c.dim, T = p->T[b->stack], self = b->kind == SELF;
@@ -2340,17 +2342,16 @@ static void attention_bwd(const struct pass *p, const struct sublayer *b, const 
     const real *k = self ? v->q + D : v->kv;
     const real *c = place_fwd(p->team, p->w, v->mid_stat, v->c, &mid, T, D);
     real *dk = self ? m->dq + D : m->dkv;
-    memset(m->dc, 0, (size_t)T*(size_t)D*sizeof(real));
     memset(m->dq, 0, (size_t)T*(size_t)h.ldq*sizeof(real));
     if (!self) memset(m->dkv, 0, (size_t)p->T[ENC]*2*(size_t)D*sizeof(real));
-    linear_bwd(p->team, m->dc, grad_of(m, b->p[WO]), grad_of(m, b->p[BO]), m->dg, D, c, b->p[WO],
-               T, D, D);                                                                 /* (5) */
+    linear_bwd(p->team, m->dc, NULL, grad_of(m, b->p[WO]), grad_of(m, b->p[BO]), m->dg, D, c,
+               b->p[WO], T, D, D);                                                       /* (5) */
     place_bwd(p->team, m->dc, v->mid_stat, v->c, &mid, T, D);                            /* (4) */
     attend_bwd(p->team, m->dq, dk, dk + D, m->dc, v->c_stat, v->q, k, k + D, &h);        /* (3) */
     if (!self)
-        linear_bwd(p->team, dmem, grad_of(m, b->p[WK]), grad_of(m, b->p[BK]), dk, 2*D, p->mem,
-                   b->p[WK], p->T[ENC], 2*D, D);                                         /* (2) */
-    linear_bwd(p->team, din, grad_of(m, b->p[WQ]), grad_of(m, b->p[BQ]), m->dq, h.ldq, in,
+        linear_bwd(p->team, dmem, dmem, grad_of(m, b->p[WK]), grad_of(m, b->p[BK]), dk, 2*D,
+                   p->mem, b->p[WK], p->T[ENC], 2*D, D);                                 /* (2) */
+    linear_bwd(p->team, din, onto, grad_of(m, b->p[WQ]), grad_of(m, b->p[BQ]), m->dq, h.ldq, in,
                b->p[WQ], T, h.ldq, D);                                                   /* (1) */
 }
 
@@ -2383,20 +2384,19 @@ static void ffn_fwd(const struct pass *p, const struct sublayer *b, struct saved
 }
 
 static void ffn_bwd(const struct pass *p, const struct sublayer *b, const struct saved *v,
-                    real *din, const real *in)
+                    real *din, const real *onto, const real *in)
 {
     const dn_model *m = p->m;
     int D = m->c.dim, F = ffn_width(&m->c), T = p->T[b->stack];
     struct dropout d = dropout_for(p, b->index, AT_ACTIVATION, m->c.act_dropout);
     struct at_place shift = act_shift(p->m, b), mid = place_of(p->m, b, MID);
     const real *u = ffn_hidden(p, b, v, &mid);
-    memset(m->du, 0, (size_t)T*(size_t)F*sizeof(real));
-    linear_bwd(p->team, m->du, grad_of(m, b->p[W2]), grad_of(m, b->p[B2]), m->dg, D, u, b->p[W2],
-               T, D, F);                                                                 /* (4) */
+    linear_bwd(p->team, m->du, NULL, grad_of(m, b->p[W2]), grad_of(m, b->p[B2]), m->dg, D, u,
+               b->p[W2], T, D, F);                                                       /* (4) */
     place_bwd(p->team, m->du, v->mid_stat, p->u, &mid, T, F);                            /* (3) */
     act_bwd(p->team, m->du, v->h, m->c.activation, &d, T, F);
     place_bwd(p->team, m->du, NULL, v->h, &shift, T, F);                                 /* (2) */
-    linear_bwd(p->team, din, grad_of(m, b->p[W1]), grad_of(m, b->p[B1]), m->du, F, in,
+    linear_bwd(p->team, din, onto, grad_of(m, b->p[W1]), grad_of(m, b->p[B1]), m->du, F, in,
                b->p[W1], T, F, D);                                                       /* (1) */
 }
 
@@ -2437,14 +2437,13 @@ static void sublayer_bwd(const struct pass *p, const struct sublayer *b, real *d
     struct at_place out = place_of(p->m, b, OUT);
     struct residual e = residual_of(p, b);
     const real *from = in.op == ID ? b->x : v->n;
-    real *din = in.op == ID ? d : m->dn;
+    real *din = in.op == ID ? d : m->dn, *onto = in.op == ID ? d : NULL;
     if (m->c.memory == DN_RECOMPUTE) sublayer_fwd(p, b, b->saved, b->y, b->x);
     place_bwd(p->team, d, v->r_stat, v->r, &out, T, D);                                  /* (5) */
     residual_bwd(p->team, d, m->dg, b->x, v->b, &e, T, D);                               /* (4) */
     place_bwd(p->team, m->dg, v->g_stat, v->g, &br, T, D);                               /* (3) */
-    if (in.op != ID) memset(m->dn, 0, n*sizeof(real));
-    if (b->kind == FFN) ffn_bwd(p, b, v, din, from);                                     /* (2) */
-    else attention_bwd(p, b, v, din, dmem, from);
+    if (b->kind == FFN) ffn_bwd(p, b, v, din, onto, from);                               /* (2) */
+    else attention_bwd(p, b, v, din, onto, dmem, from);
     if (in.op == ID) return;
     place_bwd(p->team, m->dn, v->n_stat, b->x, &in, T, D);                               /* (1) */
     for (size_t i = 0; i < n; i++) d[i] += m->dn[i];
@@ -2676,9 +2675,8 @@ static void loss_run(dn_model *m, const real *top, const int *label, int T, int 
             m->token_loss[i + r] = cross_entropy_row(ROW(m->logits, r, V), label[at[r]],
                                                      m->c.label_smoothing, V, back);
         if (!back) continue;
-        memset(m->dpicked, 0, (size_t)rows*(size_t)D*sizeof(real));
-        linear_bwd(&m->team, m->dpicked, grad_of(m, W), NULL, m->logits, V, m->picked, W, rows, V,
-                   D);                                                                   /* (1) */
+        linear_bwd(&m->team, m->dpicked, NULL, grad_of(m, W), NULL, m->logits, V, m->picked, W,
+                   rows, V, D);                                                          /* (1) */
         for (int r = 0; r < rows; r++)
             memcpy(ROW(d, at[r], D), ROW(m->dpicked, r, D), (size_t)D*sizeof(real));
     }

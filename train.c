@@ -2414,10 +2414,12 @@ static int run_info(session *s)
     config_print(c);
     for (int stack = 0; stack < 2; stack++) {
         if (stack == 0 ? c->arch == DN_DECODER : c->arch == DN_ENCODER) continue;
-        dn_gains g = dn_gains_of(c, stack, (stack ? c->dec_layers : c->enc_layers) - 1);
-        if (g.alpha < 1 || g.alpha > 1 || g.beta < 1 || g.beta > 1)
-            printf("# %s: alpha %.6f, beta %.6f\n", stack ? "decoder" : "encoder", g.alpha,
-                   g.beta);
+        int last = (stack ? c->dec_layers : c->enc_layers) - 1;
+        dn_gains low = dn_gains_of(c, stack, 0), high = dn_gains_of(c, stack, last);
+        printf("# %s: alpha %.6f, beta %.6f", stack ? "decoder" : "encoder", low.alpha, low.beta);
+        if (memcmp(&low, &high, sizeof low) != 0)
+            printf(" in the first layer, %.6f, %.6f in the last", high.alpha, high.beta);
+        putchar('\n');
     }
     printf("# parameters: %zu in %d tensors\n", dn_param_count(s->m), dn_tensor_count(s->m));
     printf("# memory: %.1f MiB to train, %.1f MiB to use\n", (double)train / 1048576,
