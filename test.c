@@ -2383,8 +2383,8 @@ static double t_resume(void)
 {
     double e = 0;
 
-    for (int arch = 0; arch < choices("arch"); arch++) {
-        dn_config c = busy_config(arch, choice("norm", "deepnorm"));
+    for (int i = 0; i < choices("arch")*choices("norm"); i++) {
+        dn_config c = busy_config(i%choices("arch"), i/choices("arch"));
         dn_model *whole = make_model(&c, DN_TRAIN), *half = make_model(&c, DN_TRAIN);
         c.threads = 3;
         c.memory = DN_RECOMPUTE;
