@@ -215,18 +215,30 @@ static double mean_norm(const dn_real *x, const dn_real *y, int tokens, int dim)
     return sum/tokens;
 }
 
-/* Score validation, then see what its first batch, left in b, does inside the model.  *first
- * keeps the decoder's top state of the first look. */
+/* What the last pass did inside the model.  *first: the decoder's top state at the first look. */
+static void states_look(const dn_model *m, dn_real **first, look *l)
+{
+    int dim = dn_model_config(m)->dim, top = 3*dn_model_config(m)->dec_layers;
+    dn_state f = dn_state_at(m, DECODER, top);
+    size_t n = (size_t)f.tokens*(size_t)dim;
+    if (!*first) *first = memcpy(get(n, sizeof *f.x), f.x, n*sizeof *f.x);
+    l->change = mean_norm(f.x, *first, f.tokens, dim);
+    l->attn_in = mean_norm(dn_state_at(m, DECODER, top - 3).sum, NULL, f.tokens, dim);
+    l->ffn_in = mean_norm(dn_state_at(m, DECODER, top - 1).sum, NULL, f.tokens, dim);
+}
+
+/* Score validation, and look at the states of its first batch, which is left in b. */
 static dn_status look_at(dn_model *m, const pairs *valid, batch *b, dn_real **first, look *l)
 {
     char err[DN_ERR_MAX];
     const dn_config *c = dn_model_config(m);
-    int top = 3*c->dec_layers, place = 0;
+    int place = 0;
     double tokens = 0;
     dn_stats s;
     while (batch_valid(b, valid, c->batch_tokens, &place)) {
         dn_batch v = view(b);
         if (dn_evaluate(m, &v, &s, err) != DN_OK) return DN_EDIVERGED;
+        if (!(tokens > 0)) states_look(m, first, l);
         l->loss += s.nll*s.tokens;
         l->accuracy += 100*s.correct;
         tokens += s.tokens;
@@ -235,14 +247,6 @@ static dn_status look_at(dn_model *m, const pairs *valid, batch *b, dn_real **fi
     l->accuracy /= tokens;
     place = 0;
     batch_valid(b, valid, c->batch_tokens, &place);
-    dn_batch v = view(b);
-    dn_evaluate(m, &v, &s, err);
-    dn_state f = dn_state_at(m, DECODER, top);
-    size_t n = (size_t)f.tokens*(size_t)c->dim;
-    if (!*first) *first = memcpy(get(n, sizeof *f.x), f.x, n*sizeof *f.x);
-    l->change = mean_norm(f.x, *first, f.tokens, c->dim);
-    l->attn_in = mean_norm(dn_state_at(m, DECODER, top - 3).sum, NULL, f.tokens, c->dim);
-    l->ffn_in = mean_norm(dn_state_at(m, DECODER, top - 1).sum, NULL, f.tokens, c->dim);
     return DN_OK;
 }
 
