@@ -1047,14 +1047,20 @@ static void strip(real *c, ptrdiff_t ldc, const real *init, ptrdiff_t ldi, const
         }
 }
 
-/* dst[k*w + i] = m(i,k) for k < K, i < n, and 0 for n <= i < w */
-static void pack(real *dst, int w, mat m, int n, int K)
+/* dst[k*w + i] = m(i,k) for k < K, i < n, and 0 for n <= i < w.  w is a constant in each call: a
+ * whole row of it is copied by a few wide moves. */
+static inline void pack(real *dst, int w, mat m, int n, int K)
 {
-    int i = m.trans ? n : 0;
+    int i = 0;
 
     if (n < w) memset(dst, 0, (size_t)K*(size_t)w*sizeof *dst);
-    for (int k = 0; m.trans && k < K; k++)
-        memcpy(dst + k*w, m.p + (ptrdiff_t)k*m.ld, (size_t)n*sizeof *dst);
+    if (m.trans) {
+        for (int k = 0; n == w && k < K; k++)
+            memcpy(dst + k*w, m.p + (ptrdiff_t)k*m.ld, (size_t)w*sizeof *dst);
+        for (int k = 0; n < w && k < K; k++)
+            for (int l = 0; l < n; l++) dst[k*w + l] = m.p[(ptrdiff_t)k*m.ld + l];
+        return;
+    }
     for (; i + 8 <= n; i += 8)                  /* transpose: 8 rows give one wide store each k */
         DN_ROLLED                                 /* vectors over k would scatter their stores */
         for (int k = 0; k < K; k++) {
@@ -1085,7 +1091,7 @@ static void matmul1(real *c, int ldc, const real *init, mat a, mat b, int M, int
                 const real *from = add ? ct : init ? init + j : zero;
                 mat s = sub(a, i, k);
                 int m = imin(M - i, DN_MR);
-                if (m == DN_MR && n <= 4*DN_NR) {   /* used too little to be worth a copy */
+                if (m == DN_MR && (!s.trans || n <= 4*DN_NR)) {  /* fast enough where it lies */
                     strip(ct, ldc, from, add ? ldc : 0, s.p, s.trans ? 1 : s.ld,
                           s.trans ? s.ld : 1, w, m, n, kc);
                 } else {
