@@ -1072,6 +1072,43 @@ static inline void pack(real *dst, int w, mat m, int n, int K)
         for (int k = 0; k < K; k++) dst[k*w + i] = m.p[(ptrdiff_t)i*m.ld + k];
 }
 
+/* The same for M <= VL rows and a B that lies transposed, as the weights of a layer do where one
+ * token is generated: C^T = B^T A^T, with A^T a panel of one vector and B^T read once, as it lies.
+ * 8 rows of it are as many chains as hide their latency, and as many lines as a first-level cache
+ * holds where all of them fall into one set. */
+static void matmul_few(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K,
+                       real *w)
+{
+    enum { ROWS = 8, BLOCK = DN_KC*DN_NP/DN_VL };
+
+    for (int k0 = 0; k0 == 0 || k0 < K; k0 += BLOCK) {
+        int kc = imin(K - k0, BLOCK), add = k0 > 0 || init == c;
+        pack(w, DN_VL, sub(a, 0, k0), M, kc);
+        for (int j = 0; j < N; j += ROWS) {
+            real e[ROWS][DN_VL] = {{0}};
+            const real *p[ROWS];
+            vec t[ROWS];
+            int n = imin(N - j, ROWS);
+            for (int r = 0; r < n; r++)
+                for (int i = 0; i < M; i++)
+                    e[r][i] = add ? c[(ptrdiff_t)i*ldc + j + r] : init ? init[j + r] : 0;
+            DN_UNROLL
+            for (int r = 0; r < ROWS; r++) {        /* beyond n: the last once more */
+                p[r] = b.p + (ptrdiff_t)(j + imin(r, n - 1))*b.ld + k0;
+                t[r] = vload(e[r]);
+            }
+            for (int k = 0; k < kc; k++) {
+                vec x = vload(w + (ptrdiff_t)k*DN_VL);
+                DN_UNROLL
+                for (int r = 0; r < ROWS; r++) t[r] = vfma(p[r][k], x, t[r]);
+            }
+            memcpy(e, t, sizeof e);
+            for (int r = 0; r < n; r++)
+                for (int i = 0; i < M; i++) c[(ptrdiff_t)i*ldc + j + r] = e[r][i];
+        }
+    }
+}
+
 /* C (M x N) = init + A B by one thread, with w of MATMUL_WORK reals.  init: NULL to start at 0,
  * c to add to C, else a row of N numbers at which every row of C starts (a bias).  C overlaps
  * neither A nor B. */
@@ -1081,6 +1118,10 @@ static void matmul1(real *c, int ldc, const real *init, mat a, mat b, int M, int
     real *aw = w + DN_KC*DN_NP;
     mat bt = { b.p, b.ld, !b.trans };
 
+    if (M <= DN_VL && b.trans) {
+        matmul_few(c, ldc, init, a, b, M, N, K, w);
+        return;
+    }
     for (int j = 0; j < N; j += DN_NC)
         for (int k = 0; k == 0 || k < K; k += DN_KC) {
             int n = imin(N - j, DN_NC), kc = imin(K - k, DN_KC), add = k > 0 || init == c;
@@ -1205,8 +1246,8 @@ static acc sum_all(const real *x, const real *y, size_t n, int threads)
     return total;
 }
 
-/* Threads that must add over tokens in order own columns, WIDE at a time. */
-enum { WIDE = 64 };
+/* Threads that must add over tokens in order own columns, WIDE at a time: two cache lines. */
+enum { WIDE = 32 };
 
 /* [op:column-sum]  db[j] += sum over t of x[t][j] dy[t][j], t ascending; where x is NULL, of dy. */
 static void columns_add(real *db, const real *x, const real *dy, int ld, int T, int n, int threads)
@@ -1551,7 +1592,7 @@ static void softmax_rows_bwd(real *dA, const real *P, const struct heads *a, con
     }
 }
 
-/* dq, dk, dv += ; each (span, head) owns its rows and columns of all three. */
+/* dq, dk, dv = ; each (span, head) owns its rows and columns of all three. */
 static void attend_bwd(const struct team *k, real *dq, real *dk, real *dv, const real *dc,
                        real *stat, const real *q, const real *key, const real *value,
                        const struct heads *a)
@@ -1565,6 +1606,8 @@ static void attend_bwd(const struct team *k, real *dq, real *dk, real *dv, const
         real *P = k->attention + (size_t)me*2*QROWS*(size_t)k->ctx, *A = P + QROWS*(size_t)k->ctx;
         const real *K = ROW(key, s->k, a->ldk) + col, *Vh = ROW(value, s->k, a->ldk) + col;
         real *dK = ROW(dk, s->k, a->ldk) + col, *dV = ROW(dv, s->k, a->ldk) + col;
+        for (int j = 0; j < s->nk; j++)
+            for (int l = 0; l < a->E; l++) ROW(dK, j, a->ldk)[l] = ROW(dV, j, a->ldk)[l] = 0;
         for (int i = 0; i < s->nq; i += QROWS) {
             int n = imin(QROWS, s->nq - i), m = keys_seen(a, s, i + n - 1);
             const real *Q = ROW(q, s->q + i, a->ldq) + col, *dC = ROW(dc, s->q + i, D) + col;
@@ -1576,7 +1619,7 @@ static void attend_bwd(const struct team *k, real *dq, real *dk, real *dv, const
             matmul1(dV, a->ldk, dV, turned(A, m), plain(dC, D), m, a->E, n, w);           /* (4) */
             matmul1(A, m, NULL, plain(dC, D), turned(Vh, a->ldk), n, m, a->E, w);         /* (4) */
             softmax_rows_bwd(A, P, a, s, h, i, n, m);                               /* (3), (2) */
-            matmul1(dQ, a->ldq, dQ, plain(A, m), plain(K, a->ldk), n, a->E, m, w);        /* (1) */
+            matmul1(dQ, a->ldq, NULL, plain(A, m), plain(K, a->ldk), n, a->E, m, w);      /* (1) */
             matmul1(dK, a->ldk, dK, turned(A, m), plain(Q, a->ldq), m, a->E, n, w);       /* (1) */
         }
     }
@@ -2348,8 +2391,6 @@ static void attention_bwd(const struct pass *p, const struct sublayer *b, const 
     const real *k = self ? v->q + D : v->kv;
     const real *c = place_fwd(p->team, p->w, v->mid_stat, v->c, &mid, T, D);
     real *dk = self ? m->dq + D : m->dkv;
-    memset(m->dq, 0, (size_t)T*(size_t)h.ldq*sizeof(real));
-    if (!self) memset(m->dkv, 0, (size_t)p->T[ENC]*2*(size_t)D*sizeof(real));
     linear_bwd(p->team, m->dc, NULL, grad_of(m, b->p[WO]), grad_of(m, b->p[BO]), m->dg, D, c,
                b->p[WO], T, D, D);                                                       /* (5) */
     place_bwd(p->team, m->dc, v->mid_stat, v->c, &mid, T, D);                            /* (4) */
