@@ -2,7 +2,7 @@
 # make test       all tests, in double and in float, and the programs in the documents
 # make lint       strict warnings, imports, global state, key trace, line lengths
 # make same       one hash for gcc and clang, -O1 and -O3, any vector width
-# make bench      speed of the product and of a training step
+# make bench      speed and memory, against bars
 # make sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make figures     the paper's experiments, small, into docs/figures (40 minutes on 2 cores)
 # make install    PREFIX, DESTDIR
@@ -112,9 +112,12 @@ lint:
 	! grep -nE '.{101}|	| $$' *.c *.h data/*.c docs/*.c
 	rm -f lint.*
 
-bench: docs/bench.c deepnet.c deepnet.h .flags
-	$(CC) $(FLAGS) $(OPENMP) docs/bench.c $(LDFLAGS) -o $@ -lm
-	./bench
+# BENCH="product step": only these groups.  BLAS=-lopenblas: the products of that library too.
+bench: docs/bench.c deepnet.c tokenizer.c deepnet.h .flags
+	$(CC) $(FLAGS) $(OPENMP) $(if $(BLAS),-DWITH_BLAS) docs/bench.c tokenizer.c $(LDFLAGS) -o $@ \
+	    $(BLAS) -lm
+	$(CC) $(FLAGS) docs/bench.c tokenizer.c $(LDFLAGS) -o bench-serial -lm
+	OPENBLAS_NUM_THREADS=1 SERIAL="$$(./bench-serial shares)" ./bench $(BENCH)
 
 # The paper's experiments, small: CSV and SVG in docs/figures.  FIGURES="fig5 fig8": only those.
 figures: docs/figures.c deepnet.c tokenizer.c deepnet.h train data/train.de .flags
@@ -123,7 +126,7 @@ figures: docs/figures.c deepnet.c tokenizer.c deepnet.h train data/train.de .fla
 	./figures $(FIGURES) >figures.sh && sh -e figures.sh && rm figures.sh
 
 clean:
-	rm -f .flags train test test.f64 test.f32 bench figures figures.sh data/corpus \
+	rm -f .flags train test test.f64 test.f32 bench bench-serial figures figures.sh data/corpus \
 	    data/train.?? data/val.?? data/test.?? lint.* synopsis* porting*
 
 install: train

@@ -1873,7 +1873,8 @@ static int extent_of(const dn_config *c, int stack, enum extent e)
 }
 
 /* What a sub-layer's backward pass needs beside its input x.  In DN_KEEP each sub-layer has its
- * own; in DN_RECOMPUTE all share one, which backward fills again. */
+ * own; in DN_RECOMPUTE all share one, which backward fills again, but for r: with that the last
+ * product of a sub-layer is seldom needed again. */
 struct saved {
     real *n, *n_stat;                   /* in(x)                                     T x D, T x 2 */
     real *q;                            /* q, and for self-attention k, v beside it  T x 3D       */
@@ -2013,7 +2014,13 @@ static void saved_take(struct arena *a, struct saved *v, const dn_config *c, uns
     if (stands(c, MID, kinds)) v->mid_stat = take_reals(a, T, 2);
     if (stands(c, BR, kinds))  v->g = take_reals(a, T, D), v->g_stat = take_reals(a, T, 2);
     if (schemes[c->norm].more & (SCALED|GATED)) v->b = take_reals(a, T, D);
-    if (stands(c, OUT, kinds)) v->r = take_reals(a, T, D), v->r_stat = take_reals(a, T, 2);
+}
+
+static void sum_take(struct arena *a, struct saved *v, const dn_config *c, unsigned kinds, size_t T)
+{
+    if (!stands(c, OUT, kinds)) return;
+    v->r = take_reals(a, T, (size_t)c->dim);
+    v->r_stat = take_reals(a, T, 2);
 }
 
 static void team_take(struct arena *a, struct team *k, const dn_config *c)
@@ -2055,18 +2062,21 @@ static void stream_take(struct arena *a, dn_model *m, int stack, size_t T, size_
 
 static void saved_lay(struct arena *a, dn_model *m, size_t T)
 {
-    int own = m->purpose == DN_TRAIN && m->c.memory == DN_KEEP;
-    struct saved *v = (struct saved *)take(a, sizeof *v, own ? (size_t)m->subs : 1, 1, 1);
-    struct saved none = {0};
-    for (int i = 0; i < (own ? m->subs : 1); i++) {
-        struct saved *vi = v ? v + i : &none;
+    int train = m->purpose == DN_TRAIN, own = train && m->c.memory == DN_KEEP;
+    unsigned kinds = m->c.arch == DN_ENC_DEC ? SELF|CROSS|FFN : SELF|FFN;
+    struct saved *v = (struct saved *)take(a, sizeof *v, train ? (size_t)m->subs : 1, 1, 1);
+    struct saved shared = {0};
+    if (!own) saved_take(a, &shared, &m->c, kinds, T, T);
+    if (!train) sum_take(a, &shared, &m->c, kinds, T);
+    if (v) *v = shared;
+    for (int i = 0; i < m->subs; i++) {
         int dec = i >= m->stack[DEC].first;
-        unsigned kinds = SELF|CROSS|FFN;
-        if (own) kinds = kind_at(&m->c, dec, i - m->stack[dec].first);
-        memset(vi, 0, sizeof *vi);
-        saved_take(a, vi, &m->c, kinds, T, T);
+        struct saved vi = shared;
+        if (train) kinds = kind_at(&m->c, dec, i - m->stack[dec].first);
+        if (own) saved_take(a, &vi, &m->c, kinds, T, T);
+        if (train) sum_take(a, &vi, &m->c, kinds, T);
+        if (v) *(m->sub[i].saved = v + (train ? i : 0)) = vi;
     }
-    for (int i = 0; v && i < m->subs; i++) m->sub[i].saved = v + (own ? i : 0);
 }
 
 /* What mid writes: 0, or the wider of its two inputs. */
@@ -2363,7 +2373,8 @@ static void cache_append(const struct pass *p, real *cache, const real *q, int D
     }
 }
 
-/* g = Wo mid(attend(q, k, v)) + bo,   q = Wq in + bq,  k, v = Wk,v src + bk,v,  src = in or mem */
+/* g = Wo mid(attend(q, k, v)) + bo,   q = Wq in + bq,  k, v = Wk,v src + bk,v,  src = in or mem.
+ * Without a place for g, only what backward reads. */
 static void attention_fwd(const struct pass *p, const struct sublayer *b, struct saved *v, real *g,
                           const real *in)
 {
@@ -2376,6 +2387,7 @@ static void attention_fwd(const struct pass *p, const struct sublayer *b, struct
     if (!self && !p->cache)
         linear_fwd(p->team, k, 2*D, p->mem, b->p[WK], b->p[BK], p->T[ENC], 2*D, D);      /* (2) */
     attend_fwd(p->team, v->c, v->c_stat, v->q, k, k + D, &h);                            /* (3) */
+    if (!g) return;
     const real *c = place_fwd(p->team, p->w, v->mid_stat, v->c, &mid, T, D);             /* (4) */
     linear_fwd(p->team, g, D, c, b->p[WO], b->p[BO], T, D, D);                           /* (5) */
 }
@@ -2418,7 +2430,7 @@ static struct at_place act_shift(const dn_model *m, const struct sublayer *b)
     return at_place(m, b->p[ACT_B] ? SHIFT : ID, 1, NULL, b->p[ACT_B]);
 }
 
-/* g = W2 mid(drop(act(W1 in + b1))) + b2 */
+/* g = W2 mid(drop(act(W1 in + b1))) + b2.  Without a place for g, only what backward reads. */
 static void ffn_fwd(const struct pass *p, const struct sublayer *b, struct saved *v, real *g,
                     const real *in)
 {
@@ -2426,6 +2438,7 @@ static void ffn_fwd(const struct pass *p, const struct sublayer *b, struct saved
     struct at_place shift = act_shift(p->m, b), mid = place_of(p->m, b, MID);
     linear_fwd(p->team, v->h, F, in, b->p[W1], b->p[B1], T, F, D);                       /* (1) */
     place_fwd(p->team, v->h, NULL, v->h, &shift, T, F);                                  /* (2) */
+    if (!g) return;
     const real *u = ffn_hidden(p, b, v, &mid);                                           /* (3) */
     linear_fwd(p->team, g, D, u, b->p[W2], b->p[B2], T, D, F);                           /* (4) */
 }
@@ -2456,7 +2469,8 @@ static struct residual residual_of(const struct pass *p, const struct sublayer *
     return e;
 }
 
-/* [eq:residual] of one sub-layer: y = out(a x + b br(G(in(x)))) */
+/* [eq:residual] of one sub-layer: y = out(a x + b br(G(in(x)))).  Without y, as in the second run
+ * of DN_RECOMPUTE: only what backward reads, which is G itself where br or b needs it. */
 static void sublayer_fwd(const struct pass *p, const struct sublayer *b, struct saved *v, real *y,
                          const real *x)
 {
@@ -2465,10 +2479,13 @@ static void sublayer_fwd(const struct pass *p, const struct sublayer *b, struct 
     struct at_place out = place_of(p->m, b, OUT);
     struct residual e = residual_of(p, b);
     real *scaled = e.scale ? v->b : p->g, *branch = br.op == ID ? scaled : v->g;
+    if (!y && br.op == ID && !e.scale) branch = NULL;
     const real *n = place_fwd(p->team, v->n, v->n_stat, x, &in, T, D);                   /* (1) */
     if (b->kind == FFN) ffn_fwd(p, b, v, branch, n);                                     /* (2) */
     else attention_fwd(p, b, v, branch, n);
+    if (!branch) return;
     const real *g = place_fwd(p->team, scaled, v->g_stat, branch, &br, T, D);            /* (3) */
+    if (!y) return;
     residual_fwd(p->team, out.op == ID ? y : v->r, x, g, &e, T, D);                      /* (4) */
     place_fwd(p->team, y, v->r_stat, v->r, &out, T, D);                                  /* (5) */
 }
@@ -2485,7 +2502,7 @@ static void sublayer_bwd(const struct pass *p, const struct sublayer *b, real *d
     struct residual e = residual_of(p, b);
     const real *from = in.op == ID ? b->x : v->n;
     real *din = in.op == ID ? d : m->dn, *onto = in.op == ID ? d : NULL;
-    if (m->c.memory == DN_RECOMPUTE) sublayer_fwd(p, b, b->saved, b->y, b->x);
+    if (m->c.memory == DN_RECOMPUTE) sublayer_fwd(p, b, b->saved, NULL, b->x);
     place_bwd(p->team, d, v->r_stat, v->r, &out, T, D);                                  /* (5) */
     residual_bwd(p->team, d, m->dg, b->x, v->b, &e, T, D);                               /* (4) */
     place_bwd(p->team, m->dg, v->g_stat, v->g, &br, T, D);                               /* (3) */
@@ -2936,7 +2953,7 @@ dn_state dn_state_at(const dn_model *m, int stack, int i)
     if (!b && (i != k->subs || !k->subs)) return s;
     s.tokens = k->tokens;
     s.x = b ? b->x : k->ends.top;
-    if (b && b->op[OUT] == LN && m->c.memory == DN_KEEP) s.sum = b->saved->r;
+    if (b && b->op[OUT] == LN) s.sum = b->saved->r;
     return s;
 }
 
@@ -2995,6 +3012,7 @@ static void generator_lay(struct arena *a, dn_generator *g, const dn_config *c)
     }
     g->spare = take_reals(a, T, 2*D);
     saved_take(a, &g->saved, c, SELF|CROSS|FFN, T, 1);
+    sum_take(a, &g->saved, c, SELF|CROSS|FFN, T);
     for (int i = 0; i < 2; i++) g->x[i] = take_reals(a, T, D);
     ends_take(a, &g->ends, schemes[c->norm].more, T, D, outputs_of(c));
     g->g        = take_reals(a, T, D);

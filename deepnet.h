@@ -225,8 +225,8 @@ dn_status dn_profile(dn_model *m, const dn_batch *batch, char *err);
 
 /* What the last pass of a DN_TRAIN model left at sub-layer i of a stack (0 encoder, 1 decoder), i
  * counted from 0 through all layers: x, its input, and sum, the argument of the LayerNorm behind
- * it (NULL where there is none, and with memory=recompute); `tokens` rows of dim, valid until the
- * next call.  i = number of sub-layers: x is the output of the stack.  tokens 0: no such i. */
+ * it (NULL where there is none); `tokens` rows of dim, valid until the next call.  i = number of
+ * sub-layers: x is the output of the stack.  tokens 0: no such i. */
 typedef struct dn_state { const dn_real *x, *sum; int tokens; } dn_state;
 dn_state dn_state_at(const dn_model *m, int stack, int i);
 
