@@ -1224,10 +1224,17 @@ static real max_row(const real *x, int n)
     return m[0];
 }
 
-/* A whole array in PIECES, each summed by itself, then added up in order. */
+/* A whole array in PIECES; sums are each piece's by itself, then added up in order. */
 enum { PIECES = 64 };
 
 static size_t piece(size_t n, int i) { return n/PIECES*(size_t)i + n%PIECES*(size_t)i/PIECES; }
+
+static void zero_all(real *x, size_t n, int threads)
+{
+    PARALLEL_FOR(threads)
+    for (int i = 0; i < PIECES; i++)
+        memset(x + piece(n, i), 0, (piece(n, i + 1) - piece(n, i))*sizeof *x);
+}
 
 /* sum of x y; of x alone where y is NULL */
 static acc sum_all(const real *x, const real *y, size_t n, int threads)
@@ -2259,8 +2266,8 @@ dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block
     if (m->sinusoid) sinusoids(m->sinusoid, c->ctx, c->dim);
     model_draw(m);
     if (purpose == DN_TRAIN) {
-        memset(m->m, 0, m->scalars*sizeof(real));
-        memset(m->v, 0, m->scalars*sizeof(real));
+        zero_all(m->m, m->scalars, m->team.threads);
+        zero_all(m->v, m->scalars, m->team.threads);
         dn_zero_grad(m);
     }
     return m;
@@ -2803,7 +2810,7 @@ static void adam(dn_model *m, double scale, double lr)
 
 void dn_zero_grad(dn_model *m)
 {
-    if (m->grad) memset(m->grad, 0, m->scalars*sizeof(real));
+    if (m->grad) zero_all(m->grad, m->scalars, m->team.threads);
 }
 
 static int row_finite(const real *x, size_t n)
