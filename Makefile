@@ -1,6 +1,7 @@
 # make            build ./train and the default corpus
 # make test       all tests, in double and in float, and the programs in the documents
 # make lint       strict warnings, imports, global state, key trace, line lengths
+# make stores     one checkpoint whether a corpus is in memory or in files
 # make same       one hash for gcc and clang, -O1 and -O3, any vector width
 # make bench      speed and memory, against bars
 # make sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -81,11 +82,28 @@ same:
 	test $$(grep FMA=0 same.txt | awk '{print $$NF}' | sort -u | wc -l) -eq 1
 	rm -f test.same same.txt
 
+# The corpus in memory and from files; in files and from stdin, with a byte order mark and \r\n.
+stores: train data/train.de
+	$(CC) $(FLAGS) $(OPENMP) -DHELD_MAX=1000 train.c deepnet.c tokenizer.c $(LDFLAGS) -o $@ $(LDLIBS) -lm
+	cp data/val.de stores.train.de
+	(printf '\357\273\277'; sed "s/$$/$$(printf '\r')/" data/val.de) >stores.stores.de
+	for p in train stores; do o=stores.$$p; \
+	    run="$(RUN) ./$$p --steps 6 --samples 0 --layers 1 --dim 32 --vocab 400 --threads 1"; \
+	    $$run --source $$o.de --target data/val.en --test-source data/test.de --test-target data/test.en \
+	        --ctx 40 --out $$o.pairs >$$o.said && \
+	    $$run --arch decoder --text data/val.en --out $$o.text >>$$o.said && \
+	    if test $$p = train; then $$run --arch encoder --text data/val.en --out $$o.mask; \
+	    else cat data/val.en | $$run --arch encoder --text - --out $$o.mask; fi >>$$o.said || exit 1; done
+	for k in pairs text mask said; do cmp stores.train.$$k stores.stores.$$k || exit 1; done
+	(trap '' XFSZ; ulimit -f 8; $(RUN) ./stores --arch decoder --text data/val.en --out "" 2>stores.full; \
+	    test $$? -eq 1) && grep -q 'a temporary file: ' stores.full
+	rm -f stores stores.*
+
 sanitize: data/train.de
 	$(CC) $(SEMANTICS) -O1 -g -march=native -fsanitize=address,undefined -fno-sanitize-recover=all \
 	    -DDN_DOUBLE test.c tokenizer.c -o test.san -lm && ./test.san --quick && rm test.san
 	$(CC) $(SEMANTICS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
-	    train.c deepnet.c tokenizer.c -o train.san -lm
+	    -DHELD_MAX=1000 train.c deepnet.c tokenizer.c -o train.san -lm
 	for l in de en; do head -n 40 data/val.$$l >san.$$l; done
 	./train.san --source san.de --target san.en --valid-source san.de --valid-target san.en \
 	    --steps 6 --eval-every 3 --layers 2 --batch-tokens 128 --dropout 0.1 --out san.safetensors --log san.csv
@@ -127,7 +145,7 @@ figures: docs/figures.c deepnet.c tokenizer.c deepnet.h train data/train.de .fla
 
 clean:
 	rm -f .flags train test test.f64 test.f32 bench bench-serial figures figures.sh data/corpus \
-	    data/train.?? data/val.?? data/test.?? lint.* synopsis* porting*
+	    data/train.?? data/val.?? data/test.?? lint.* synopsis* porting* stores*
 
 install: train
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBDIR)
@@ -143,4 +161,4 @@ uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/deepnet $(DESTDIR)$(LIBDIR)/libdeepnet.a \
 	    $(DESTDIR)$(INCLUDEDIR)/deepnet.h
 
-.PHONY: FORCE all test check snippets same sanitize lint bench figures clean install uninstall
+.PHONY: FORCE all test check snippets same stores sanitize lint bench figures clean install uninstall

@@ -315,6 +315,9 @@ dn_status dn_tok_train(dn_tokenizer *t, int max_vocab, const void *text, size_t 
                        void *mem, size_t mem_size, void *scratch, size_t scratch_size, char *err);
 /* Return the number of ids (bytes) the input needs and write the first max of them. */
 size_t    dn_tok_encode(const dn_tokenizer *t, const void *text, size_t n, int *ids, size_t max);
+/* Where a text of which these are the first n bytes can be cut, at n - 64 or later; 0 if n is less.
+ * The ids of its two parts, one after the other, are those of the whole. */
+size_t    dn_tok_cut(const void *text, size_t n);
 size_t    dn_tok_decode(const dn_tokenizer *t, const int *ids, size_t n, void *out, size_t max);
 /* As a note for dn_save: printable ASCII; returns the length without a NUL. */
 size_t    dn_tok_save(const dn_tokenizer *t, char *out, size_t max);

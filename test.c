@@ -4171,6 +4171,30 @@ static double t_tok_lossless(void)
     return 0;
 }
 
+/* Read in pieces of any size, a text has the same ids. */
+static double t_tok_cut(void)
+{
+    dn_tokenizer t;
+
+    if (tok_train(&t, TOK_VOCAB, tok_text_make(5, TOK_TEXT, 3)) != DN_OK)
+        return 1;
+    for (int kind = 0; kind < TOK_KINDS; kind++)
+        for (size_t piece = 65; piece < 200; piece++) {
+            const size_t n = tok_text_make(kind, 700, (uint32_t)piece);
+            const size_t ids = dn_tok_encode(&t, tok_text, n, tok_ids, n);
+            size_t count = 0;
+            for (size_t at = 0, size; at < n; at += size) {
+                size = n - at > piece ? dn_tok_cut(tok_text + at, piece) : n - at;
+                if (n - at > piece && (size + 64 < piece || size > piece))
+                    return 2;
+                count += dn_tok_encode(&t, tok_text + at, size, tok_ids2 + count, n - count);
+            }
+            if (count != ids || memcmp(tok_ids, tok_ids2, ids * sizeof *tok_ids) != 0)
+                return 3;
+        }
+    return dn_tok_cut(tok_text, 64) != 0;
+}
+
 static double t_tok_plain_bytes(void)
 {
     static const int odd[] = {DN_BOS, DN_SPECIALS + 'a', DN_EOS, DN_MASK, -1, INT_MIN, INT_MAX,
@@ -4604,6 +4628,7 @@ static const struct test {
     { "tok:train", "merges are those of the plainest rescan", t_tok_train, 0, 0 },
     { "tok:encode", "so are the ids of any text", t_tok_encode, 0, 0 },
     { "tok:lossless", "every text comes back, and no call writes too much", t_tok_lossless, 0, 0 },
+    { "tok:cut", "a text in pieces has the same ids", t_tok_cut, 0, 0 },
     { "tok:bytes", "without merges an id is a byte", t_tok_plain_bytes, 0, 0 },
     { "tok:split", "merges stay within words, numbers, spaces and 64 bytes", t_tok_split, 0, 0 },
     { "tok:ties", "of equal counts the smaller ids merge first", t_tok_ties, 0, 0 },

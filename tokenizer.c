@@ -15,7 +15,8 @@
  *
  * Encoding.  Within a chunk the merge of lowest rank is made first, at its leftmost place, until
  * none is left to make.  So a text has one encoding.  Encoding it in pieces gives the same ids
- * as long as the pieces meet where the whole has a cut, as lines do unless some are empty.
+ * as long as the pieces meet where the whole has a cut, as lines do unless some are empty;
+ * dn_tok_cut() finds such places in any text.
  *
  * Training.  The merge made next is the pair of neighbouring ids which occurs most often in the
  * text (at aaa the pair aa occurs twice); among equals the one whose left id is smaller, then
@@ -115,7 +116,8 @@ static int kind_of(unsigned char c)
     return c == ' ' || c == '\t' || c == '\v' || c == '\f' ? BLANK : REST;
 }
 
-/* The end of the chunk that begins at text[i], i < n; it is greater than i. */
+/* The end of the chunk that begins at text[i], i < n; it is greater than i.  No byte behind
+ * text[i + CHUNK_MAX] is looked at. */
 static size_t chunk_end(const unsigned char *text, size_t i, size_t n)
 {
     const size_t limit = n - i > CHUNK_MAX ? i + CHUNK_MAX : n;
@@ -132,6 +134,15 @@ static size_t chunk_end(const unsigned char *text, size_t i, size_t n)
     if (kind == BLANK && i < n && text[i - 1] == ' ' && kind_of(text[i]) < BLANK)
         i--;
     return i;
+}
+
+size_t dn_tok_cut(const void *text, size_t n)
+{
+    size_t end = 0;
+
+    while (n - end > CHUNK_MAX)
+        end = chunk_end(text, end, n);
+    return end;
 }
 
 /* ---- the table of merges ----------------------------------------------------------------- */
@@ -436,7 +447,7 @@ static void pairs_count(trainer *tr, const unsigned char *text, size_t n)
 {
     size_t end;
 
-    index_clear(tr, n);
+    index_clear(tr, n / 2 + 256 < n ? n / 2 + 256 : n);     /* of one byte there are only 256 */
     for (size_t i = 0; i < n; i = end) {
         end = chunk_end(text, i, n);
         chunk_count(tr, text + i, (int)(end - i));

@@ -18,13 +18,14 @@
  * A batch is a function of the seed and the step only.  So a run that was stopped and resumed
  * writes the same bytes as one that never stopped.
  *
- * Order of this file: platform, options, messages and memory, files, reading options, text and
- * corpus, session, batches, BLEU, checkpoint files, models, generation, scoring, plot, progress,
+ * Order of this file: platform, options, messages and memory, files, reading options, stores,
+ * corpora, session, batches, BLEU, checkpoint files, models, generation, scoring, plot, progress,
  * training, commands.  One session owns all memory, and main frees it.
  */
 #if defined(__unix__) || defined(__APPLE__)
 #define HAVE_POSIX 1
 #define _POSIX_C_SOURCE 200809L
+#define _FILE_OFFSET_BITS 64
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -82,13 +83,38 @@ static int is_special(const char *path)
 }
 
 static int flush_to_disk(FILE *f) { return fflush(f) == 0 && fsync(fileno(f)) == 0; }
+typedef off_t offset;
 #else
 static double seconds(void) { return (double)time(NULL); }
 static double peak_memory(void) { return 0; }
 static int is_terminal(FILE *f) { return (void)f, 0; }
 static int is_special(const char *path) { return (void)path, 0; }
 static int flush_to_disk(FILE *f) { return fflush(f) == 0; }
+#ifdef _WIN32
+typedef int64_t offset;
+#define fseeko _fseeki64
+#define ftello _ftelli64
+#else
+typedef long offset;
+#define fseeko fseek
+#define ftello ftell
 #endif
+#endif
+#ifdef __wasi__
+#define tmpfile() NULL                        /* there are none */
+#endif
+
+static int seek_to(FILE *f, uint64_t at)
+{
+    return (uint64_t)(offset)at == at && fseeko(f, (offset)at, SEEK_SET) == 0;
+}
+
+/* Bytes of a file; -1: it does not say, as a pipe. */
+static int64_t size_of(FILE *f)
+{
+    int64_t size = fseeko(f, 0, SEEK_END) == 0 ? (int64_t)ftello(f) : -1;
+    return seek_to(f, 0) ? size : -1;
+}
 
 static int file_move(const char *from, const char *to)
 {
@@ -386,22 +412,124 @@ static text text_read(FILE *f, const char *name, size_t most)
     return t;
 }
 
-/* A whole file, or stdin for "-". */
-static text file_read(const char *name)
+#ifndef HELD_MAX
+#define HELD_MAX (1 << 24)                    /* bytes of a store in memory */
+#endif
+enum { PIECE = 1 << 16 };                     /* bytes read or encoded at a time */
+
+/* The bytes of a file, or those that were added.  They are in memory, but if they are too many in
+ * that file, or in one without a name where the system has such files. */
+typedef struct store {
+    const char *name;
+    FILE *f;                                  /* NULL: they are in memory */
+    char *memory;
+    size_t room;
+    uint64_t n, from, at;                     /* from > 0: this is the rest of another store, the
+                                                 owner of all; at: the next one to be read */
+    char *line;                               /* where line_next() leaves one */
+    size_t line_room;
+} store;
+
+static void store_failed(const store *s)
+{
+    fail(1, "%s: %s", s->name, errno ? strerror(errno) : "it was cut short while in use");
+}
+
+static void store_add(store *s, const void *bytes, size_t n)
+{
+    errno = 0;
+    if (!s->f && s->n + n > HELD_MAX && (s->f = tmpfile()) != NULL) {
+        s->name = "a temporary file";
+        if (s->memory && fwrite(s->memory, 1, (size_t)s->n, s->f) != s->n) store_failed(s);
+        free(s->memory);
+        s->memory = NULL;
+    }
+    if (!s->f) {
+        if (s->n + n > s->room) s->memory = resize(s->memory, s->room = 2 * s->room + n, 1);
+        memcpy(s->memory + s->n, bytes, n);
+    } else if (fwrite(bytes, 1, n, s->f) != n) {
+        store_failed(s);
+    }
+    s->n += n;
+}
+
+static void store_read(const store *s, uint64_t at, size_t n, void *to)
+{
+    errno = 0;
+    if (n == 0) return;
+    if (!s->f)
+        memcpy(to, s->memory + s->from + at, n);
+    else if (!seek_to(s->f, s->from + at) || fread(to, 1, n, s->f) != n)
+        store_failed(s);
+}
+
+static void store_free(store *s)
+{
+    if (s->from) return;
+    if (s->f) fclose(s->f);
+    free(s->memory);
+    free(s->line);
+}
+
+/* A file, or stdin for "-". */
+static store store_open(const char *name)
 {
     FILE *f = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
     if (!f)
         fail(1, "%s: %s%s", name, strerror(errno),
              strncmp(name, "data/", 5) == 0 ? " (`make` writes the default corpus)" : "");
-    text t = text_read(f, name, SIZE_MAX);
+    int64_t size = f == stdin ? 0 : size_of(f);
+    char part[4096];
+    store s = {0};
+    s.name = name;
+    if (size > HELD_MAX) {
+        s.f = f;
+        s.n = (uint64_t)size;
+        return s;
+    }
+    for (size_t n; (n = fread(part, 1, sizeof part, f)) > 0; ) store_add(&s, part, n);
+    if (ferror(f)) fail(1, "%s: %s", name, strerror(errno));
     if (f != stdin) fclose(f);
+    return s;
+}
+
+/* Go on reading bytes and lines at `at`. */
+static void store_seek(store *s, uint64_t at)
+{
+    errno = 0;
+    s->at = at;
+    if (s->f && !seek_to(s->f, at)) store_failed(s);
+}
+
+/* The next byte, or EOF. */
+static int byte_next(store *s)
+{
+    if (s->at == s->n) return EOF;
+    int c = s->f ? getc(s->f) : (unsigned char)s->memory[s->at];
+    if (c == EOF) store_failed(s);
+    s->at++;
+    return c;
+}
+
+static text file_read(const char *name)
+{
+    store s = store_open(name);
+    text t = {resize(NULL, (size_t)s.n + 1, 1), (size_t)s.n};
+    store_read(&s, 0, t.n, t.at);
+    store_free(&s);
     return t;
+}
+
+/* Bytes of the byte order mark that begins a text. */
+static size_t mark_of(text t)
+{
+    return t.n >= 3 && memcmp(t.at, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
 }
 
 /* Find the lines of t, in place: without a byte order mark, and with \n for \r\n. */
 static lines lines_split(text t)
 {
-    size_t from = t.n >= 3 && memcmp(t.at, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0, to = 0, n = 0;
+    size_t from = mark_of(t), to = 0, n = 0;
     lines l = {t, NULL, 0};
     if (t.n > from && t.at[t.n - 1] != '\n') t.at[t.n++] = '\n';
     for (size_t i = from; i < t.n; i++) n += t.at[i] == '\n' ? 1 : 0;
@@ -414,6 +542,25 @@ static lines lines_split(text t)
     }
     l.text.n = to;
     return l;
+}
+
+/* The next line as lines_split() would find it, which lasts until the next call; NULL behind the
+ * last, and then the first again.  store_read() between two lines would lose the place. */
+static text line_next(store *s)
+{
+    size_t n = 0, mark = 0;
+    int first = s->at == 0, c;
+    if (first) store_seek(s, 0);
+    do {
+        if (n == s->line_room) s->line = resize(s->line, s->line_room = 2 * n + 256, 1);
+        c = byte_next(s);
+        s->line[n++] = (char)c;
+    } while (c != EOF && c != '\n');
+    n--;
+    if (first) mark = mark_of((text){s->line, n});
+    if (n == mark && c == EOF) return s->at = 0, (text){NULL, 0};
+    if (n > mark && s->line[n - 1] == '\r') n--;
+    return (text){s->line + mark, n - mark};
 }
 
 /* ---- reading options --------------------------------------------------------------------- */
@@ -683,127 +830,165 @@ static void help_print(const char *self)
     puts("\nExit status: 0 good, 1 failed, 2 wrong usage, 3 diverged, 128 + signal.");
 }
 
-/* ---- text and corpus --------------------------------------------------------------------- */
+/* ---- corpora ----------------------------------------------------------------------------- */
 
 typedef struct sequences {
-    int *ids;
-    size_t *start, n;                         /* sequence i: start[i] .. start[i + 1] */
+    store ids;                                /* of `width` bytes, the lowest first */
+    unsigned width;
+    uint64_t *start;                          /* sequence i: start[i] .. start[i + 1] */
+    size_t n;
 } sequences;
 
 /* Sentence pairs, or one running text.  Side 0 holds the sources, each ended by DN_EOS, and is
  * empty for a text.  Side 1 holds what is predicted: DN_BOS target DN_EOS, or DN_BOS text. */
 typedef struct corpus {
     const char *name;
-    lines line[2];
+    store in[2];
+    size_t lines;                             /* of each side; 0: a running text */
     sequences seq[2];
     size_t cut;                               /* pairs too long: dropped, or cut to fit */
 } corpus;
 
-/* A running text as one line, of which it is only the \n that is not there. */
-static lines lines_whole(text t)
+/* Both functions use the memory of the ids for the bytes, which are never longer. */
+static void ids_add(sequences *q, int *ids, size_t n)
 {
-    lines l = {t, resize(NULL, 2, sizeof(size_t)), 1};
-    l.start[0] = 0;
-    l.start[1] = t.n + 1;
-    return l;
-}
-
-static text line_at(const lines *l, size_t i)
-{
-    return (text){l->text.at + l->start[i], l->start[i + 1] - l->start[i] - 1};
-}
-
-static sequences sequences_of(const dn_tokenizer *t, const lines *l, int side)
-{
-    sequences q = {resize(NULL, l->text.n + 2 * l->n, sizeof(int)),
-                   resize(NULL, l->n + 1, sizeof(size_t)), l->n};
-    size_t at = 0;
-    for (size_t i = 0; i < l->n; i++) {
-        text line = line_at(l, i);
-        q.start[i] = at;
-        if (side == 1) q.ids[at++] = DN_BOS;
-        at += dn_tok_encode(t, line.at, line.n, q.ids + at, line.n);
-        q.ids[at++] = DN_EOS;
+    unsigned char *p = (unsigned char *)ids;
+    for (size_t i = 0; i < n; i++) {
+        unsigned id = (unsigned)ids[i];
+        for (unsigned b = 0; b < q->width; b++, id >>= 8) *p++ = id & 0xFF;
     }
-    q.start[q.n] = at;
-    q.ids = resize(q.ids, at, sizeof(int));
-    return q;
+    store_add(&q->ids, ids, n * q->width);
+}
+
+static void ids_read(const sequences *q, uint64_t at, size_t n, int *ids)
+{
+    unsigned char *p = (unsigned char *)(ids + n) - n * q->width;
+    store_read(&q->ids, at * q->width, n * q->width, p);
+    for (size_t i = 0; i < n; i++, p += q->width)
+        ids[i] = p[0] | p[1] << 8 | (q->width > 2 ? p[2] << 16 : 0);
 }
 
 static size_t length_of(const sequences *q, size_t i)
 {
-    return q->start[i + 1] - q->start[i];
+    return (size_t)(q->start[i + 1] - q->start[i]);
 }
 
-/* Let no stream of a pair exceed `most` tokens: drop the longer pairs, or cut them. */
-static void corpus_fit(corpus *c, size_t most, int drop)
+static size_t lines_count(store *in)
 {
-    size_t n = c->seq[0].n, kept = 0, from[2] = {0, 0}, to[2] = {0, 0};
-    for (size_t i = 0; i < n; i++) {
-        size_t len[2] = {length_of(&c->seq[0], i), length_of(&c->seq[1], i)};
-        int over = len[0] > most || len[1] > most + 1;
-        c->cut += over ? 1 : 0;
-        for (int side = 0; side < 2; side++) {
-            sequences *q = &c->seq[side];
-            size_t room = most + (side ? 1 : 0), m = len[side] < room ? len[side] : room;
-            from[side] = q->start[i];
-            memmove(q->ids + to[side], q->ids + from[side], m * sizeof(int));
-            if (m < len[side] && side == 0) q->ids[to[0] + m - 1] = DN_EOS;
-            q->start[kept] = to[side];
-            to[side] += over && drop ? 0 : m;
-        }
-        kept += over && drop ? 0 : 1;
-    }
-    for (int side = 0; side < 2; side++) {
-        c->seq[side].n = kept;
-        c->seq[side].start[kept] = to[side];
-    }
+    size_t n = 0;
+    while (line_next(in).at) n++;
+    return n;
 }
 
-/* Read two files of lines, or one running text if there is no source. */
-static corpus corpus_read(const char *source, const char *target)
+/* Open two files of lines, or one running text if there is no source. */
+static corpus corpus_open(const char *source, const char *target)
 {
     corpus c = {0};
     c.name = target;
+    if (source) c.in[0] = store_open(source);
+    c.in[1] = store_open(target);
     if (!source) {
-        c.line[1] = lines_whole(file_read(target));
-        if (c.line[1].text.n == 0) fail(1, "%s: the file is empty", target);
+        if (c.in[1].n == 0) fail(1, "%s: the file is empty", target);
         return c;
     }
-    c.line[0] = lines_split(file_read(source));
-    c.line[1] = lines_split(file_read(target));
-    if (c.line[0].n != c.line[1].n)
+    c.lines = lines_count(&c.in[0]);
+    size_t n = lines_count(&c.in[1]);
+    if (c.lines != n)
         fail(1, "%s has %zu lines and %s has %zu: line i must translate line i",
-             source, c.line[0].n, target, c.line[1].n);
-    if (c.line[0].n == 0) fail(1, "%s: there is no line in it", source);
+             source, c.lines, target, n);
+    if (n == 0) fail(1, "%s: there is no line in it", source);
     return c;
+}
+
+/* As many as `most` bytes of a side: all, or 64 parts from evenly spread places. */
+static text corpus_sample(const corpus *c, int side, size_t most)
+{
+    const store *in = &c->in[side];
+    size_t parts = in->n > most ? 64 : 1, each = in->n > most ? most / parts : (size_t)in->n;
+    text t = {resize(NULL, parts * each + 1, 1), parts * each};
+    for (size_t i = 0; i < parts; i++)
+        store_read(in, in->n / parts * i, each, t.at + i * each);
+    if (!c->lines) return t;
+    lines l = lines_split(t);
+    free(l.start);
+    return l.text;
+}
+
+/* A running text has no end, and is encoded in pieces that meet where it is cut anyway. */
+static void text_encode(const store *in, const dn_tokenizer *t, sequences *q)
+{
+    char *piece = resize(NULL, PIECE, 1);
+    int *ids = resize(NULL, PIECE, sizeof(int));
+    ids[0] = DN_BOS;
+    ids_add(q, ids, 1);
+    for (uint64_t at = 0, left; (left = in->n - at) > 0; ) {
+        size_t n = left < PIECE ? (size_t)left : PIECE;
+        store_read(in, at, n, piece);
+        if (n < left) n = dn_tok_cut(piece, n);
+        ids_add(q, ids, dn_tok_encode(t, piece, n, ids, n));
+        at += n;
+    }
+    q->start[q->n = 1] = q->ids.n / q->width;
+    free(piece);
+    free(ids);
+}
+
+/* Let no stream of a pair exceed `most` tokens: drop the longer pairs, or cut them. */
+static void pairs_encode(corpus *c, const dn_tokenizer *t, size_t most, int drop)
+{
+    int *ids = resize(NULL, most + 1, 2 * sizeof(int));
+    for (size_t i = 0; i < c->lines; i++) {
+        size_t n[2], over = 0;
+        for (size_t side = 0; side < 2; side++) {
+            int *id = ids + side * most;
+            size_t room = most + side;
+            text line = line_next(&c->in[side]);
+            id[0] = DN_BOS;                   /* of a target */
+            size_t need = side + dn_tok_encode(t, line.at, line.n, id + side, most) + 1;
+            n[side] = need < room ? need : room;
+            over |= need > room;
+            if (need <= room || side == 0) id[n[side] - 1] = DN_EOS;
+        }
+        c->cut += over;
+        for (size_t side = 0; side < 2 && !(over && drop); side++) {
+            sequences *q = &c->seq[side];
+            ids_add(q, ids + side * most, n[side]);
+            q->start[++q->n] = q->ids.n / q->width;
+        }
+    }
+    free(ids);
 }
 
 static void corpus_encode(corpus *c, const dn_tokenizer *t, size_t most, int drop)
 {
-    for (int side = 0; side < 2; side++)
-        if (c->line[side].n) c->seq[side] = sequences_of(t, &c->line[side], side);
-    if (c->line[0].n)
-        corpus_fit(c, most, drop);
-    else if (c->line[1].n)
-        c->seq[1].start[1]--;                 /* a running text has no end */
+    if (!c->name) return;
+    for (int side = 0; side < 2; side++) {
+        sequences *q = &c->seq[side];
+        q->width = t->vocab <= 1 << 16 ? 2 : 3;
+        q->start = resize(NULL, c->lines + 2, sizeof *q->start);
+        q->start[0] = 0;
+    }
+    if (c->lines)
+        pairs_encode(c, t, most, drop);
+    else
+        text_encode(&c->in[1], t, &c->seq[1]);
 }
 
 /* Split the last tenth off a text, after the end of a line if there is one. */
 static corpus corpus_hold_out(corpus *c)
 {
-    text all = c->line[1].text;
     corpus held = {0};
-    size_t tenth = all.n - all.n / 10, at = tenth;
-    while (at < all.n && all.at[at - 1] != '\n') at++;
-    if (at == all.n) at = tenth;
-    if (at < all.n) {
-        text rest = {resize(NULL, all.n - at, 1), all.n - at};
-        memcpy(rest.at, all.at + at, rest.n);
+    store *all = &c->in[1], *rest = &held.in[1];
+    uint64_t tenth = all->n - all->n / 10;
+    store_seek(all, tenth - 1);
+    for (int b = 0; b != '\n' && b != EOF; ) b = byte_next(all);
+    if (all->at == all->n) all->at = tenth;
+    if (all->at < all->n) {
         held.name = "the last tenth, held out";
-        held.line[1] = lines_whole(rest);
-        c->line[1].text.n = at;
-        c->line[1].start[1] = at + 1;
+        *rest = *all;
+        rest->from = all->at;
+        rest->n -= all->at;
+        all->n = all->at;
     }
     return held;
 }
@@ -811,9 +996,8 @@ static corpus corpus_hold_out(corpus *c)
 static void corpus_free(corpus *c)
 {
     for (int side = 0; side < 2; side++) {
-        free(c->line[side].text.at);
-        free(c->line[side].start);
-        free(c->seq[side].ids);
+        store_free(&c->in[side]);
+        store_free(&c->seq[side].ids);
         free(c->seq[side].start);
     }
 }
@@ -844,7 +1028,7 @@ typedef struct session {
     long long best_step;                      /* the step it was at, 0: none yet, */
     int stalled;                              /* and validations since */
     int best_saved;                           /* is OUT.best of this run? */
-    int *in_len, *out_len, *out_ids;          /* of o.rows translations; ctx ids each */
+    int *in_len, *out_len, *in_ids, *out_ids; /* of o.rows translations; ctx ids each */
     text line;                                /* one translation, decoded */
     size_t line_room;
 } session;
@@ -900,45 +1084,48 @@ static dn_batch batch_view(const batch *b)
 
 static void batch_clear(batch *b) { b->rows = b->enc_n = b->dec_n = 0; }
 
-/* Add pair i, if there is room for it in both streams. */
+/* Add pair i, if there is room for it in both streams; to a batch without memory, its tokens. */
 static int batch_pair(const session *s, batch *b, const corpus *c, size_t i)
 {
-    const int *src = c->seq[0].ids + c->seq[0].start[i];
-    const int *tgt = c->seq[1].ids + c->seq[1].start[i];
+    const sequences *src = &c->seq[0], *tgt = &c->seq[1];
     int m = (int)length_of(&c->seq[0], i), n = (int)length_of(&c->seq[1], i) - 1;
     if (b->enc_n + m > s->o.model.batch_tokens || b->dec_n + n > s->o.model.batch_tokens)
         return 0;
-    memcpy(b->enc + b->enc_n, src, (size_t)m * sizeof(int));
-    memcpy(b->dec + b->dec_n, tgt, (size_t)n * sizeof(int));
-    memcpy(b->label + b->dec_n, tgt + 1, (size_t)n * sizeof(int));
-    b->enc_n += b->enc_len[b->rows] = m;
-    b->dec_n += b->dec_len[b->rows++] = n;
+    if (b->enc) {
+        ids_read(src, src->start[i], (size_t)m, b->enc + b->enc_n);
+        ids_read(tgt, tgt->start[i], (size_t)n, b->dec + b->dec_n);
+        ids_read(tgt, tgt->start[i] + 1, (size_t)n, b->label + b->dec_n);
+        b->enc_len[b->rows] = m;
+        b->dec_len[b->rows++] = n;
+    }
+    b->enc_n += m;
+    b->dec_n += n;
     return 1;
 }
 
 /* Add n tokens of a text from place `at` on: each predicts the next, or those masked are to be
  * found, with masks drawn from the seed and the index. */
-static void batch_row(const session *s, batch *b, const corpus *c, size_t at, int n,
+static void batch_row(const session *s, batch *b, const corpus *c, uint64_t at, int n,
                       uint64_t seed, uint64_t index)
 {
-    const int *ids = c->seq[1].ids + at;
+    int *dec = b->dec + b->dec_n, *label = b->label + b->dec_n;
+    ids_read(&c->seq[1], at + 1, (size_t)n, b->enc);
     if (s->o.model.arch == DN_ENCODER) {
-        dn_mask_tokens(b->dec + b->dec_n, b->label + b->dec_n, ids + 1, n, s->o.model.vocab,
-                       seed, index);
+        dn_mask_tokens(dec, label, b->enc, n, s->o.model.vocab, seed, index);
     } else {
-        memcpy(b->dec + b->dec_n, ids, (size_t)n * sizeof(int));
-        memcpy(b->label + b->dec_n, ids + 1, (size_t)n * sizeof(int));
+        ids_read(&c->seq[1], at, (size_t)n, dec);
+        memcpy(label, b->enc, (size_t)n * sizeof(int));
     }
     b->dec_n += b->dec_len[b->rows++] = n;
 }
 
 /* Tokens of a text that can be predicted: all but DN_BOS. */
-static size_t text_tokens(const corpus *c) { return length_of(&c->seq[1], 0) - 1; }
+static uint64_t text_tokens(const corpus *c) { return c->seq[1].start[1] - 1; }
 
 static int row_tokens(const session *s, const corpus *c)
 {
-    size_t n = text_tokens(c);
-    return n < (size_t)s->o.model.ctx ? (int)n : s->o.model.ctx;
+    uint64_t n = text_tokens(c);
+    return n < (uint64_t)s->o.model.ctx ? (int)n : s->o.model.ctx;
 }
 
 /* A batch without a label teaches nothing: then mask the first token. */
@@ -968,8 +1155,8 @@ static void batch_next(session *s, batch *b, uint64_t index)
     for (int row = 0; row < rows; row++) {
         uint64_t high = dn_random(seed, STREAM_TEXT + index, 2 * (uint32_t)row);
         uint64_t low = dn_random(seed, STREAM_TEXT + index, 2 * (uint32_t)row + 1);
-        uint64_t at = (high << 32 | low) % (text_tokens(c) - (size_t)len + 1);
-        batch_row(s, b, c, (size_t)at, len, seed,
+        uint64_t at = (high << 32 | low) % (text_tokens(c) - (uint64_t)len + 1);
+        batch_row(s, b, c, at, len, seed,
                   (index * (uint64_t)rows + (uint64_t)row) * (uint64_t)len);
     }
     batch_need_label(b);
@@ -985,16 +1172,16 @@ static size_t stride(const session *s, const corpus *c)
 
 /* The next batch of a corpus that is to be scored; 0: all of it has been.  *done counts pairs,
  * or tokens: windows overlap so that tokens have context, but each token is scored once. */
-static int batch_score(const session *s, batch *b, const corpus *c, size_t *done)
+static int batch_score(const session *s, batch *b, const corpus *c, uint64_t *done)
 {
     batch_clear(b);
     if (!is_text(s)) {
-        while (*done < c->seq[0].n && batch_pair(s, b, c, *done)) ++*done;
+        while (*done < c->seq[0].n && batch_pair(s, b, c, (size_t)*done)) ++*done;
         return b->rows;
     }
-    size_t n = text_tokens(c), len = (size_t)row_tokens(s, c);
-    while (*done < n && (size_t)b->dec_n + len <= (size_t)s->o.model.batch_tokens) {
-        size_t end = *done ? *done + stride(s, c) : len, from;
+    uint64_t n = text_tokens(c), len = (uint64_t)row_tokens(s, c);
+    while (*done < n && (uint64_t)b->dec_n + len <= (uint64_t)s->o.model.batch_tokens) {
+        uint64_t end = *done ? *done + stride(s, c) : len, from;
         if (end > n) end = n;
         from = end - len;
         batch_row(s, b, c, from, (int)len, SEED_EVAL, from);
@@ -1167,7 +1354,7 @@ static void bleu_print(const bleu *sum, FILE *f)
 static int io_read(void *user, uint64_t at, void *to, size_t n)
 {
     FILE *f = user;
-    return at > LONG_MAX || fseek(f, (long)at, SEEK_SET) != 0 || fread(to, 1, n, f) != n;
+    return !seek_to(f, at) || fread(to, 1, n, f) != n;
 }
 
 static int io_write(void *user, const void *from, size_t n)
@@ -1177,10 +1364,9 @@ static int io_write(void *user, const void *from, size_t n)
 
 static FILE *checkpoint_open(const char *path, dn_io *io)
 {
-    long size = -1;
     FILE *f = fopen(path, "rb");
-    if (f && fseek(f, 0, SEEK_END) == 0) size = ftell(f);
-    if (!f || size < 0) fail(1, "%s: %s", path, strerror(errno));
+    int64_t size = f ? size_of(f) : -1;
+    if (size < 0) fail(1, "%s: %s", path, strerror(errno));
     *io = (dn_io){f, (uint64_t)size, io_read, NULL};
     return f;
 }
@@ -1282,18 +1468,21 @@ static void tokenizer_load(session *s)
              s->o.model.vocab);
 }
 
-/* Learn the tokenizer from the training text, of two languages in equal parts if it is long. */
+/* Learn the tokenizer from the training text, or from parts of it if it is long: of two languages
+ * equally many.  Learning takes up to 50 times the memory of its text. */
 static void tokenizer_learn(session *s)
 {
-    enum { MOST = 1 << 26 };                  /* bytes to learn from: more adds little */
     char err[DN_ERR_MAX];
-    text a = s->train.line[0].text, b = s->train.line[1].text;
-    size_t most = a.n ? MOST / 2 : MOST;
-    if (a.n > most) a.n = most;
-    if (b.n > most) b.n = most;
-    text all = {resize(NULL, a.n + b.n, 1), a.n + b.n};
-    if (a.n) memcpy(all.at, a.at, a.n);
-    memcpy(all.at + a.n, b.at, b.n);
+    text all = {NULL, 0};
+    size_t most = 250 * (size_t)s->o.model.vocab;             /* more adds little */
+    if (most < 4000000) most = 4000000;
+    for (int side = s->train.lines ? 0 : 1; side < 2; side++) {
+        text t = corpus_sample(&s->train, side, s->train.lines ? most / 2 : most);
+        all.at = resize(all.at, all.n + t.n, 1);
+        memcpy(all.at + all.n, t.at, t.n);
+        all.n += t.n;
+        free(t.at);
+    }
     size_t size = dn_tok_bytes(s->o.model.vocab);
     size_t more = dn_tok_train_bytes(s->o.model.vocab, all.n);
     void *scratch = resize(NULL, more, 1);
@@ -1375,17 +1564,20 @@ static dn_generator *generator(session *s, int rows)
 static void translate(session *s, const sequences *q, size_t first, int n)
 {
     char err[DN_ERR_MAX];
-    size_t rows = (size_t)s->o.rows;
+    size_t rows = (size_t)s->o.rows, total = 0;
     if (s->o.rows > INT_MAX / s->o.beam) fail(2, "--rows and --beam are too large together");
     dn_generator *g = generator(s, s->o.rows * s->o.beam);
     if (!s->in_len) {
-        s->in_len = resize(NULL, rows, ((size_t)s->o.model.ctx + 2) * sizeof(int));
+        s->in_len = resize(NULL, rows, 2 * ((size_t)s->o.model.ctx + 1) * sizeof(int));
         s->out_len = s->in_len + rows;
         s->out_ids = s->out_len + rows;
+        s->in_ids = s->out_ids + rows * (size_t)s->o.model.ctx;
     }
     for (int i = 0; i < n; i++) s->in_len[i] = (int)length_of(q, first + (size_t)i);
-    check(dn_translate(g, n, q->ids + q->start[first], s->in_len, s->o.beam, s->o.length_penalty,
-                       s->out_ids, s->out_len, err), err);
+    for (int i = 0; i < n; i++) total += (size_t)s->in_len[i];
+    ids_read(q, q->start[first], total, s->in_ids);
+    check(dn_translate(g, n, s->in_ids, s->in_len, s->o.beam, s->o.length_penalty, s->out_ids,
+                       s->out_len, err), err);
     for (int i = 0; i < n; i++)               /* DN_EOS alone: an empty line stays empty */
         if (s->in_len[i] == 1) s->out_len[i] = 0;
 }
@@ -1451,7 +1643,7 @@ static void line_print(FILE *f, const char *label, text line)
 /* A few sentences and what the model makes of them, or a little text. */
 static void show_samples(session *s)
 {
-    const corpus *c = s->valid.name ? &s->valid : s->test.name ? &s->test : &s->train;
+    corpus *c = s->valid.name ? &s->valid : s->test.name ? &s->test : &s->train;
     int n = s->o.samples < s->o.rows ? s->o.samples : s->o.rows;
     line_clear();
     for (int i = 0; i < n && s->o.model.arch == DN_DECODER; i++) {
@@ -1462,9 +1654,10 @@ static void show_samples(session *s)
     if ((size_t)n > c->seq[0].n) n = (int)c->seq[0].n;
     if (n == 0) return;
     translate(s, &c->seq[0], 0, n);
+    c->in[0].at = c->in[1].at = 0;
     for (int i = 0; i < n; i++) {
-        line_print(stderr, "  source     ", line_at(&c->line[0], (size_t)i));
-        line_print(stderr, "  reference  ", line_at(&c->line[1], (size_t)i));
+        line_print(stderr, "  source     ", line_next(&c->in[0]));
+        line_print(stderr, "  reference  ", line_next(&c->in[1]));
         line_print(stderr, "  output     ", translation(s, i));
     }
 }
@@ -1479,7 +1672,7 @@ static score evaluate(session *s, const corpus *c)
     char err[DN_ERR_MAX];
     score sum = {0, 0, 0};
     dn_stats stats = {0};
-    size_t done = 0;
+    uint64_t done = 0;
     while (batch_score(s, &s->batch[0], c, &done)) {
         dn_batch view = batch_view(&s->batch[0]);
         check(dn_evaluate(s->m, &view, &stats, err), err);
@@ -1496,15 +1689,16 @@ static double mean_nll(const score *sum)
 }
 
 /* BLEU and the rate of translations that are the reference, byte by byte. */
-static void report_translations(session *s, const corpus *c)
+static void report_translations(session *s, corpus *c)
 {
     size_t n = c->seq[0].n, exact = 0, rows = (size_t)s->o.rows;
     bleu sum = {{0}, {0}, 0, 0};
+    c->in[1].at = 0;
     for (size_t first = 0; first < n; first += rows) {
         int some = (int)(n - first < rows ? n - first : rows);
         translate(s, &c->seq[0], first, some);
         for (int i = 0; i < some; i++) {
-            text reference = line_at(&c->line[1], first + (size_t)i), line = translation(s, i);
+            text reference = line_next(&c->in[1]), line = translation(s, i);
             bleu_add(&sum, line, reference);
             exact += same_words(&line, &reference, 1) ? 1 : 0;
         }
@@ -1514,11 +1708,11 @@ static void report_translations(session *s, const corpus *c)
 }
 
 /* The result, on stdout. */
-static void report(session *s, const corpus *c)
+static void report(session *s, corpus *c)
 {
     score sum = evaluate(s, c);
     if (!(sum.tokens > 0)) fail(1, "%s: too short: there is no token to score", c->name);
-    double nll = mean_nll(&sum), bytes = (double)c->line[1].text.n;
+    double nll = mean_nll(&sum), bytes = (double)c->in[1].n;
     printf("%s: loss %.4f nats/token, perplexity %.3f, accuracy %.1f %% (%.0f %stokens)\n",
            c->name, nll, exp(nll), 100 * sum.correct / (sum.tokens > 0 ? sum.tokens : 1),
            sum.tokens, s->o.model.arch == DN_ENCODER ? "masked " : "");
@@ -2054,8 +2248,8 @@ static void progress_step(const session *s, progress *p, int64_t step, const dn_
 
 /* ---- training ---------------------------------------------------------------------------- */
 
-/* Read the data the options name; without names, the default corpus. */
-static void data_read(session *s)
+/* Open the data the options name; without names, the default corpus. */
+static void data_open(session *s)
 {
     options *o = &s->o;
     if (is_text(s)) {
@@ -2066,8 +2260,8 @@ static void data_read(session *s)
             o->text = "data/train.en";
             o->valid_text = o->valid_text ? o->valid_text : "data/val.en";
         }
-        s->train = corpus_read(NULL, o->text);
-        s->valid = o->valid_text ? corpus_read(NULL, o->valid_text) : corpus_hold_out(&s->train);
+        s->train = corpus_open(NULL, o->text);
+        s->valid = o->valid_text ? corpus_open(NULL, o->valid_text) : corpus_hold_out(&s->train);
         return;
     }
     if (o->text || o->valid_text)
@@ -2083,9 +2277,9 @@ static void data_read(session *s)
     if (!o->source != !o->target || !o->valid_source != !o->valid_target
         || !o->test_source != !o->test_target)
         fail(2, "a file of sources needs a file of targets, and the other way round");
-    s->train = corpus_read(o->source, o->target);
-    if (o->valid_source) s->valid = corpus_read(o->valid_source, o->valid_target);
-    if (o->test_source) s->test = corpus_read(o->test_source, o->test_target);
+    s->train = corpus_open(o->source, o->target);
+    if (o->valid_source) s->valid = corpus_open(o->valid_source, o->valid_target);
+    if (o->test_source) s->test = corpus_open(o->test_source, o->test_target);
 }
 
 /* Turn the texts into tokens, and say what there is. */
@@ -2097,8 +2291,8 @@ static void data_encode(session *s)
     corpus_encode(v, &s->tok, most, 0);
     corpus_encode(&s->test, &s->tok, most, 0);
     if (is_text(s)) {
-        say("data: %zu tokens of %s", text_tokens(c), c->name);
-        if (v->name) say("validation: all %zu tokens of %s", text_tokens(v), v->name);
+        say("data: %.0f tokens of %s", (double)text_tokens(c), c->name);
+        if (v->name) say("validation: all %.0f tokens of %s", (double)text_tokens(v), v->name);
         if (text_tokens(c) < most)
             say("note: the text is shorter than --ctx %zu, and so are its rows", most);
         return;
@@ -2119,6 +2313,13 @@ static void step_batches(session *s, int64_t step)
         batch_next(s, &s->batch[i], (uint64_t)step * (uint64_t)s->o.accum + (uint64_t)i);
 }
 
+/* Go over the pairs of a step without reading them. */
+static void step_skip(session *s)
+{
+    batch b = {0};
+    for (int i = 0; i < s->o.accum; i++) batch_next(s, &b, 0);
+}
+
 /* --epochs as steps. */
 static int steps_of_epochs(session *s)
 {
@@ -2128,7 +2329,7 @@ static int steps_of_epochs(session *s)
         double each = (double)s->o.model.batch_tokens * s->o.accum;
         steps = (int64_t)ceil((double)text_tokens(c) * s->o.epochs / each);
     } else {
-        while (s->place < (uint64_t)s->o.epochs * c->seq[0].n) step_batches(s, steps++);
+        for (; s->place < (uint64_t)s->o.epochs * c->seq[0].n; steps++) step_skip(s);
     }
     s->place = 0;
     return steps < INT_MAX ? (int)steps : INT_MAX;
@@ -2149,13 +2350,18 @@ static void model_check(const session *s)
 static void data_note(session *s)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);             /* FNV-1a, a token at a time */
-    for (int side = 0; side < 2; side++) {
+    for (int side = is_text(s); side < 2; side++) {
         const sequences *q = &s->train.seq[side];
-        for (size_t i = 0; q->n && i < q->start[q->n]; i++)
-            hash = (hash ^ (uint64_t)q->ids[i]) * UINT64_C(0x100000001b3);
+        int ids[1024];
+        for (uint64_t at = 0, n; at < q->start[q->n]; at += n) {
+            n = q->start[q->n] - at < 1024 ? q->start[q->n] - at : 1024;
+            ids_read(q, at, (size_t)n, ids);
+            for (size_t i = 0; i < n; i++)
+                hash = (hash ^ (uint64_t)ids[i]) * UINT64_C(0x100000001b3);
+        }
     }
-    snprintf(s->data_note, sizeof s->data_note, "%zu %08lx%08lx %d",
-             is_text(s) ? text_tokens(&s->train) : s->train.seq[0].n,
+    snprintf(s->data_note, sizeof s->data_note, "%.0f %08lx%08lx %d",
+             is_text(s) ? (double)text_tokens(&s->train) : (double)s->train.seq[0].n,
              (unsigned long)(hash >> 32), (unsigned long)(hash & 0xFFFFFFFF), s->o.accum);
     char *old = s->o.file ? note_of_file(s->o.file, "data") : NULL;
     if (old && strcmp(old, s->data_note) != 0)
@@ -2169,7 +2375,7 @@ static void train_open(session *s)
 {
     model_check(s);
     out_check(s);
-    data_read(s);
+    data_open(s);
     if (s->o.file)
         tokenizer_load(s);
     else
@@ -2186,7 +2392,7 @@ static void train_open(session *s)
     free(note);
     if (!is_text(s))
         for (int64_t i = 0; i < dn_step_count(s->m); i++)
-            step_batches(s, i);
+            step_skip(s);
 }
 
 /* Validate and keep the best; returns the validation loss, or -1 if there is nothing for it. */
@@ -2340,20 +2546,19 @@ static int run_translate(session *s)
     model_open(s);
     if (is_text(s)) fail(2, "%s is a language model: it does not translate", s->o.file);
     for (;;) {
+        text t = text_read(stdin, "stdin", rows);
         corpus c = {0};
-        c.line[0] = lines_split(text_read(stdin, "stdin", rows));
-        if (c.line[0].n == 0) {
-            corpus_free(&c);
-            break;
-        }
-        c.seq[0] = sequences_of(&s->tok, &c.line[0], 0);
-        c.seq[1] = sequences_of(&s->tok, &c.line[0], 1);
-        corpus_fit(&c, (size_t)s->o.model.ctx, 0);
+        c.name = "stdin";
+        c.in[0].memory = t.at;
+        c.in[0].n = t.n;
+        c.lines = lines_count(&c.in[0]);
+        corpus_encode(&c, &s->tok, (size_t)s->o.model.ctx, 0);
         cut += c.cut;
-        translate(s, &c.seq[0], 0, (int)c.seq[0].n);
-        for (int i = 0; i < (int)c.seq[0].n; i++) line_print(stdout, "", translation(s, i));
+        if (c.lines > 0) translate(s, &c.seq[0], 0, (int)c.lines);
+        for (int i = 0; i < (int)c.lines; i++) line_print(stdout, "", translation(s, i));
         fflush(stdout);
         corpus_free(&c);
+        if (c.lines == 0) break;
     }
     if (cut) say("note: %zu lines were cut to %d tokens", cut, s->o.model.ctx);
     return 0;
@@ -2376,9 +2581,9 @@ static int score_file(session *s)
 {
     bleu sum = {{0}, {0}, 0, 0};
     if (!s->o.target) fail(2, "--hypothesis needs --target, the reference");
-    s->test = corpus_read(s->o.hypothesis, s->o.target);
-    for (size_t i = 0; i < s->test.line[0].n; i++)
-        bleu_add(&sum, line_at(&s->test.line[0], i), line_at(&s->test.line[1], i));
+    s->test = corpus_open(s->o.hypothesis, s->o.target);
+    for (size_t i = 0; i < s->test.lines; i++)
+        bleu_add(&sum, line_next(&s->test.in[0]), line_next(&s->test.in[1]));
     bleu_print(&sum, stdout);
     return 0;
 }
@@ -2391,11 +2596,11 @@ static int run_score(session *s)
         fail(2, is_text(s) ? "a language model is scored on --text"
                            : "a translator is scored on --source and --target");
     if (is_text(s))
-        s->test = corpus_read(NULL, s->o.text ? s->o.text : "data/test.en");
+        s->test = corpus_open(NULL, s->o.text ? s->o.text : "data/test.en");
     else if (!s->o.source != !s->o.target)
         fail(2, "score needs --source and --target");
     else
-        s->test = corpus_read(s->o.source ? s->o.source : "data/test.de",
+        s->test = corpus_open(s->o.source ? s->o.source : "data/test.de",
                               s->o.target ? s->o.target : "data/test.en");
     corpus_encode(&s->test, &s->tok, (size_t)s->o.model.ctx, 0);
     batches_make(s);
