@@ -225,6 +225,9 @@ static void product_line(struct product *one, double share)
 static void product(void)
 {
     struct product p = product_make(0, 0, 0, REALS);
+#if defined WITH_BLAS && defined _OPENMP
+    omp_set_num_threads(1);                     /* for the other library; matmul is told */
+#endif
     for (int t = 0; t < COUNT(token_counts); t++)
         for (int w = 0; w < COUNT(widths); w++)
             for (int k = 0; k < COUNT(factors); k++)
