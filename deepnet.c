@@ -919,27 +919,33 @@ uint32_t dn_shuffle(uint64_t seed, uint64_t stream, uint32_t i, uint32_t n)
  * MR*NR chains, so that each loaded number is used many times and the chains hide each other's
  * latency.  MR is what the register file holds beside 2 vectors of B and 1 number of A.  B is
  * copied ("packed") in blocks of KC x NC that stay in the second-level cache (512 KB), A in
- * strips of MR x KC that stay in the first (14 KB).  A port may set MR, VL (numbers in a vector),
- * KC and NC at compile time, tiny ones too. */
-#ifndef DN_MR
-#if defined __AVX512F__             /* 32 registers of 64 bytes: 28 + 2 + 1 */
-#define DN_MR 14
+ * strips of MR x KC that stay in the first (14 KB).  A port may set any of them at compile
+ * time, tiny ones too. */
+#ifndef DN_VBYTES                   /* bytes of a vector, a power of two */
+#if defined __AVX512F__
 #define DN_VBYTES 64
-#elif defined __AVX__               /* 16 of 32 bytes: 12 + 2 + 1 */
-#define DN_MR 6
+#elif defined __AVX__
 #define DN_VBYTES 32
-#else                               /* 16 bytes: 32 registers (ARM 64 bit) or 16 */
-#define DN_VBYTES 16
-#ifdef __aarch64__
-#define DN_MR 12
 #else
+#define DN_VBYTES 16
+#endif
+#endif
+#ifndef DN_MR
+#if defined __AVX512F__             /* 32 registers: 28 + 2 + 1 */
+#define DN_MR 14
+#elif defined __aarch64__           /* 32 too, but 14 leave none to spare */
+#define DN_MR 12
+#else                               /* 16: 12 + 2 + 1 */
 #define DN_MR 6
 #endif
 #endif
-#define DN_VL (DN_VBYTES/(int)sizeof(real))
+#ifndef DN_KC
 #define DN_KC 256
+#endif
+#ifndef DN_NC
 #define DN_NC (2048/(int)sizeof(real))
 #endif
+#define DN_VL (DN_VBYTES/(int)sizeof(real))     /* numbers in a vector */
 #define DN_NR (2*DN_VL)
 #define DN_SR (DN_MR < 4 ? DN_MR : 4)           /* rows of the short tile, for what MR leaves */
 #define DN_NP ((DN_NC + DN_NR - 1)/DN_NR*DN_NR) /* NC in whole panels */
@@ -958,7 +964,7 @@ static mat sub(mat m, int i, int k)
 /* Half a row of the tile.  The lane loop of vfma is plain C and says all there is to say, but the
  * whole tile must stay in registers, and compilers take a struct apart into single numbers; a
  * vector type stops that.  The loop hints too change nothing but speed. */
-#if defined __GNUC__ && defined DN_VBYTES
+#ifdef __GNUC__
 typedef real vec __attribute__((vector_size(DN_VBYTES)));
 #else
 typedef struct { real v[DN_VL]; } vec;
