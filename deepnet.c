@@ -3067,9 +3067,7 @@ dn_generator *dn_generator_init(const dn_model *m, int rows, void *block, size_t
         return fail(err, DN_ENOMEM, "the generator needs %d bytes, the block has %d",
                     (int64_t)need, (int64_t)size), NULL;
     dn_generator *g = (dn_generator *)take(&a, sizeof *g, 1, 1, 1);
-    memset(g, 0, sizeof *g);
-    g->m = m;
-    g->capacity = rows;
+    *g = (dn_generator){ .m = m, .capacity = rows };
     generator_lay(&a, g, &m->c);
     return g;
 }
