@@ -5,6 +5,7 @@
 # make same       one hash for gcc and clang, -O1 and -O3, any vector width
 # make bench      speed and memory, against bars
 # make sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+# make ports      the tests on other machines, emulated; one checkpoint through all of them
 # make figures     the paper's experiments, small, into docs/figures (40 minutes on 2 cores)
 # make install    PREFIX, DESTDIR
 #
@@ -55,11 +56,11 @@ test.f64: test.c deepnet.c tokenizer.c deepnet.h .flags
 test.f32: test.c deepnet.c tokenizer.c deepnet.h .flags
 	$(CC) $(FLAGS) $(OPENMP) test.c tokenizer.c $(LDFLAGS) -o $@ -lm
 
-# Leaves ./test, the tests in double: ./test KEY, ./test paper.
+# Leaves ./test, the tests in double: ./test KEY, ./test paper.  TEST=--quick: fewer of them.
 test: test.f64 test.f32 snippets
 	ln -sf test.f64 test
-	$(RUN) ./test.f64
-	$(RUN) ./test.f32
+	$(RUN) ./test.f64 $(TEST)
+	$(RUN) ./test.f32 $(TEST)
 
 check: test
 
@@ -143,6 +144,10 @@ figures: docs/figures.c deepnet.c tokenizer.c deepnet.h train data/train.de .fla
 	mkdir -p docs/figures
 	./figures $(FIGURES) >figures.sh && sh -e figures.sh && rm figures.sh
 
+# MACHINES="arm64 wasm": only these.
+ports:
+	docs/ports/ports $(MACHINES)
+
 clean:
 	rm -f .flags train test test.f64 test.f32 bench bench-serial figures figures.sh data/corpus \
 	    data/train.?? data/val.?? data/test.?? lint.* synopsis* porting* stores*
@@ -161,4 +166,4 @@ uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/deepnet $(DESTDIR)$(LIBDIR)/libdeepnet.a \
 	    $(DESTDIR)$(INCLUDEDIR)/deepnet.h
 
-.PHONY: FORCE all test check snippets same stores sanitize lint bench figures clean install uninstall
+.PHONY: FORCE all test check snippets same stores sanitize lint bench figures ports clean install uninstall

@@ -2143,7 +2143,7 @@ static void model_lay(struct arena *a, dn_model *m)
     tensors_lay(m);
     a->overflow |= m->overflow;
     m->tensor = (struct tensor *)take(a, sizeof *m->tensor, (size_t)m->tensors, 1, 1);
-    m->value = take_reals(a, m->scalars, 1);
+    if (m->purpose != DN_BORROW) m->value = take_reals(a, m->scalars, 1);
     if (m->tensor) tensors_lay(m);
     if (m->purpose == DN_TRAIN) {
         m->grad = take_reals(a, m->scalars, 1);
@@ -2253,8 +2253,8 @@ static void stacks_name(dn_model *m)
     if (!top->p[OUTPUT]) top->p[OUTPUT] = top->p[EMBED];
 }
 
-dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block, size_t size,
-                        char *err)
+static dn_model *model_new(const dn_config *c, enum dn_purpose purpose, real *values, void *block,
+                           size_t size, char *err)
 {
     size_t need = dn_model_bytes(c, purpose, err);
     struct arena a = arena_on(block);
@@ -2267,9 +2267,20 @@ dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block
     m->c = *c;
     config_round(&m->c);
     m->purpose = purpose;
+    m->value = values;
     model_lay(&a, m);
     stacks_name(m);
     if (m->sinusoid) sinusoids(m->sinusoid, c->ctx, c->dim);
+    return m;
+}
+
+dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block, size_t size,
+                        char *err)
+{
+    if (purpose == DN_BORROW)
+        return fail(err, DN_EINVAL, "whose parameters? (dn_model_borrow)"), NULL;
+    dn_model *m = model_new(c, purpose, NULL, block, size, err);
+    if (!m) return NULL;
     model_draw(m);
     if (purpose == DN_TRAIN) {
         zero_all(m->m, m->scalars, m->team.threads);
@@ -2277,6 +2288,12 @@ dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block
         dn_zero_grad(m);
     }
     return m;
+}
+
+dn_model *dn_model_borrow(const dn_config *c, const dn_real *values, void *block, size_t size,
+                          char *err)
+{
+    return model_new(c, DN_BORROW, (real *)values, block, size, err);   /* only read from there */
 }
 
 const dn_config *dn_model_config(const dn_model *m) { return &m->c; }
@@ -2951,6 +2968,8 @@ dn_status dn_profile(dn_model *m, const dn_batch *b, char *err)
     acc deviation = 1;
     if (batch_check(m, b, 0, err)) return DN_EINVAL;
     if (!(schemes[m->c.norm].more & PROFILE)) return DN_OK;
+    if (m->purpose == DN_BORROW)
+        return fail(err, DN_EINVAL, "borrowed parameters stay as they are");
     struct pass p = pass_for(m, b, 1, 0);
     p.profile = &deviation;
     network_fwd(&p, b);
@@ -3858,6 +3877,8 @@ dn_status dn_load(dn_model *m, const dn_io *io, char *err)
     struct reader r;
     char name[DN_NAME_MAX];
     real *part[] = { m->value, m->m, m->v };
+    if (m->purpose == DN_BORROW)
+        return fail(err, DN_EINVAL, "borrowed parameters stay as they are");
     for (int i = 0; i < m->tensors; i++) memset(m->tensor[i].file, 0, sizeof m->tensor[i].file);
     dn_status status = file_read(&r, io, m, NULL, err);
     if (status) return status;

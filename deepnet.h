@@ -158,9 +158,10 @@ dn_gains dn_gains_of(const dn_config *c, int stack, int layer);
 
 typedef struct dn_model dn_model;         /* lives inside the caller's block                 */
 
-/* DN_INFER: parameters and one forward pass; DN_TRAIN: gradients, moments and activations
- * too (c->memory: all of them, or each sub-layer's input only). */
-enum dn_purpose { DN_INFER, DN_TRAIN };
+/* DN_INFER: parameters and one forward pass; DN_BORROW: the same without the parameters, which lie
+ * elsewhere; DN_TRAIN: with gradients, moments and activations (c->memory: all of them, or each
+ * sub-layer's input only). */
+enum dn_purpose { DN_INFER, DN_BORROW, DN_TRAIN };
 
 /* Bytes of the block a model needs; 0 with a sentence if c is wrong or too large for size_t. */
 size_t    dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err);
@@ -168,13 +169,17 @@ size_t    dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err)
  * model) and draw its initial parameters.  c is copied.  NULL with a sentence on failure. */
 dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block, size_t size,
                         char *err);
+/* The same for DN_BORROW: the parameters are read where they are, in flash for example, one tensor
+ * behind the other as dn_tensor_at has them.  They outlive the model, and it never writes them. */
+dn_model *dn_model_borrow(const dn_config *c, const dn_real *values, void *block, size_t size,
+                          char *err);
 const dn_config *dn_model_config(const dn_model *m);
 /* Change what may change between runs: dropout, smoothing, rates, schedule, Adam, clip; that is all
  * but arch to tie, batch_tokens, seed, memory and threads.  DN_EINVAL names the first. */
 dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err);
 
 /* The parameter tensors, in the order of the checkpoint.  value and grad point into the block
- * (grad is NULL in DN_INFER); rows x cols, row-major; a vector has cols == 0. */
+ * (grad is NULL unless DN_TRAIN); rows x cols, row-major; a vector has cols == 0. */
 typedef struct dn_tensor {
     char name[DN_NAME_MAX];
     int rows, cols;

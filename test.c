@@ -2362,6 +2362,36 @@ static double t_save_load(void)
     return e;
 }
 
+/* A model that reads its parameters where they are computes the same, in a smaller block, and
+ * nothing changes them. */
+static double t_borrow(void)
+{
+    double e = 0;
+
+    for (int arch = 0; arch < choices("arch"); arch++)
+        for (int norm = 0; norm < choices("norm"); norm++) {
+            const dn_config c = busy_config(arch, norm);
+            struct sample s;
+            const dn_batch *b = fill_batch(&s, &c, 4, 0);
+            dn_model *m = make_model(&c, DN_INFER);
+            const size_t need = dn_model_bytes(&c, DN_BORROW, err);
+            void *block = get_block(need);
+            const dn_real *values = dn_tensor_at(m, 0).value;
+            MUST(e, dn_model_bytes(&c, DN_INFER, err) - need
+                     >= dn_param_count(m)*sizeof(dn_real) - 64);
+            MUST(e, !dn_model_init(&c, DN_BORROW, block, need, err));
+            MUST(e, !dn_model_borrow(&c, values, block, need - 1, err));
+            dn_model *w = dn_model_borrow(&c, values, block, need, err);
+            MUST(e, w && same_parameters(m, w) && dn_tensor_at(w, 0).value == values);
+            MUST(e, w && !memcmp(get_logits(m, b), get_logits(w, b),
+                                 (size_t)(top_tokens(b)*c.vocab)*sizeof(dn_real)));
+            MUST(e, save(w, &file_a) == DN_OK && load(w, &file_a) == DN_EINVAL);
+            MUST(e, (dn_profile(w, b, err) == DN_EINVAL) == (norm == choice("norm", "admin")));
+            free_blocks();
+        }
+    return e;
+}
+
 /* The configuration in a file is the one saved: every saved field, as text. */
 static double t_saved_config(void)
 {
@@ -4503,6 +4533,7 @@ static const struct test {
     { "gen:beam op:beam", "a beam as wide as all translations finds the best", t_beam, 0, 0 },
     { "file:load fmt:safetensors", "a loaded model is the saved one, to the bit",
       t_save_load, 0, 0 },
+    { "file:load", "borrowed parameters compute the same and stay as they are", t_borrow, 0, 0 },
     { "file:config", "a file's configuration is the one saved", t_saved_config, 0, 0 },
     { "file:resume", "half the steps, saved and resumed, write the same file", t_resume, 0, 0 },
     { "file:notes", "notes come back, and no more than fits is written", t_notes, 0, 0 },

@@ -156,7 +156,7 @@ typedef struct options {
     int csv_n;
     const char *preset, *plot, *x, *y, *by, *title;
     const char *source, *target, *valid_source, *valid_target, *test_source, *test_target;
-    const char *text, *valid_text, *hypothesis;
+    const char *text, *valid_text, *hypothesis, *c_header;
     const char *out, *config, *log;
     double minutes;
     int epochs, accum, stop_after, patience, keep_best;
@@ -164,7 +164,7 @@ typedef struct options {
     const char *prompt;
     double temp, top_p, length_penalty;
     int length, top_k, beam, rows;
-    int help, version, print_config;
+    int help, version, print_config, int8;
 } options;
 
 /* The program's own options.  Those of the model come from dn_fields(). */
@@ -188,6 +188,7 @@ static const struct option {
      "validation text; without it the last tenth of the text is held out"},
     {"hypothesis", WORD, AT(hypothesis), NULL, 0, "Files",
      "score: BLEU of this file against --target, without a model"},
+    {"c-header", WORD, AT(c_header), NULL, 0, "Files", "export: the file to write"},
     {"out", WORD, AT(out), NULL, 0, "Files",
      "the checkpoint; \"\": none (model.safetensors; with --resume the same file)"},
     {"resume", WORD, AT(file), NULL, 0, "Files",
@@ -220,6 +221,8 @@ static const struct option {
     {"length-penalty", REAL, AT(length_penalty), "1", 0, "Use",
      "a hypothesis scores log p / length^penalty"},
     {"rows", COUNT, AT(rows), "32", 1, "Use", "sentences translated at a time"},
+    {"int8", FLAG, AT(int8), "0", 0, "Use",
+     "export: matrices in 8 bits, a scale for each row; scored before and after"},
     {"stride", COUNT, AT(stride), "0", 0, "Use",
      "tokens a window moves when a text is scored; 0: half of --ctx"},
 
@@ -796,6 +799,7 @@ static void help_print(const char *self)
     printf("       %s translate MODEL [OPTIONS]   translate lines from stdin to stdout\n", program);
     printf("       %s sample MODEL [OPTIONS]      generate text\n", program);
     printf("       %s score MODEL [OPTIONS]       loss, perplexity, BLEU\n", program);
+    printf("       %s export MODEL [OPTIONS]      its parameters as a C header\n", program);
     printf("       %s info [MODEL] [OPTIONS]      configuration, alpha, beta, memory\n", program);
     printf("       %s plot FILE.csv... [OPTIONS]  draw columns of CSV files, as SVG\n\n", program);
     printf("  %s                                      German to English, from data/\n", self);
@@ -2588,24 +2592,125 @@ static int score_file(session *s)
     return 0;
 }
 
-static int run_score(session *s)
+/* The data to score a model on. */
+static void score_open(session *s)
 {
-    if (s->o.hypothesis) return score_file(s);
-    model_open(s);
     if (is_text(s) ? s->o.source || s->o.target : s->o.text != NULL)
         fail(2, is_text(s) ? "a language model is scored on --text"
                            : "a translator is scored on --source and --target");
     if (is_text(s))
         s->test = corpus_open(NULL, s->o.text ? s->o.text : "data/test.en");
     else if (!s->o.source != !s->o.target)
-        fail(2, "score needs --source and --target");
+        fail(2, "%s needs --source and --target", s->o.verb);
     else
         s->test = corpus_open(s->o.source ? s->o.source : "data/test.de",
                               s->o.target ? s->o.target : "data/test.en");
     corpus_encode(&s->test, &s->tok, (size_t)s->o.model.ctx, 0);
     batches_make(s);
     if (s->test.cut) say("note: %zu pairs were cut to %d tokens", s->test.cut, s->o.model.ctx);
+}
+
+static int run_score(session *s)
+{
+    if (s->o.hypothesis) return score_file(s);
+    model_open(s);
+    score_open(s);
     report(s, &s->test);
+    return 0;
+}
+
+/* One number of an array in C; the first is number 0. */
+static void number_print(FILE *f, size_t i, const char *format, double x)
+{
+    fputs(i == 0 ? "" : i % 8 ? ", " : ",\n", f);
+    fprintf(f, format, x);
+}
+
+/* The values of the matrices, of the vectors, or of both. */
+static void values_print(const session *s, FILE *f, int matrices, int vectors)
+{
+    size_t printed = 0;
+    for (int i = 0; i < dn_tensor_count(s->m); i++) {
+        const dn_tensor t = dn_tensor_at(s->m, i);
+        const size_t n = (size_t)t.rows * (size_t)(t.cols ? t.cols : 1);
+        for (size_t j = 0; j < n && (t.cols ? matrices : vectors); j++)
+            number_print(f, printed++, "%.8ef", (double)t.value[j]);
+    }
+}
+
+/* The scale that makes the largest of n values 127. */
+static double scale_of(const dn_real *w, int n)
+{
+    double most = 0;
+    for (int j = 0; j < n; j++) most = fmax(most, fabs((double)w[j]));
+    return (double)(dn_real)(most / 127);
+}
+
+/* The matrices in 8 bits: first the scale of each row, then the integers, which the model has from
+ * then on: its values become scale * integer. */
+static void matrices_print(const session *s, FILE *f, int integers)
+{
+    size_t printed = 0;
+    for (int i = 0; i < dn_tensor_count(s->m); i++) {
+        const dn_tensor t = dn_tensor_at(s->m, i);
+        for (int r = 0; r < t.rows && t.cols; r++) {
+            dn_real *w = t.value + (size_t)r * (size_t)t.cols;
+            const double scale = scale_of(w, t.cols);
+            if (!integers) number_print(f, printed++, "%.8ef", scale);
+            for (int j = 0; j < t.cols && integers; j++) {
+                const double q = scale > 0 ? floor((double)w[j] / scale + 0.5) : 0;
+                number_print(f, printed++, "%.0f", q);
+                w[j] = (dn_real)scale * (dn_real)q;
+            }
+        }
+    }
+}
+
+/* Configuration, tokenizer and parameters as constants: docs/porting.md says how they are read. */
+static void header_print(const session *s, FILE *f)
+{
+    char value[DN_NAME_MAX];
+    int n;
+    const dn_field *field = dn_fields(&n);
+    fprintf(f, "/* %s, step %lld: written by deepnet's train export. */\n", base_name(s->o.file),
+            (long long)dn_step_count(s->m));
+    fputs("static const char *const model_config[][2] = {\n", f);
+    for (int i = 0; i < n; i++) {
+        dn_config_get(dn_model_config(s->m), &field[i], value);
+        if (field[i].saved) fprintf(f, "    { \"%s\", \"%s\" },\n", field[i].name, value);
+    }
+    fputs("};\n\nstatic const char model_tokenizer[] = {\n", f);
+    for (size_t i = 0; i < strlen(s->tok_note); i++) number_print(f, i, "%.0f", s->tok_note[i]);
+    if (s->o.int8) {
+        fputs("\n};\n\n#define MODEL_INT8\nstatic const float model_scale[] = {\n", f);
+        matrices_print(s, f, 0);
+        fputs("\n};\n\nstatic const signed char model_matrices[] = {\n", f);
+        matrices_print(s, f, 1);
+        fputs("\n};\n\nstatic const float model_vectors[] = {\n", f);
+    } else
+        fputs("\n};\n\nstatic const float model_values[] = {\n", f);
+    values_print(s, f, !s->o.int8, 1);
+    fputs("\n};\n", f);
+}
+
+static int run_export(session *s)
+{
+    score before, after;
+    model_open(s);
+    if (!s->o.c_header) fail(2, "export needs --c-header FILE");
+    if (s->o.int8) {
+        score_open(s);
+        before = evaluate(s, &s->test);
+    }
+    FILE *f = strcmp(s->o.c_header, "-") == 0 ? stdout : fopen(s->o.c_header, "wb");
+    if (f) header_print(s, f);
+    if (!f || ferror(f) || (f != stdout && fclose(f) != 0))
+        fail(1, "%s: %s", s->o.c_header, strerror(errno));
+    if (s->o.int8) {
+        after = evaluate(s, &s->test);
+        say("%s: loss %.4f nats/token in float, %.4f in 8 bits", s->test.name, mean_nll(&before),
+            mean_nll(&after));
+    }
     return 0;
 }
 
@@ -2668,7 +2773,7 @@ static const struct command {
     int (*run)(session *s);
 } commands[] = {
     {"train", run_train}, {"translate", run_translate}, {"sample", run_sample},
-    {"score", run_score}, {"info", run_info}, {"plot", run_plot},
+    {"score", run_score}, {"export", run_export}, {"info", run_info}, {"plot", run_plot},
 };
 
 static const struct command *command_find(const char *name)
