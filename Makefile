@@ -101,7 +101,7 @@ stores: train data/train.de
 	rm -f stores stores.*
 
 sanitize: data/train.de
-	$(CC) $(SEMANTICS) -O1 -g -march=native -fsanitize=address,undefined -fno-sanitize-recover=all \
+	$(CC) $(SEMANTICS) -O2 -g -march=native -fsanitize=address,undefined -fno-sanitize-recover=all \
 	    -DDN_DOUBLE test.c tokenizer.c -o test.san -lm && ./test.san --quick && rm test.san
 	$(CC) $(SEMANTICS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
 	    -DHELD_MAX=1000 train.c deepnet.c tokenizer.c -o train.san -lm

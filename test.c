@@ -9,7 +9,7 @@
  *     ./test                 run all rows; the last line counts them; exit status 0: all passed
  *     ./test eq: rng:        run the rows whose key starts so
  *     ./test paper           the statements of the paper: place, measured, bound, verdict
- *     ./test --quick         all rows but thm: and fig:, which train networks of 100 layers
+ *     ./test --quick         all rows but thm:, fig: and rule:learns, which train for seconds
  *     ./test --hash          print the kind of machine and the hash of trained models, to compare;
  *                            with keys behind it, run those rows too
  *
@@ -2772,6 +2772,13 @@ static double t_other_model(void)
     return e;
 }
 
+static dn_model *lay_out(const dn_config *c, int purpose, const dn_real *values, void *block,
+                         size_t size)
+{
+    return purpose == DN_BORROW ? dn_model_borrow(c, values, block, size, err)
+                                : dn_model_init(c, (enum dn_purpose)purpose, block, size, err);
+}
+
 static double t_arena(void)
 {
     double e = 0;
@@ -2790,17 +2797,16 @@ static double t_arena(void)
     for (int purpose = DN_INFER; purpose <= DN_TRAIN; purpose++) {
         const dn_config c = busy_config(DN_ENC_DEC, 0);
         const size_t need = dn_model_bytes(&c, (enum dn_purpose)purpose, err);
+        const dn_real *values = dn_tensor_at(make_model(&c, DN_INFER), 0).value;
         unsigned char *block = get_block(need + 64);
         for (size_t n = 0; n < need; n += n < 300 || n + 300 > need ? 1 : need/500) {
             err[0] = '\0';
-            MUST(e, !dn_model_init(&c, (enum dn_purpose)purpose, block, n, err));
-            MUST(e, strlen(err) > 8);
+            MUST(e, !lay_out(&c, purpose, values, block, n) && strlen(err) > 8);
         }
         for (size_t shift = 0; shift < 64; shift++)     /* at any alignment, and not beyond */
             if (shift%7 < 2) {
                 memset(block, 0x5a, need + 64);
-                dn_model *m = dn_model_init(&c, (enum dn_purpose)purpose, block + shift, need,
-                                            err);
+                dn_model *m = lay_out(&c, purpose, values, block + shift, need);
                 MUST(e, m != NULL);
                 if (m && purpose == DN_TRAIN)
                     train(m, 1, &e);
@@ -4743,6 +4749,7 @@ static int is_wanted(const struct test *t, int n, char **word)
     for (int i = 0; i < n; i++)
         wanted |= !strcmp(word[i], "paper") ? t->place != NULL
                 : !strcmp(word[i], "--quick") ? !has_key(t, "thm:") && !has_key(t, "fig:")
+                                              && !has_key(t, "rule:learns")
                 : has_key(t, word[i]);
     return wanted && (sizeof(dn_real) == sizeof(double) ? t->f64 : t->f32) >= 0;
 }
