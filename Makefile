@@ -6,6 +6,7 @@
 # make bench      speed and memory, against bars
 # make sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make ports      the tests on other machines, emulated; one checkpoint through all of them
+# make browser    docs/ports/browser/deepnet.html: train in a page (clang, wasi-libc)
 # make figures     the paper's experiments, small, into docs/figures (40 minutes on 2 cores)
 # make install    PREFIX, DESTDIR
 #
@@ -148,8 +149,20 @@ figures: docs/figures.c deepnet.c tokenizer.c deepnet.h train data/train.de .fla
 ports:
 	docs/ports/ports $(MACHINES)
 
+# One file, which needs nothing and opens anywhere.
+browser: docs/ports/browser/web.c docs/ports/browser/page.html
+	clang --target=wasm32-wasi --sysroot=/usr -mexec-model=reactor -msimd128 -mbulk-memory \
+	    $(SEMANTICS) -O3 docs/ports/browser/web.c deepnet.c tokenizer.c -o browser.wasm -lm \
+	    -Wl,--strip-all $(addprefix -Wl$(comma)--export=web_,start make step text error example translate)
+	base64 -w 0 browser.wasm >browser.b64
+	sed -e '/@MODULE@/{s/@MODULE@.*//;r browser.b64' -e 'a </script>' -e '}' \
+	    docs/ports/browser/page.html >docs/ports/browser/deepnet.html
+	rm -f browser.wasm browser.b64
+
+comma = ,
+
 clean:
-	rm -f .flags train test test.f64 test.f32 bench bench-serial figures figures.sh data/corpus \
+	rm -f .flags docs/ports/browser/deepnet.html train test test.f64 test.f32 bench bench-serial figures figures.sh data/corpus \
 	    data/train.?? data/val.?? data/test.?? lint.* synopsis* porting* stores*
 
 install: train
@@ -166,4 +179,4 @@ uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/deepnet $(DESTDIR)$(LIBDIR)/libdeepnet.a \
 	    $(DESTDIR)$(INCLUDEDIR)/deepnet.h
 
-.PHONY: FORCE all test check snippets same stores sanitize lint bench figures ports clean install uninstall
+.PHONY: FORCE all test check snippets same stores sanitize lint bench figures ports browser clean install uninstall

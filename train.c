@@ -2535,7 +2535,9 @@ static int run_train(session *s)
         model_load(s, best);
     }
     if (s->test.name || s->valid.name) report(s, s->test.name ? &s->test : &s->valid);
-    say("time %s, peak memory %.0f MiB", clock_text(seconds() - p.begun, spent), peak_memory());
+    clock_text(seconds() - p.begun, spent);
+    if (peak_memory() > 0) say("time %s, peak memory %.0f MiB", spent, peak_memory());
+    else say("time %s", spent);
     if (*s->o.out) say_how_to_use(s, best ? best : s->o.out);
     free(best);
     if (p.failed) fail(1, "%s: %s", p.failed, strerror(p.why));
