@@ -109,11 +109,12 @@ static int seek_to(FILE *f, uint64_t at)
     return (uint64_t)(offset)at == at && fseeko(f, (offset)at, SEEK_SET) == 0;
 }
 
-/* Bytes of a file; -1: it does not say, as a pipe. */
+/* Bytes of a file; -1: it does not say, as a pipe; -2: its place is lost. */
 static int64_t size_of(FILE *f)
 {
-    int64_t size = fseeko(f, 0, SEEK_END) == 0 ? (int64_t)ftello(f) : -1;
-    return seek_to(f, 0) ? size : -1;
+    if (fseeko(f, 0, SEEK_END) != 0) return -1;
+    int64_t size = (int64_t)ftello(f);
+    return seek_to(f, 0) ? size : -2;
 }
 
 static int file_move(const char *from, const char *to)
@@ -331,6 +332,12 @@ static void check(dn_status status, const char *err)
     if (status != DN_OK) fail(1, "%s", err);
 }
 
+/* Let out what was printed, or end: errno still says why. */
+static void stdout_flush(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout)) fail(1, "standard output: %s", strerror(errno));
+}
+
 /* The one place that allocates: realloc, or the end of the program. */
 static void *resize(void *old, size_t count, size_t each)
 {
@@ -482,6 +489,7 @@ static store store_open(const char *name)
         fail(1, "%s: %s%s", name, strerror(errno),
              strncmp(name, "data/", 5) == 0 ? " (`make` writes the default corpus)" : "");
     int64_t size = f == stdin ? 0 : size_of(f);
+    if (size < -1) fail(1, "%s: %s", name, strerror(errno));
     char part[4096];
     store s = {0};
     s.name = name;
@@ -1391,10 +1399,12 @@ static char *note_of_file(const char *path, const char *key)
     size_t size = 0;
     dn_io io;
     FILE *f = checkpoint_open(path, &io);
-    if (dn_load_note(&io, key, NULL, &size, err) == DN_OK && size > 0) {
+    dn_status status = dn_load_note(&io, key, NULL, &size, err);
+    if (status == DN_OK && size > 0) {
         note = resize(NULL, size, 1);
-        if (dn_load_note(&io, key, note, &size, err) != DN_OK) fail(1, "%s: %s", path, err);
+        status = dn_load_note(&io, key, note, &size, err);
     }
+    if (status == DN_EIO || (note && status != DN_OK)) fail(1, "%s: %s", path, err);
     fclose(f);
     return note;
 }
@@ -1414,11 +1424,11 @@ static void path_check(const char *path)
 {
     int special = is_special(path);
     FILE *old = special ? NULL : fopen(path, "rb"), *f = fopen(path, "ab");
-    if (!f || fclose(f) != 0) fail(1, "%s: %s", path, strerror(errno));
-    if (old)
-        fclose(old);
-    else if (!special)
-        remove(path);
+    int fresh = f && !old && !special && size_of(f) == 0;     /* or it may not be read */
+    int good = f && fclose(f) == 0, why = errno;
+    if (old) fclose(old);
+    if (fresh) remove(path);
+    if (!good) fail(1, "%s: %s", path, strerror(why));
 }
 
 static void out_check(const session *s)
@@ -1725,7 +1735,7 @@ static void report(session *s, corpus *c)
                sum.nll / log(2) / bytes, bytes, row_tokens(s, c) - (int)stride(s, c) + 1,
                row_tokens(s, c));
     if (!is_text(s)) report_translations(s, c);
-    fflush(stdout);
+    stdout_flush();
 }
 
 /* ---- plot: columns of CSV files as an SVG drawing ---------------------------------------- */
@@ -2200,7 +2210,8 @@ static void progress_plot(const session *s, progress *p)
     if (!s->o.plot || !rows_plot(s, p, NULL)) return;
     FILE *f = fopen(s->o.plot, "wb");
     if (f) rows_plot(s, p, f);
-    if (!f || ferror(f) + fclose(f) != 0) write_failed(p, s->o.plot);
+    if (!f || ferror(f)) write_failed(p, s->o.plot);
+    if (f && fclose(f) != 0) write_failed(p, s->o.plot);
 }
 
 static void progress_open(session *s, progress *p)
@@ -2488,8 +2499,10 @@ static char *best_of_run(const session *s)
 {
     char *path = out_path(s, ".best");
     FILE *f = NULL;
-    if (s->o.keep_best && *s->o.out && s->best_saved && s->best_step < dn_step_count(s->m))
+    if (s->o.keep_best && *s->o.out && s->best_saved && s->best_step < dn_step_count(s->m)) {
         f = fopen(path, "rb");
+        if (!f && errno != ENOENT) fail(1, "%s: %s", path, strerror(errno));
+    }
     if (f) {
         fclose(f);
         return path;
@@ -2560,7 +2573,7 @@ static int run_translate(session *s)
         cut += c.cut;
         if (c.lines > 0) translate(s, &c.seq[0], 0, (int)c.lines);
         for (int i = 0; i < (int)c.lines; i++) line_print(stdout, "", translation(s, i));
-        fflush(stdout);
+        stdout_flush();
         corpus_free(&c);
         if (c.lines == 0) break;
     }
@@ -2848,8 +2861,7 @@ int main(int argc, char **argv)
         options_print(&s.o);
     else
         code = command_find(s.o.verb ? s.o.verb : "train")->run(&s);
-    if (fflush(stdout) != 0 || ferror(stdout))
-        fail(1, "standard output: %s", strerror(errno));
+    stdout_flush();
     session_free(&s);
     return code;
 }
