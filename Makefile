@@ -5,6 +5,7 @@
 # make same       one hash for gcc and clang, -O1 and -O3, any vector width
 # make bench      speed and memory, against bars
 # make sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+# make faults     each system call fails once, full disks, kill -9, signals: nothing is lost
 # make ports      the tests on other machines, emulated; one checkpoint through all of them
 # make figures     the paper's experiments, small, into docs/figures (40 minutes on 2 cores)
 # make install    PREFIX, DESTDIR
@@ -148,6 +149,10 @@ figures: docs/figures.c deepnet.c tokenizer.c deepnet.h train data/train.de .fla
 ports:
 	docs/ports/ports $(MACHINES)
 
+# FAULTS="disk kills": only these.
+faults:
+	docs/faults $(FAULTS)
+
 clean:
 	rm -f .flags train test test.f64 test.f32 bench bench-serial figures figures.sh data/corpus \
 	    data/train.?? data/val.?? data/test.?? lint.* synopsis* porting* stores*
@@ -166,4 +171,4 @@ uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/deepnet $(DESTDIR)$(LIBDIR)/libdeepnet.a \
 	    $(DESTDIR)$(INCLUDEDIR)/deepnet.h
 
-.PHONY: FORCE all test check snippets same stores sanitize lint bench figures ports clean install uninstall
+.PHONY: FORCE all test check snippets same stores sanitize lint bench figures ports faults clean install uninstall
