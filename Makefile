@@ -116,7 +116,7 @@ sanitize: data/train.de
 
 lint:
 	for cc in gcc clang; do for f in deepnet tokenizer train test data/corpus docs/bench \
-	    docs/figures; do \
+	    docs/figures docs/faults; do \
 	    $$cc $(SEMANTICS) $(STRICT) -O2 -march=native -c $$f.c -o lint.o || exit 1; done; done
 	$(CC) $(SEMANTICS) -O2 -c deepnet.c -o lint.o
 	nm -u lint.o | awk '{print $$2}' | grep -vxE '(mem(cpy|set|move|cmp)|str(len|n?cmp)|sqrtf?)' \

@@ -1464,8 +1464,7 @@ static void checkpoint_save(session *s, int is_best)
     errno = 0;
     FILE *f = fopen(part, "wb");
     dn_io io = {f, 0, NULL, io_write};
-    int good = f && dn_save(s->m, note, notes, &io, err) == DN_OK
-               && flush_to_disk(f);
+    int good = f && dn_save(s->m, note, notes, &io, err) == DN_OK && flush_to_disk(f);
     if (f && fclose(f) != 0) good = 0;
     if (!good || !file_move(part, path)) {
         const char *why = errno ? strerror(errno) : err;
