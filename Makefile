@@ -5,6 +5,7 @@
 # make same       one hash for gcc and clang, -O1 and -O3, any vector width
 # make bench      speed and memory, against bars
 # make sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+# make faults     each system call fails once, full disks, kill -9, signals: nothing is lost
 # make ports      the tests on other machines, emulated; one checkpoint through all of them
 # make browser    docs/ports/browser/deepnet.html: train in a page (clang, wasi-libc)
 # make figures     the paper's experiments, small, into docs/figures (40 minutes on 2 cores)
@@ -116,7 +117,7 @@ sanitize: data/train.de
 
 lint:
 	for cc in gcc clang; do for f in deepnet tokenizer train test data/corpus docs/bench \
-	    docs/figures; do \
+	    docs/figures docs/faults; do \
 	    $$cc $(SEMANTICS) $(STRICT) -O2 -march=native -c $$f.c -o lint.o || exit 1; done; done
 	$(CC) $(SEMANTICS) -O2 -c deepnet.c -o lint.o
 	nm -u lint.o | awk '{print $$2}' | grep -vxE '(mem(cpy|set|move|cmp)|str(len|n?cmp)|sqrtf?)' \
@@ -161,6 +162,10 @@ browser: docs/ports/browser/web.c docs/ports/browser/page.html
 
 comma = ,
 
+# FAULTS="disk kills": only these.
+faults:
+	docs/faults $(FAULTS)
+
 clean:
 	rm -f .flags docs/ports/browser/deepnet.html train test test.f64 test.f32 bench bench-serial figures figures.sh data/corpus \
 	    data/train.?? data/val.?? data/test.?? lint.* synopsis* porting* stores*
@@ -179,4 +184,4 @@ uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/deepnet $(DESTDIR)$(LIBDIR)/libdeepnet.a \
 	    $(DESTDIR)$(INCLUDEDIR)/deepnet.h
 
-.PHONY: FORCE all test check snippets same stores sanitize lint bench figures ports browser clean install uninstall
+.PHONY: FORCE all test check snippets same stores sanitize lint bench figures ports browser faults clean install uninstall

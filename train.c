@@ -109,11 +109,12 @@ static int seek_to(FILE *f, uint64_t at)
     return (uint64_t)(offset)at == at && fseeko(f, (offset)at, SEEK_SET) == 0;
 }
 
-/* Bytes of a file; -1: it does not say, as a pipe. */
+/* Bytes of a file; -1: it does not say, as a pipe; -2: its place is lost. */
 static int64_t size_of(FILE *f)
 {
-    int64_t size = fseeko(f, 0, SEEK_END) == 0 ? (int64_t)ftello(f) : -1;
-    return seek_to(f, 0) ? size : -1;
+    if (fseeko(f, 0, SEEK_END) != 0) return -1;
+    int64_t size = (int64_t)ftello(f);
+    return seek_to(f, 0) ? size : -2;
 }
 
 static int file_move(const char *from, const char *to)
@@ -157,7 +158,7 @@ typedef struct options {
     const char *preset, *plot, *x, *y, *by, *title;
     const char *source, *target, *valid_source, *valid_target, *test_source, *test_target;
     const char *text, *valid_text, *hypothesis, *c_header;
-    const char *out, *config, *log;
+    const char *out, *config, *log, *on_divergence;
     double minutes;
     int epochs, accum, stop_after, patience, keep_best;
     int eval_every, save_every, log_every, sample_every, samples, stride;
@@ -209,6 +210,8 @@ static const struct option {
     {"samples", COUNT, AT(samples), "3", 0, "Run", "how many samples; 0: none"},
     {"patience", COUNT, AT(patience), "0", 0, "Run",
      "stop when so many validations brought nothing better; 0: never"},
+    {"on-divergence", WORD, AT(on_divergence), "stop", 0, "Run",
+     "or rollback: to the last checkpoint, with half the learning rate; at most 5 times"},
     {"keep-best", COUNT, AT(keep_best), "1", 0, "Run",
      "1: keep the model with the best validation too, as OUT.best"},
 
@@ -329,6 +332,12 @@ static void check(dn_status status, const char *err)
 {
     if (status == DN_EDIVERGED) fail(3, "diverged: %s; the last checkpoint is as it was", err);
     if (status != DN_OK) fail(1, "%s", err);
+}
+
+/* Let out what was printed, or end: errno still says why. */
+static void stdout_flush(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout)) fail(1, "standard output: %s", strerror(errno));
 }
 
 /* The one place that allocates: realloc, or the end of the program. */
@@ -482,6 +491,7 @@ static store store_open(const char *name)
         fail(1, "%s: %s%s", name, strerror(errno),
              strncmp(name, "data/", 5) == 0 ? " (`make` writes the default corpus)" : "");
     int64_t size = f == stdin ? 0 : size_of(f);
+    if (size < -1) fail(1, "%s: %s", name, strerror(errno));
     char part[4096];
     store s = {0};
     s.name = name;
@@ -1032,6 +1042,10 @@ typedef struct session {
     long long best_step;                      /* the step it was at, 0: none yet, */
     int stalled;                              /* and validations since */
     int best_saved;                           /* is OUT.best of this run? */
+    const char *saved;                        /* the last checkpoint of the run, NULL: none */
+    int diverged;                             /* 1: the run has to go back to it; */
+    int halved;                               /* so often it has, and halved the learning rate */
+    double asked;                             /* that the options had asked for */
     int *in_len, *out_len, *in_ids, *out_ids; /* of o.rows translations; ctx ids each */
     text line;                                /* one translation, decoded */
     size_t line_room;
@@ -1391,10 +1405,12 @@ static char *note_of_file(const char *path, const char *key)
     size_t size = 0;
     dn_io io;
     FILE *f = checkpoint_open(path, &io);
-    if (dn_load_note(&io, key, NULL, &size, err) == DN_OK && size > 0) {
+    dn_status status = dn_load_note(&io, key, NULL, &size, err);
+    if (status == DN_OK && size > 0) {
         note = resize(NULL, size, 1);
-        if (dn_load_note(&io, key, note, &size, err) != DN_OK) fail(1, "%s: %s", path, err);
+        status = dn_load_note(&io, key, note, &size, err);
     }
+    if (status == DN_EIO || (note && status != DN_OK)) fail(1, "%s: %s", path, err);
     fclose(f);
     return note;
 }
@@ -1414,11 +1430,11 @@ static void path_check(const char *path)
 {
     int special = is_special(path);
     FILE *old = special ? NULL : fopen(path, "rb"), *f = fopen(path, "ab");
-    if (!f || fclose(f) != 0) fail(1, "%s: %s", path, strerror(errno));
-    if (old)
-        fclose(old);
-    else if (!special)
-        remove(path);
+    int fresh = f && !old && !special && size_of(f) == 0;     /* or it may not be read */
+    int good = f && fclose(f) == 0, why = errno;
+    if (old) fclose(old);
+    if (fresh) remove(path);
+    if (!good) fail(1, "%s: %s", path, strerror(why));
 }
 
 static void out_check(const session *s)
@@ -1435,25 +1451,66 @@ static void out_check(const session *s)
 /* Write OUT or OUT.best: a file beside it takes its place when it is complete. */
 static void checkpoint_save(session *s, int is_best)
 {
-    char best[96], err[DN_ERR_MAX] = "";
-    dn_note note[] = {{"tokenizer", s->tok_note}, {"data", s->data_note}, {"best", best}};
+    char best[96], rate[48], err[DN_ERR_MAX] = "";
+    dn_note note[4] = {{"tokenizer", s->tok_note}, {"data", s->data_note}};
+    int notes = 2;
     if (!*s->o.out) return;
     char *path = out_path(s, is_best ? ".best" : "");
     char *part = out_path(s, is_best ? ".best.tmp" : ".tmp");
     snprintf(best, sizeof best, "%.17g %lld %d", s->best, s->best_step, s->stalled);
+    snprintf(rate, sizeof rate, "%.17g %d", s->asked, s->halved);
+    if (s->best_step) note[notes++] = (dn_note){"best", best};
+    if (s->halved) note[notes++] = (dn_note){"rate", rate};
     errno = 0;
     FILE *f = fopen(part, "wb");
     dn_io io = {f, 0, NULL, io_write};
-    int good = f && dn_save(s->m, note, s->best_step ? 3 : 2, &io, err) == DN_OK
-               && flush_to_disk(f);
+    int good = f && dn_save(s->m, note, notes, &io, err) == DN_OK && flush_to_disk(f);
     if (f && fclose(f) != 0) good = 0;
     if (!good || !file_move(part, path)) {
         const char *why = errno ? strerror(errno) : err;
         remove(part);
         fail(1, "%s: could not be written: %s", path, why);
     }
+    if (!is_best) s->saved = s->o.out;
     free(path);
     free(part);
+}
+
+enum { HALVED_MAX = 5 };
+
+static int is_rollback(const options *o) { return strcmp(o->on_divergence, "rollback") == 0; }
+
+/* Must the run go back to its last checkpoint?  What else is not good ends the program. */
+static int has_diverged(session *s, dn_status status, const char *err)
+{
+    s->diverged = status == DN_EDIVERGED && is_rollback(&s->o) && s->saved
+                  && s->halved < HALVED_MAX;
+    if (!s->diverged) check(status, err);
+    return s->diverged;
+}
+
+/* Halve the peak of the learning rate n times; where it starts and ends is not above that. */
+static void rate_halve(dn_config *c, int n)
+{
+    c->lr = ldexp(c->lr, -n);
+    c->warmup_init = fmin(c->warmup_init, c->lr);
+    c->min_lr = fmin(c->min_lr, c->lr);
+}
+
+/* Options that repeat the rate of a run which has halved it since mean the halved one. */
+static void rate_restore(session *s)
+{
+    double asked = 0;
+    int n = 0;
+    char *note = s->o.file ? note_of_file(s->o.file, "rate") : NULL;
+    if (note && (sscanf(note, "%lf %d", &asked, &n) != 2 || n < 1 || n > HALVED_MAX))
+        fail(1, "%s: the note `rate` is malformed", s->o.file);
+    s->asked = s->o.model.lr;
+    if (note && asked <= s->asked && asked >= s->asked) {
+        rate_halve(&s->o.model, n);
+        s->halved = n;
+    }
+    free(note);
 }
 
 /* ---- models and tokenizers --------------------------------------------------------------- */
@@ -1679,7 +1736,7 @@ static score evaluate(session *s, const corpus *c)
     uint64_t done = 0;
     while (batch_score(s, &s->batch[0], c, &done)) {
         dn_batch view = batch_view(&s->batch[0]);
-        check(dn_evaluate(s->m, &view, &stats, err), err);
+        if (has_diverged(s, dn_evaluate(s->m, &view, &stats, err), err)) break;
         sum.nll += stats.nll * stats.tokens;
         sum.tokens += stats.tokens;
         sum.correct += stats.correct;
@@ -1725,7 +1782,7 @@ static void report(session *s, corpus *c)
                sum.nll / log(2) / bytes, bytes, row_tokens(s, c) - (int)stride(s, c) + 1,
                row_tokens(s, c));
     if (!is_text(s)) report_translations(s, c);
-    fflush(stdout);
+    stdout_flush();
 }
 
 /* ---- plot: columns of CSV files as an SVG drawing ---------------------------------------- */
@@ -2200,7 +2257,8 @@ static void progress_plot(const session *s, progress *p)
     if (!s->o.plot || !rows_plot(s, p, NULL)) return;
     FILE *f = fopen(s->o.plot, "wb");
     if (f) rows_plot(s, p, f);
-    if (!f || ferror(f) + fclose(f) != 0) write_failed(p, s->o.plot);
+    if (!f || ferror(f)) write_failed(p, s->o.plot);
+    if (f && fclose(f) != 0) write_failed(p, s->o.plot);
 }
 
 static void progress_open(session *s, progress *p)
@@ -2345,6 +2403,8 @@ static void model_check(const session *s)
     char err[DN_ERR_MAX];
     int vocab = s->o.model.vocab, most = 1 << 24;
     if (dn_config_check(&s->o.model, err) != DN_OK) fail(2, "%s", err);
+    if (!is_rollback(&s->o) && strcmp(s->o.on_divergence, "stop") != 0)
+        fail(2, "--on-divergence: `%s` is neither stop nor rollback", s->o.on_divergence);
     if (s->o.file || dn_tok_bytes(vocab)) return;
     while (!dn_tok_bytes(most)) most /= 2;
     fail(2, "--vocab: %d is out of range: %d to %d", vocab, DN_MIN_VOCAB, most);
@@ -2374,7 +2434,23 @@ static void data_note(session *s)
     free(old);
 }
 
-/* Everything a run needs.  A resumed run goes over the batches it has had. */
+/* Go on behind the checkpoint that is loaded: with its best validation, and behind its batches. */
+static void run_restore(session *s, const char *path)
+{
+    char *note = note_of_file(path, "best");
+    s->best_step = s->stalled = 0;
+    if (note && sscanf(note, "%lf %lld %d", &s->best, &s->best_step, &s->stalled) != 3)
+        fail(1, "%s: the note `best` is malformed", path);
+    s->best_saved = note && strcmp(path, s->o.out) == 0;
+    free(note);
+    s->place = 0;
+    if (!is_text(s))
+        for (int64_t i = 0; i < dn_step_count(s->m); i++)
+            step_skip(s);
+    s->saved = path;
+}
+
+/* Everything a run needs. */
 static void train_open(session *s)
 {
     model_check(s);
@@ -2388,15 +2464,9 @@ static void train_open(session *s)
     data_note(s);
     batches_make(s);
     if (s->o.epochs) s->o.model.steps = steps_of_epochs(s);
+    rate_restore(s);
     model_make(s, DN_TRAIN);
-    char *note = s->o.file ? note_of_file(s->o.file, "best") : NULL;
-    if (note && sscanf(note, "%lf %lld %d", &s->best, &s->best_step, &s->stalled) != 3)
-        fail(1, "%s: the note `best` is malformed", s->o.file);
-    s->best_saved = note && strcmp(s->o.file, s->o.out) == 0;
-    free(note);
-    if (!is_text(s))
-        for (int64_t i = 0; i < dn_step_count(s->m); i++)
-            step_skip(s);
+    if (s->o.file) run_restore(s, s->o.file);
 }
 
 /* Validate and keep the best; returns the validation loss, or -1 if there is nothing for it. */
@@ -2405,6 +2475,7 @@ static double validate(session *s, int64_t step)
     if (!s->valid.name) return -1;
     score sum = evaluate(s, &s->valid);
     double val = mean_nll(&sum);
+    if (s->diverged) return -1;
     s->stalled++;
     if (!s->best_step || val < s->best) {
         s->best = val;
@@ -2427,7 +2498,7 @@ static void train_step(session *s, progress *p, int64_t step, dn_stats *stats)
     }
     dn_status status = dn_train_step(s->m, view, s->o.accum, stats, err);
     free(view);
-    check(status, err);
+    if (has_diverged(s, status, err)) return;
     p->nll += stats->nll;
     p->steps++;
 }
@@ -2443,6 +2514,24 @@ static void profile(session *s)
     check(dn_profile(s->m, &view, err), err);
 }
 
+/* The run diverged at `step`: go back to the last checkpoint, and return its step. */
+static int64_t roll_back(session *s, progress *p, int64_t step)
+{
+    char err[DN_ERR_MAX];
+    long long best_step = s->best_step;
+    model_load(s, s->saved);
+    rate_halve(&s->o.model, 1);
+    s->halved++;
+    if (dn_model_reconfigure(s->m, &s->o.model, err) != DN_OK) fail(1, "%s", err);
+    run_restore(s, s->saved);
+    if (best_step > s->best_step) s->best_saved = 0;      /* OUT.best is of what is given up */
+    say("diverged at step %lld: back to step %lld with a learning rate of %.6g", (long long)step,
+        (long long)dn_step_count(s->m), s->o.model.lr);
+    p->nll = p->tokens = p->steps = s->diverged = 0;
+    p->since = seconds();
+    return dn_step_count(s->m);
+}
+
 /* Steps until the run ends or is stopped; returns whether it ended. */
 static int train_loop(session *s, progress *p)
 {
@@ -2451,10 +2540,16 @@ static int train_loop(session *s, progress *p)
     int64_t step = p->first;
     int ended = step >= o->model.steps;
     while (!ended && !caught && !(o->stop_after && step - p->first >= o->stop_after)) {
+        double val = -1;
         train_step(s, p, step++, &stats);
         ended = step >= o->model.steps
                 || (o->minutes > 0 && seconds() - p->begun > 60 * o->minutes);
-        double val = ended || step % o->eval_every == 0 ? validate(s, step) : -1;
+        if (!s->diverged && (ended || step % o->eval_every == 0)) val = validate(s, step);
+        if (s->diverged) {
+            step = roll_back(s, p, step);
+            ended = 0;
+            continue;
+        }
         progress_step(s, p, step, &stats, val);
         if (step % o->eval_every == 0) progress_plot(s, p);
         if (step % o->sample_every == 0 && !caught) show_samples(s);
@@ -2463,6 +2558,7 @@ static int train_loop(session *s, progress *p)
         p->since = val >= 0 ? seconds() : p->since;
     }
     if (!ended) checkpoint_save(s, 0);
+    s->saved = NULL;                          /* from here on nothing goes back */
     return ended;
 }
 
@@ -2488,8 +2584,10 @@ static char *best_of_run(const session *s)
 {
     char *path = out_path(s, ".best");
     FILE *f = NULL;
-    if (s->o.keep_best && *s->o.out && s->best_saved && s->best_step < dn_step_count(s->m))
+    if (s->o.keep_best && *s->o.out && s->best_saved && s->best_step < dn_step_count(s->m)) {
         f = fopen(path, "rb");
+        if (!f && errno != ENOENT) fail(1, "%s: %s", path, strerror(errno));
+    }
     if (f) {
         fclose(f);
         return path;
@@ -2562,7 +2660,7 @@ static int run_translate(session *s)
         cut += c.cut;
         if (c.lines > 0) translate(s, &c.seq[0], 0, (int)c.lines);
         for (int i = 0; i < (int)c.lines; i++) line_print(stdout, "", translation(s, i));
-        fflush(stdout);
+        stdout_flush();
         corpus_free(&c);
         if (c.lines == 0) break;
     }
@@ -2850,8 +2948,7 @@ int main(int argc, char **argv)
         options_print(&s.o);
     else
         code = command_find(s.o.verb ? s.o.verb : "train")->run(&s);
-    if (fflush(stdout) != 0 || ferror(stdout))
-        fail(1, "standard output: %s", strerror(errno));
+    stdout_flush();
     session_free(&s);
     return code;
 }
