@@ -111,6 +111,8 @@ sanitize: data/train.de
 	./train.san plot san.csv san.csv --x step --y loss,val,lr --log xy --title '<&>' --out san.svg
 	./train.san translate san.safetensors --beam 3 <san.de
 	./train.san score san.safetensors --source san.de --target san.en
+	printf 'step,loss\nfirst,1\n' >san.csv
+	./train.san plot san.csv --log xy 2>san.said; test $$? -eq 1 && grep -q 'no number to draw' san.said
 	rm -f train.san san.*
 
 lint:

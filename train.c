@@ -1852,8 +1852,9 @@ static void point_add(plot *p, const char *file, const char *by, int column, dou
 {
     double y = number(cell);
     if (p->log[1] && !(y > 0)) y = NAN;
-    series *s = *cell ? series_find(p, file, by, column, !isnan(y)) : NULL;
-    if (!s || isnan(x) || (p->log[0] && !(x > 0))) return;
+    if (!*cell || isnan(x) || (p->log[0] && !(x > 0))) return;
+    series *s = series_find(p, file, by, column, !isnan(y));
+    if (!s) return;
     if (s->n == s->room) s->at = resize(s->at, s->room = 2 * s->room + 64, sizeof *s->at);
     s->at[s->n][0] = x;
     s->at[s->n++][1] = y;
