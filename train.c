@@ -2395,9 +2395,9 @@ static void train_open(session *s)
         fail(1, "%s: the note `best` is malformed", s->o.file);
     s->best_saved = note && strcmp(s->o.file, s->o.out) == 0;
     free(note);
-    if (!is_text(s))
-        for (int64_t i = 0; i < dn_step_count(s->m); i++)
-            step_skip(s);
+    int64_t done = dn_step_count(s->m);
+    for (int64_t i = 0; i < done && done < s->o.model.steps && !is_text(s); i++)
+        step_skip(s);                         /* the file's step can be any number */
 }
 
 /* Validate and keep the best; returns the validation loss, or -1 if there is nothing for it. */
