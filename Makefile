@@ -6,6 +6,7 @@
 # make bench      speed and memory, against bars
 # make sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make faults     each system call fails once, full disks, kill -9, signals: nothing is lost
+# make fuzz       hostile bytes for all that reads, SECONDS=60 for each kind (clang's libFuzzer)
 # make ports      the tests on other machines, emulated; one checkpoint through all of them
 # make browser    docs/ports/browser/deepnet.html: train in a page (clang, wasi-libc)
 # make figures     the paper's experiments, small, into docs/figures (40 minutes on 2 cores)
@@ -113,11 +114,37 @@ sanitize: data/train.de
 	./train.san plot san.csv san.csv --x step --y loss,val,lr --log xy --title '<&>' --out san.svg
 	./train.san translate san.safetensors --beam 3 <san.de
 	./train.san score san.safetensors --source san.de --target san.en
+	printf 'step,loss\nfirst,1\n' >san.csv
+	./train.san plot san.csv --log xy 2>san.said; test $$? -eq 1 && grep -q 'no number to draw' san.said
 	rm -f train.san san.*
+
+# TARGETS="text table": only these.  A find ends it and stays behind as fuzz.TARGET-*, and the seeds
+# of the search in fuzz.tmp; docs/fuzz.c says how to read one of them again.
+SECONDS = 60
+TARGETS = checkpoint tokenizer text options table lines
+fuzz: docs/fuzz.c train data/train.de
+	clang $(SEMANTICS) -O1 -g -march=native -fsanitize=fuzzer,address,undefined,float-cast-overflow \
+	    -fno-sanitize-recover=all -fno-sanitize-coverage=trace-cmp docs/fuzz.c deepnet.c tokenizer.c \
+	    -o fuzz.san -lm
+	rm -rf fuzz.tmp && mkdir fuzz.tmp && cd fuzz.tmp && mkdir checkpoint tokenizer text options table lines
+	for l in de en; do head -n 9 data/val.$$l | cut -c 1-9 >fuzz.tmp/lines/$$l; done
+	cat fuzz.tmp/lines/* >fuzz.tmp/text/both
+	d=fuzz.tmp; run="$(RUN) ./train --layers 1 --dim 2 --heads 1 --ffn 2 --ctx 9 --batch-tokens 16 \
+	    --vocab 262 --steps 2 --samples 0 --keep-best 0 --log-every 1 --threads 1"; \
+	for n in deepnorm normformer r-fixup dlcl; do \
+	    $$run --arch decoder --norm $$n --text $$d/lines/en --out $$d/checkpoint/$$n || exit 1; done && \
+	$$run --source $$d/lines/de --target $$d/lines/en --valid-source $$d/lines/de \
+	    --valid-target $$d/lines/en --out $$d/checkpoint/pairs --log $$d/table/log && \
+	$$run --vocab 9 --print-config | sed 's/ = /=/' >$$d/options/small && \
+	grep -ao 'bpe1 [0-9 ]*\.' $$d/checkpoint/pairs | tr -d '\n' >$$d/tokenizer/pairs
+	for t in $(TARGETS); do echo "$$t:" && TARGET=$$t ./fuzz.san -max_total_time=$(SECONDS) -timeout=5 \
+	    -rss_limit_mb=1024 -malloc_limit_mb=64 -max_len=24000 -close_fd_mask=2 -verbosity=0 \
+	    -print_final_stats=1 -artifact_prefix=fuzz.$$t- fuzz.tmp/$$t || exit 1; done
+	rm -rf docs/ports/browser/deepnet.html fuzz.san fuzz.tmp
 
 lint:
 	for cc in gcc clang; do for f in deepnet tokenizer train test data/corpus docs/bench \
-	    docs/figures docs/faults; do \
+	    docs/figures docs/faults docs/fuzz; do \
 	    $$cc $(SEMANTICS) $(STRICT) -O2 -march=native -c $$f.c -o lint.o || exit 1; done; done
 	$(CC) $(SEMANTICS) -O2 -c deepnet.c -o lint.o
 	nm -u lint.o | awk '{print $$2}' | grep -vxE '(mem(cpy|set|move|cmp)|str(len|n?cmp)|sqrtf?)' \
@@ -167,8 +194,9 @@ faults:
 	docs/faults $(FAULTS)
 
 clean:
-	rm -f .flags docs/ports/browser/deepnet.html train test test.f64 test.f32 bench bench-serial figures figures.sh data/corpus \
+	rm -f .flags train test test.f64 test.f32 bench bench-serial figures figures.sh data/corpus \
 	    data/train.?? data/val.?? data/test.?? lint.* synopsis* porting* stores*
+	rm -rf docs/ports/browser/deepnet.html fuzz.san fuzz.tmp
 
 install: train
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBDIR)
@@ -184,4 +212,4 @@ uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/deepnet $(DESTDIR)$(LIBDIR)/libdeepnet.a \
 	    $(DESTDIR)$(INCLUDEDIR)/deepnet.h
 
-.PHONY: FORCE all test check snippets same stores sanitize lint bench figures ports browser faults clean install uninstall
+.PHONY: FORCE all test check snippets same stores sanitize lint bench figures ports browser faults fuzz clean install uninstall

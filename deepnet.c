@@ -3705,8 +3705,36 @@ static int get_metadata(struct reader *r)
     return r->status == DN_OK;
 }
 
-/* Which tensor and part a name means; the search starts where the last one ended, so files in
- * our own order are read in one sweep. */
+/* The layer a tensor's name speaks of: the first number in it; -1 without one. */
+static int layer_in(const char *name)
+{
+    int layer = 0;
+    while (*name && (*name < '0' || *name > '9')) name++;
+    if (!*name) return -1;
+    for (; *name >= '0' && *name <= '9' && layer < 1 << 24; name++)
+        layer = 10*layer + (*name - '0');
+    return layer;
+}
+
+/* The first matrix (vectors 0) or vector (1) of sub-layer `sub` of the model's array or of a later
+ * one; a stack's own tensors stand as if its first sub-layer had one before it. */
+static int tensor_from(const dn_model *m, int vectors, int sub)
+{
+    int low = 0, high = m->tensors;
+    while (low < high) {
+        int k = low + (high - low)/2;
+        const struct tensor *t = &m->tensor[k];
+        int is_vector = t->at >= m->matrix_scalars;
+        int its = t->sub < 0 ? m->stack[t->stack].first - 1 : t->sub;
+        if (is_vector != vectors ? is_vector < vectors : its < sub) low = k + 1;
+        else high = k;
+    }
+    return low;
+}
+
+/* Which tensor and part a name means.  First the one behind the last, so files in our own order
+ * are read in one sweep; for others, ordered by name for example, only those of the layer are
+ * looked at: all of them, for every name, would take minutes in a deep model. */
 static struct tensor *tensor_find(struct reader *r, const char *name, int *part)
 {
     dn_model *m = r->m;
@@ -3714,11 +3742,14 @@ static struct tensor *tensor_find(struct reader *r, const char *name, int *part)
     for (*part = 2; *part > 0; --*part)
         if (!strncmp(name, prefix[*part], strlen(prefix[*part]))) break;
     name += strlen(prefix[*part]);
-    for (int i = 0; i < m->tensors; i++) {
-        int k = (r->last + 1 + i)%m->tensors;
-        if (strcmp(tensor_name(m, &m->tensor[k], text), name)) continue;
-        r->last = k;
-        return &m->tensor[k];
+    int k = (r->last + 1)%m->tensors;
+    if (!strcmp(tensor_name(m, &m->tensor[k], text), name)) return &m->tensor[r->last = k];
+    for (int i = 0; i < 4; i++) {
+        int each = subs_per_layer(&m->c, i/2), sub = m->stack[i/2].first + layer_in(name)*each;
+        int end = tensor_from(m, i%2, sub + each);
+        for (k = tensor_from(m, i%2, sub); k < end; k++)
+            if (!strcmp(tensor_name(m, &m->tensor[k], text), name))
+                return &m->tensor[r->last = k];
     }
     return NULL;
 }

@@ -1909,8 +1909,9 @@ static void point_add(plot *p, const char *file, const char *by, int column, dou
 {
     double y = number(cell);
     if (p->log[1] && !(y > 0)) y = NAN;
-    series *s = *cell ? series_find(p, file, by, column, !isnan(y)) : NULL;
-    if (!s || isnan(x) || (p->log[0] && !(x > 0))) return;
+    if (!*cell || isnan(x) || (p->log[0] && !(x > 0))) return;
+    series *s = series_find(p, file, by, column, !isnan(y));
+    if (!s) return;
     if (s->n == s->room) s->at = resize(s->at, s->room = 2 * s->room + 64, sizeof *s->at);
     s->at[s->n][0] = x;
     s->at[s->n++][1] = y;
@@ -2443,10 +2444,10 @@ static void run_restore(session *s, const char *path)
         fail(1, "%s: the note `best` is malformed", path);
     s->best_saved = note && strcmp(path, s->o.out) == 0;
     free(note);
+    int64_t done = dn_step_count(s->m);
     s->place = 0;
-    if (!is_text(s))
-        for (int64_t i = 0; i < dn_step_count(s->m); i++)
-            step_skip(s);
+    for (int64_t i = 0; i < done && done < s->o.model.steps && !is_text(s); i++)
+        step_skip(s);                         /* the file's step can be any number */
     s->saved = path;
 }
 
