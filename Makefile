@@ -137,7 +137,7 @@ fuzz: docs/fuzz.c train data/train.de
 	    --valid-target $$d/lines/en --out $$d/checkpoint/pairs --log $$d/table/log && \
 	$$run --vocab 9 --print-config | sed 's/ = /=/' >$$d/options/small && \
 	grep -ao 'bpe1 [0-9 ]*\.' $$d/checkpoint/pairs | tr -d '\n' >$$d/tokenizer/pairs
-	for t in $(TARGETS); do echo "$$t:" && TARGET=$$t ./fuzz.san -max_total_time=$(SECONDS) -timeout=5 \
+	for t in $(TARGETS); do echo "$$t:" && TARGET=$$t ./fuzz.san -max_total_time=$(SECONDS) -timeout=60 \
 	    -rss_limit_mb=1024 -malloc_limit_mb=64 -max_len=24000 -close_fd_mask=2 -verbosity=0 \
 	    -print_final_stats=1 -artifact_prefix=fuzz.$$t- fuzz.tmp/$$t || exit 1; done
 	rm -rf docs/ports/browser/deepnet.html fuzz.san fuzz.tmp
