@@ -3874,6 +3874,11 @@ dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
     if (!get_header(&r) || !checksum_check(&r, io->size)) return r.status;
     if (!r.fields) return fail(err, DN_EFORMAT, "the file has no configuration of a model");
     if (dn_config_check(&r.config, err)) return DN_EFORMAT;
+    /* Whoever makes the model that a file describes gives no more than the file has. */
+    size_t all = dn_model_bytes(&r.config, DN_INFER, err);
+    if (!all) return DN_EFORMAT;
+    if (all - dn_model_bytes(&r.config, DN_BORROW, err) > io->size)
+        return fail(err, DN_EFORMAT, "the file is too short for the model it describes");
     *c = r.config;
     return DN_OK;
 }

@@ -2410,6 +2410,37 @@ static double t_save_load(void)
     return e;
 }
 
+/* The text `from` in a file's header becomes `to`, of the same length; no checksum tells. */
+static void file_edit(struct file *f, const char *from, const char *to)
+{
+    const size_t n = header_size(f);
+
+    for (size_t i = 8; i + strlen(from) <= n; i++) {
+        if (!memcmp(f->bytes + i, "checksum", 8))
+            f->bytes[i] = 'C';
+        if (!memcmp(f->bytes + i, from, strlen(from)))
+            memcpy(f->bytes + i, to, strlen(to));
+    }
+}
+
+/* A header may ask for no more parameters than the file can hold. */
+static double t_too_large(void)
+{
+    const dn_config c = busy_config(DN_ENC_DEC, 0);
+    dn_config read;
+    char from[32], to[32];
+    double e = 0;
+
+    snprintf(from, sizeof from, "\"config.ffn\":\"%d\"", c.ffn);
+    snprintf(to, sizeof to, "\"config.ffn\":\"%d\"", c.ffn < 10 ? 9 : c.ffn < 100 ? 99 : 999);
+    MUST(e, save(make_model(&c, DN_INFER), &file_a) == DN_OK);
+    file_edit(&file_a, "no such text", "");
+    MUST(e, load_config(&read, &file_a) == DN_OK && read.ffn == c.ffn);
+    file_edit(&file_a, from, to);
+    MUST(e, load_config(&read, &file_a) == DN_EFORMAT && strstr(err, "too short"));
+    return e;
+}
+
 /* A model that reads its parameters where they are computes the same, in a smaller block, and
  * nothing changes them. */
 static double t_borrow(void)
@@ -4585,6 +4616,7 @@ static const struct test {
     { "fail:truncated", "a file cut at any byte is refused", t_truncated, 0, 0 },
     { "fail:header", "a header with any byte wrong is refused, or says the same",
       t_header_bytes, 0, 0 },
+    { "fail:header", "nor may it describe a model larger than the file", t_too_large, 0, 0 },
     { "fail:fields", "each field is checked where there is no checksum", t_header_fields, 0, 0 },
     { "fail:fields", "so is a field that is well written and wrong", t_header_hostile, 0, 0 },
     { "fail:fields", "so is each tensor's place, moved", t_header_offsets, 0, 0 },
