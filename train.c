@@ -286,8 +286,8 @@ static const struct preset { const char *name, *help, *values; } presets[] = {
      "schedule=cosine steps=2000 beta1=0.9 beta2=0.99 eps=1e-8 weight-decay=0.1 clip=1 "
      "eval-every=250"},
     {"1000-layers", "500 + 500 layers, the depth of the paper's title, on the corpus in data/",
-     "arch=encoder-decoder layers=500 batch-tokens=256 lr=5e-4 warmup=100 schedule=cosine "
-     "steps=2000 beta2=0.999 clip=1 eval-every=500"},
+     "arch=encoder-decoder layers=500 batch-tokens=256 lr=4e-4 warmup=400 schedule=cosine "
+     "steps=6000 beta2=0.98 clip=1 eval-every=500"},
 };
 
 #define LENGTH(array) ((int)(sizeof(array) / sizeof(array)[0]))
