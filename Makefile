@@ -6,6 +6,7 @@
 # make bench      speed and memory, against bars
 # make sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make faults     each system call fails once, full disks, kill -9, signals: nothing is lost
+# make coverage   the share of branches that the tests take (gcc)
 # make fuzz       hostile bytes for all that reads, SECONDS=60 for each kind (clang's libFuzzer)
 # make ports      the tests on other machines, emulated; one checkpoint through all of them
 # make browser    docs/ports/browser/deepnet.html: train in a page (clang, wasi-libc)
@@ -118,6 +119,11 @@ sanitize: data/train.de
 	./train.san plot san.csv --log xy 2>san.said; test $$? -eq 1 && grep -q 'no number to draw' san.said
 	rm -f train.san san.*
 
+coverage:
+	gcc $(SEMANTICS) -O1 --coverage -DDN_DOUBLE test.c tokenizer.c -o test.san -lm && ./test.san --quick
+	gcov -b test.san-*.gcda | grep -A 3 "File '\(deepnet\|tokenizer\)"
+	rm -f test.san* *.gcov
+
 # TARGETS="text table": only these.  A find ends it and stays behind as fuzz.TARGET-*, and the seeds
 # of the search in fuzz.tmp; docs/fuzz.c says how to read one of them again.
 SECONDS = 60
@@ -212,4 +218,4 @@ uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/deepnet $(DESTDIR)$(LIBDIR)/libdeepnet.a \
 	    $(DESTDIR)$(INCLUDEDIR)/deepnet.h
 
-.PHONY: FORCE all test check snippets same stores sanitize lint bench figures ports browser faults fuzz clean install uninstall
+.PHONY: FORCE all test check snippets same stores sanitize coverage lint bench figures ports browser faults fuzz clean install uninstall
