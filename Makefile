@@ -146,7 +146,7 @@ fuzz: docs/fuzz.c train data/train.de
 	for t in $(TARGETS); do echo "$$t:" && TARGET=$$t ./fuzz.san -max_total_time=$(SECONDS) -timeout=60 \
 	    -rss_limit_mb=1024 -malloc_limit_mb=64 -max_len=24000 -close_fd_mask=2 -verbosity=0 \
 	    -print_final_stats=1 -artifact_prefix=fuzz.$$t- fuzz.tmp/$$t || exit 1; done
-	rm -rf docs/ports/browser/deepnet.html fuzz.san fuzz.tmp
+	rm -rf fuzz.san fuzz.tmp
 
 lint:
 	for cc in gcc clang; do for f in deepnet tokenizer train test data/corpus docs/bench \

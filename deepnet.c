@@ -3063,14 +3063,12 @@ static void generator_lay(struct arena *a, dn_generator *g, const dn_config *c)
 size_t dn_generator_bytes(const dn_config *c, int rows, char *err)
 {
     struct arena a = { NULL, 0, 0 };
-    dn_generator g;
+    dn_generator g = { .capacity = rows };
     if (dn_config_check(c, err)) return 0;
     if (!has_stack(c, DEC))
         return fail(err, DN_EINVAL, "an encoder alone does not generate"), 0;
     if (rows < 1 || rows > INT_MAX/c->ctx)
         return fail(err, DN_EINVAL, "cannot generate %d sequences at once", (int64_t)rows), 0;
-    memset(&g, 0, sizeof g);
-    g.capacity = rows;
     take(&a, sizeof g, 1, 1, 1);
     generator_lay(&a, &g, c);
     if (a.overflow) return fail(err, DN_EINVAL, "too many sequences for this machine"), 0;
@@ -3873,7 +3871,6 @@ dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
     if (status) return status;
     if (!get_header(&r) || !checksum_check(&r, io->size)) return r.status;
     if (!r.fields) return fail(err, DN_EFORMAT, "the file has no configuration of a model");
-    if (dn_config_check(&r.config, err)) return DN_EFORMAT;
     /* Whoever makes the model that a file describes gives no more than the file has. */
     size_t all = dn_model_bytes(&r.config, DN_INFER, err);
     if (!all) return DN_EFORMAT;

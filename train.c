@@ -340,6 +340,19 @@ static void stdout_flush(void)
     if (fflush(stdout) != 0 || ferror(stdout)) fail(1, "standard output: %s", strerror(errno));
 }
 
+/* The file that a command writes, or stdout for "-"; and the end of it, or of the program. */
+static FILE *output_open(const char *path)
+{
+    FILE *f = strcmp(path, "-") == 0 ? stdout : fopen(path, "wb");
+    if (!f) fail(1, "%s: %s", path, strerror(errno));
+    return f;
+}
+
+static void output_close(FILE *f, const char *path)
+{
+    if (ferror(f) || (f != stdout && fclose(f) != 0)) fail(1, "%s: %s", path, strerror(errno));
+}
+
 /* The one place that allocates: realloc, or the end of the program. */
 static void *resize(void *old, size_t count, size_t each)
 {
@@ -2727,14 +2740,14 @@ static void number_print(FILE *f, size_t i, const char *format, double x)
     fprintf(f, format, x);
 }
 
-/* The values of the matrices, of the vectors, or of both. */
-static void values_print(const session *s, FILE *f, int matrices, int vectors)
+/* The values of the vectors, or of all tensors. */
+static void values_print(const session *s, FILE *f, int all)
 {
     size_t printed = 0;
     for (int i = 0; i < dn_tensor_count(s->m); i++) {
         const dn_tensor t = dn_tensor_at(s->m, i);
         const size_t n = (size_t)t.rows * (size_t)(t.cols ? t.cols : 1);
-        for (size_t j = 0; j < n && (t.cols ? matrices : vectors); j++)
+        for (size_t j = 0; j < n && (all || !t.cols); j++)
             number_print(f, printed++, "%.8ef", (double)t.value[j]);
     }
 }
@@ -2790,7 +2803,7 @@ static void header_print(const session *s, FILE *f)
         fputs("\n};\n\nstatic const float model_vectors[] = {\n", f);
     } else
         fputs("\n};\n\nstatic const float model_values[] = {\n", f);
-    values_print(s, f, !s->o.int8, 1);
+    values_print(s, f, !s->o.int8);
     fputs("\n};\n", f);
 }
 
@@ -2803,10 +2816,9 @@ static int run_export(session *s)
         score_open(s);
         before = evaluate(s, &s->test);
     }
-    FILE *f = strcmp(s->o.c_header, "-") == 0 ? stdout : fopen(s->o.c_header, "wb");
-    if (f) header_print(s, f);
-    if (!f || ferror(f) || (f != stdout && fclose(f) != 0))
-        fail(1, "%s: %s", s->o.c_header, strerror(errno));
+    FILE *f = output_open(s->o.c_header);
+    header_print(s, f);
+    output_close(f, s->o.c_header);
     if (s->o.int8) {
         after = evaluate(s, &s->test);
         say("%s: loss %.4f nats/token in float, %.4f in 8 bits", s->test.name, mean_nll(&before),
@@ -2857,10 +2869,10 @@ static int run_plot(session *s)
         plot_read(&p, o->csv[i], &l[i]);
         if (p.n == n) fail(1, "%s: there is no number to draw in `%s`", o->csv[i], p.y[0]);
     }
-    FILE *f = *o->out && strcmp(o->out, "-") != 0 ? fopen(o->out, "wb") : stdout;
-    if (f) plot_print(&p, f);
-    if (!f || ferror(f) || (f != stdout && fclose(f) != 0))
-        fail(1, "%s: %s", o->out, strerror(errno));
+    const char *out = *o->out ? o->out : "-";
+    FILE *f = output_open(out);
+    plot_print(&p, f);
+    output_close(f, out);
     plot_free(&p);
     for (int i = 0; i < o->csv_n; i++) {
         free(l[i].text.at);

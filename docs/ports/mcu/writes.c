@@ -17,7 +17,7 @@ enum { PURPOSE = DN_BORROW, RAM = 480*1024 };
 
 static double memory[RAM/8];
 
-/* Take n bytes of the block; main's needs are compared with it before. */
+/* Take n bytes of the block; NULL, and *used says what is needed, once it is too small. */
 static void *take(size_t *used, size_t n)
 {
     void *at = (char *)memory + *used;
