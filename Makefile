@@ -8,6 +8,7 @@
 # make faults     each system call fails once, full disks, kill -9, signals: nothing is lost
 # make coverage   the share of branches that the tests take (gcc)
 # make fuzz       hostile bytes for all that reads, SECONDS=60 for each kind (clang's libFuzzer)
+# make mutants    a sign or two operands of deepnet.c wrong, 200 times: the tests notice (gcc, perl)
 # make ports      the tests on other machines, emulated; one checkpoint through all of them
 # make browser    docs/ports/browser/deepnet.html: train in a page (clang, wasi-libc)
 # make figures     the paper's experiments, small, into docs/figures (40 minutes on 2 cores)
@@ -196,6 +197,9 @@ browser: docs/ports/browser/web.c docs/ports/browser/page.html
 comma = ,
 
 # FAULTS="disk kills": only these.
+mutants:
+	docs/mutants $(MUTANTS)
+
 faults:
 	docs/faults $(FAULTS)
 
@@ -218,4 +222,4 @@ uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/deepnet $(DESTDIR)$(LIBDIR)/libdeepnet.a \
 	    $(DESTDIR)$(INCLUDEDIR)/deepnet.h
 
-.PHONY: FORCE all test check snippets same stores sanitize coverage lint bench figures ports browser faults fuzz clean install uninstall
+.PHONY: FORCE all test check snippets same stores sanitize coverage lint bench figures ports browser faults mutants fuzz clean install uninstall

@@ -10,6 +10,7 @@
  *     ./test eq: rng:        run the rows whose key starts so
  *     ./test paper           the statements of the paper: place, measured, bound, verdict
  *     ./test --quick         all rows but thm:, fig: and rule:learns, which train for seconds
+ *     ./test.f32 large:      more than 2^31 parameters; 10 GB, and not unless so named
  *     ./test --hash          print the kind of machine and the hash of trained models, to compare;
  *                            with keys behind it, run those rows too
  *
@@ -2843,8 +2844,11 @@ static dn_model *lay_out(const dn_config *c, int purpose, const dn_real *values,
 
 static double t_arena(void)
 {
+    struct arena a = { NULL, 0, 0 };
     double e = 0;
 
+    for (size_t n = 1; n <= ALIGN; n++) take(&a, n, 1, 1, 1);
+    MUST(e, a.used == ALIGN*ALIGN && !a.overflow);      /* no more between them than it takes */
     for (int norm = 1; norm < choices("norm"); norm++) {
         dn_config c = busy_config(DN_ENC_DEC, norm);
         c.enc_layers = 3;
@@ -2896,6 +2900,92 @@ static double t_generator_arena(void)
     return e;
 }
 
+/* Bytes that no model of these sizes can do without; a double does not wrap around. */
+static double least_bytes(const dn_config *c, int purpose)
+{
+    const double D = c->dim, F = ffn_width(c), bytes = sizeof(dn_real);
+    double scalars = c->vocab*D, stream = 0;
+
+    for (int s = ENC; s <= DEC; s++) {
+        if (!has_stack(c, s))
+            continue;
+        const double maps = (4 + 4*(s == DEC && has_stack(c, ENC)))*D*D + 2*D*F;
+        scalars += layers_of(c, s)*maps;
+        stream += (double)plain_depth(c, s)*c->batch_tokens*D;
+    }
+    return bytes*(purpose == DN_TRAIN ? 4*scalars + stream : purpose == DN_INFER ? scalars : 0);
+}
+
+/* A step or an evaluation, and a translation, with ids from both ends of the vocabulary. */
+static void run_sizes(const dn_config *c, int purpose, double *e)
+{
+    enum { LONGEST = 200 };
+    int id[LONGEST + 1], label[LONGEST + 1], len[2] = { imin(c->ctx, LONGEST), 1 }, out_len;
+    const dn_batch b = { 1 + (c->batch_tokens > len[0]), id, len, id, len, label };
+    dn_model *m = make_model(c, (enum dn_purpose)purpose);
+    dn_stats st = {0};
+
+    for (int i = 0; i <= LONGEST; i++) {
+        id[i] = i%2 ? i%c->vocab : c->vocab - 1;
+        label[i] = i%3 ? c->vocab - 1 : 0;
+    }
+    MUST(*e, (purpose == DN_TRAIN ? dn_train_step(m, &b, 1, &st, err)
+                                  : dn_evaluate(m, &b, &st, err)) == DN_OK && st.loss > 0);
+    if (purpose == DN_TRAIN || !has_stack(c, DEC))
+        return;
+    const size_t need = dn_generator_bytes(c, 2, err);
+    if (need == 0 || need > 1 << 22)
+        return;
+    dn_generator *g = dn_generator_init(m, 2, get_block(need), need, err);
+    int *out = get_block((size_t)c->ctx*sizeof *out);
+    len[0] = imin(c->ctx, 5);
+    MUST(*e, dn_translate(g, 1, id, len, 2, 1, out, &out_len, err) == DN_OK);
+}
+
+/* Each pair of sizes, both at their ends or odd: refused in a sentence, or as large as it must be;
+ * and if that is 4 MiB or less it runs. */
+static double t_sizes(void)
+{
+    static const char *const name[] = { "enc-layers", "dec-layers", "dim", "heads", "ffn", "vocab",
+                                        "ctx", "batch-tokens", "threads" };
+    enum { NAMES = (int)(sizeof name/sizeof *name), VALUES = 5 };
+    int ran = 0;
+    double e = 0;
+
+    for (int k = 0; k < NAMES*NAMES*VALUES*VALUES; k++) {
+        const dn_field *f = field_named(name[k%NAMES]), *g = field_named(name[k/NAMES%NAMES]);
+        const int pair[2] = { k/NAMES/NAMES%VALUES, k/NAMES/NAMES/VALUES };
+        dn_config c = small_config(k%choices("arch"), k%choices("norm"));
+        if (f >= g)
+            continue;
+        c.heads = 1;
+        c.batch_tokens = 1000;
+        c.positions = k%4 ? DN_LEARNED : DN_SINUSOIDAL;
+        c.memory = k%5 ? DN_KEEP : DN_RECOMPUTE;
+        for (int i = 0; i < 2; i++) {
+            const dn_field *h = i ? g : f;
+            const int values[VALUES] = { (int)h->low, (int)h->low + 1, 7, 1000, (int)h->high };
+            *int_field(&c, h) = !strstr(h->name, "layers") ? values[pair[i]]
+                                : imin(values[pair[i]], 2000);
+        }
+        const int good = dn_config_check(&c, err) == DN_OK;
+        for (int purpose = DN_INFER; purpose <= DN_TRAIN; purpose++) {
+            err[0] = '\0';
+            const size_t need = dn_model_bytes(&c, (enum dn_purpose)purpose, err);
+            worst(&e, need ? !good || (double)need < least_bytes(&c, purpose)
+                           : strlen(err) < 8 || (good && sizeof need == 8),
+                  "%s and %s, values %d and %d: %s", f->name, g->name, pair[0], pair[1], err);
+            if (need == 0 || need > 1 << 22 || c.threads > 8 || purpose == DN_BORROW)
+                continue;
+            run_sizes(&c, purpose, &e);
+            free_blocks();
+            ran++;
+        }
+    }
+    MUST(e, ran > 100);
+    return e;
+}
+
 /* Each field just outside its range, by dn_config_check and by dn_config_set. */
 static double t_config_range(void)
 {
@@ -2921,7 +3011,8 @@ static double t_config_range(void)
             else
                 *int_field(&c, &f[i]) = (int)beyond;
             err[0] = '\0';
-            worst(&e, dn_config_check(&c, err) != DN_EINVAL || !strstr(err, f[i].name),
+            worst(&e, dn_config_check(&c, err) != DN_EINVAL || !strstr(err, f[i].name)
+                      || (f[i].kind != DN_FLOAT && !strstr(err, text)),
                   "%s is %s: %s", f[i].name, text, err);
         }
     return e;
@@ -2952,6 +3043,8 @@ static double t_config_text(void)
  * came back once comes back the same. */
 static double t_config_round_trip(void)
 {
+    static const char *const plain[] = { "0", "1", "100", "12.25", "0.1", "0.98", "0.0004", "1e-7",
+                                         "15e-10" };
     int n;
     const dn_field *f = dn_fields(&n);
     double e = 0;
@@ -2983,6 +3076,12 @@ static double t_config_round_trip(void)
     dn_config c;
     dn_config_default(&c);
     MUST(e, dn_config_check(&c, err) == DN_OK);
+    for (size_t k = 0; k < sizeof plain/sizeof *plain; k++) {
+        char text[DN_NAME_MAX];
+        MUST(e, dn_config_set(&c, "lr", plain[k], err) == DN_OK);
+        dn_config_get(&c, field_named("lr"), text);
+        worst(&e, strcmp(text, plain[k]) != 0, "%s becomes %s", plain[k], text);
+    }
     c.heads = 7;
     c.dim = 512;
     MUST(e, refused(dn_config_check(&c, err), DN_EINVAL));
@@ -3198,6 +3297,127 @@ static double t_diverged_backward(void)
     MUST(e, refused(dn_train_step(m, b, 1, &st, err), DN_EDIVERGED));
     MUST(e, strstr(err, "gradient") && strstr(err, "decoder."));
     MUST(e, hash_parameters(m) == before && dn_step_count(m) == 0);
+    return e;
+}
+
+/* ---- more than 32 bits can count, only when asked for by name: 12 GB ---------------------- */
+
+struct large { unsigned char *bytes; size_t n; };
+
+static int large_read(void *user, uint64_t at, void *to, size_t n)
+{
+    memcpy(to, ((struct large *)user)->bytes + at, n);
+    return 0;
+}
+
+static int large_write(void *user, const void *from, size_t n)
+{
+    struct large *f = user;
+
+    memcpy(f->bytes + f->n, from, n);
+    f->n += n;
+    return 0;
+}
+
+static dn_config large_config(int vocab)
+{
+    dn_config c = small_config(DN_DECODER, choice("norm", "deepnorm"));
+
+    c.vocab = vocab;
+    c.dim = 136;
+    c.heads = 1;
+    c.batch_tokens = c.ctx;
+    c.label_smoothing = c.clip = c.weight_decay = 0;
+    c.eps = 1e-30;                        /* the first step of Adam is the rate, whatever g     */
+    return c;
+}
+
+/* 2^31 parameters: the first and the last 1000 ids have the logits they have in a model alone. */
+static double t_large_infer(void)
+{
+    enum { PART = 1000 };
+    const dn_config c = large_config(1 << 24), d = large_config(PART);
+    dn_model *whole = make_model(&c, DN_INFER), *part = make_model(&d, DN_INFER);
+    double e = 0;
+
+    MUST(e, dn_param_count(whole) > (size_t)INT_MAX);
+    for (int last = 0; last < 2; last++) {
+        const int first = last*(c.vocab - PART), len = 3;
+        int id[2][3], label[3] = { 0, 0, 0 };
+        for (int i = 0; i < len; i++)
+            id[0][i] = first + (id[1][i] = i*(PART - 1)/(len - 1));
+        for (int i = 0; i < dn_tensor_count(part); i++) {
+            const dn_tensor s = dn_tensor_at(whole, i), t = dn_tensor_at(part, i);
+            const size_t skip = s.rows == t.rows ? 0 : (size_t)first*(size_t)s.cols;
+            memcpy(t.value, s.value + skip, tensor_size(&t)*sizeof *t.value);
+        }
+        const dn_batch a = { 1, NULL, NULL, id[0], &len, label };
+        const dn_batch b = { 1, NULL, NULL, id[1], &len, label };
+        const dn_real *x = get_logits(whole, &a), *y = get_logits(part, &b);
+        for (int i = 0; i < len; i++)
+            MUST(e, !memcmp(x + (size_t)i*(size_t)c.vocab + first, y + i*PART, PART*sizeof *x));
+    }
+    return e;
+}
+
+/* 2^31 bytes of parameters come back from a file, ... */
+static double t_large_file(void)
+{
+    const dn_config c = large_config(1 << 22);
+    dn_model *a = make_model(&c, DN_INFER), *b = make_model(&c, DN_INFER);
+    struct large f = { get_block(dn_model_bytes(&c, DN_INFER, err)), 0 };
+    dn_io io = { &f, 0, large_read, large_write };
+    double e = 0;
+
+    MUST(e, dn_save(a, NULL, 0, &io, err) == DN_OK && f.n > (size_t)INT_MAX);
+    io.size = f.n;
+    memset(dn_tensor_at(b, 0).value, 0, dn_param_count(b)*sizeof(dn_real));
+    MUST(e, !same_parameters(a, b) && dn_load(b, &io, err) == DN_OK && same_parameters(a, b));
+    return e;
+}
+
+/* ... have the gradient  sum over tokens (p - [label]) x  where no token reads them, and take a
+ * step of the rate against its sign. */
+static double t_large_train(void)
+{
+    const dn_config c = large_config(1 << 22);
+    dn_model *m = make_model(&c, DN_TRAIN);
+    const int V = c.vocab, D = c.dim, len = 2, id[2] = { V - 1, 5 }, label[2] = { 7, V - 2 };
+    const int ids[] = { 0, 7, 8, V/4, V/2, V/2 + 1, V - 3, V - 2 };
+    enum { IDS = (int)(sizeof ids/sizeof *ids), WIDTH = 136 };
+    const dn_batch b = { 1, NULL, NULL, id, &len, label };
+    const dn_real *z = get_logits(m, &b);
+    const dn_tensor E = dn_tensor_at(m, 0);
+    double e = 0, g[IDS][WIDTH] = {{0}}, before[IDS][WIDTH];
+    dn_stats s;
+
+    dn_zero_grad(m);
+    MUST(e, E.rows == V && dn_gradient(m, &b, 0, &s, err) == DN_OK);
+    const dn_real *x = dn_state_at(m, 1, plain_depth(&c, 1)).x;
+    for (int t = 0; t < len; t++, z += V) {
+        double sum = 0;
+        for (int i = 0; i < V; i++) sum += exp((double)z[i]);
+        for (int k = 0; k < IDS; k++)
+            for (int j = 0; j < D; j++)
+                g[k][j] += (exp((double)z[ids[k]])/sum - (ids[k] == label[t]))*(double)x[t*D + j];
+    }
+    for (int k = 0; k < IDS; k++) {
+        const size_t at = (size_t)ids[k]*(size_t)D;
+        double largest = 0, error = 0;
+        for (int j = 0; j < D; j++) {
+            before[k][j] = (double)E.value[at + (size_t)j];
+            largest = larger(largest, fabs(g[k][j]));
+            error = larger(error, fabs((double)E.grad[at + (size_t)j] - g[k][j]));
+        }
+        worst(&e, error/largest, "gradient of id %d", ids[k]);
+    }
+    MUST(e, dn_train_step(m, &b, 1, &s, err) == DN_OK);
+    for (int k = 0; k < IDS; k++)
+        for (int j = 0; j < D; j++) {
+            const double to = (double)E.value[(size_t)ids[k]*(size_t)D + (size_t)j];
+            worst(&e, fabs((before[k][j] - to)/s.lr - (g[k][j] > 0 ? 1 : -1)),
+                  "step of id %d", ids[k]);
+        }
     return e;
 }
 
@@ -4619,6 +4839,7 @@ static const struct test {
     { "fail:callbacks", "a callback that fails at any call is reported", t_callbacks, 0, 0 },
     { "fail:arena", "every size below the need is refused, and the need kept", t_arena, 0, 0 },
     { "fail:arena", "so it is for generators", t_generator_arena, 0, 0 },
+    { "fail:sizes", "extreme sizes, two at a time, are refused or work", t_sizes, 0, 0 },
     { "fail:config", "each field beyond its range is refused by name", t_config_range, 0, 0 },
     { "fail:config", "text that is no value is refused", t_config_text, 0, 0 },
     { "fail:config", "each field's text reads back to the same value",
@@ -4629,6 +4850,11 @@ static const struct test {
     { "fail:generation", "so they are by generators", t_bad_generation, 0, 0 },
     { "fail:diverged", "what is not finite is named and not applied", t_diverged, 0, 0 },
     { "fail:diverged", "so it is where only the gradient is not", t_diverged_backward, 0, 0 },
+    /* (E) not unless they are named */
+    { "large:infer", "2^31 parameters: each has its place", t_large_infer, -1, 0 },
+    { "large:file", "2^31 bytes of them come back from a file", t_large_file, -1, 0 },
+    { "large:train", "... their gradients and steps are those of the formula",
+      t_large_train, -1, 1e-3 },
     /* F the paper's claims */
     { "tab:alpha-beta", "alpha beta = 1/sqrt 2, but for enc-dec's encoder",
       t_identity_product, 1e-14, 1e-14, 0, "error", "figure 2(b)" },
@@ -4807,12 +5033,12 @@ static void print_hash(void)
 /* Is the row asked for by any of n words?  No word asks for all. */
 static int is_wanted(const struct test *t, int n, char **word)
 {
-    int wanted = n == 0;
+    int wanted = n == 0 && !has_key(t, "large:");
 
     for (int i = 0; i < n; i++)
         wanted |= !strcmp(word[i], "paper") ? t->place != NULL
                 : !strcmp(word[i], "--quick") ? !has_key(t, "thm:") && !has_key(t, "fig:")
-                                              && !has_key(t, "rule:learns")
+                                              && !has_key(t, "rule:learns") && !has_key(t, "large:")
                 : has_key(t, word[i]);
     return wanted && (sizeof(dn_real) == sizeof(double) ? t->f64 : t->f32) >= 0;
 }

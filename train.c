@@ -2254,7 +2254,7 @@ static void row_add(const session *s, progress *p, const char *row)
 static int rows_plot(const session *s, const progress *p, FILE *f)
 {
     text copy = {resize(NULL, p->rows.n + 1, 1), p->rows.n};
-    memcpy(copy.at, p->rows.at, copy.n);
+    if (copy.n) memcpy(copy.at, p->rows.at, copy.n);
     lines l = lines_split(copy);
     plot drawing = plot_of(&s->o);
     plot_read(&drawing, s->o.log ? s->o.log : "--plot", &l);
