@@ -3270,6 +3270,38 @@ static double t_diverged(void)
     return e;
 }
 
+/* All parameters are finite, and too large for what is computed with them: what is named is the
+ * first place where it shows. */
+static double t_diverged_forward(void)
+{
+    static const struct { const char *large, *named; } wrong[] = {
+        { "encoder.1.ffn.w1.weight", "output of encoder.1.ffn" },
+        { "decoder.0.cross_attn.q.weight", "output of decoder.0.cross_attn" },
+        { "decoder.1.self_attn.q.weight", "output of decoder.1.self_attn" },
+        { "output.weight", "the logits" },
+    };
+    const double huge = 0.9*(sizeof(dn_real) == sizeof(double) ? DBL_MAX : (double)FLT_MAX);
+    dn_config c = small_config(DN_ENC_DEC, choice("norm", "deepnorm"));
+    struct sample s;
+    dn_stats st;
+    double e = 0;
+
+    c.tie = DN_TIE_NONE;
+    const dn_batch *b = fill_batch(&s, &c, 3, 0);
+    for (size_t k = 0; k < sizeof wrong/sizeof *wrong; k++) {
+        dn_model *m = make_model(&c, DN_TRAIN);
+        for (int i = 0; i < dn_tensor_count(m); i++) {
+            const dn_tensor t = dn_tensor_at(m, i);
+            for (size_t n = 0; n < tensor_size(&t) && !strcmp(t.name, wrong[k].large); n++)
+                t.value[n] = (dn_real)huge;
+        }
+        err[0] = '\0';
+        worst(&e, !refused(dn_train_step(m, b, 1, &st, err), DN_EDIVERGED)
+                  || !strstr(err, wrong[k].named), "%s: %s", wrong[k].large, err);
+    }
+    return e;
+}
+
 /* A finite loss with an infinite gradient: the last norm gives zeros, so that the logits are 0
  * whatever the output matrix; that is made of the largest numbers there are, of both signs. */
 static double t_diverged_backward(void)
@@ -4849,6 +4881,7 @@ static const struct test {
     { "fail:call", "so is what the model was not made for", t_bad_call, 0, 0 },
     { "fail:generation", "so they are by generators", t_bad_generation, 0, 0 },
     { "fail:diverged", "what is not finite is named and not applied", t_diverged, 0, 0 },
+    { "fail:diverged", "so it is where parameters are too large", t_diverged_forward, 0, 0 },
     { "fail:diverged", "so it is where only the gradient is not", t_diverged_backward, 0, 0 },
     /* (E) not unless they are named */
     { "large:infer", "2^31 parameters: each has its place", t_large_infer, -1, 0 },
