@@ -287,7 +287,7 @@ static const struct preset { const char *name, *help, *values; } presets[] = {
      "eval-every=250"},
     {"1000-layers", "500 + 500 layers, the depth of the paper's title, on the corpus in data/",
      "arch=encoder-decoder layers=500 batch-tokens=256 lr=4e-4 warmup=400 schedule=cosine "
-     "steps=6000 beta2=0.98 clip=1 eval-every=500"},
+     "steps=4000 beta2=0.98 clip=1 eval-every=500"},
 };
 
 #define LENGTH(array) ((int)(sizeof(array) / sizeof(array)[0]))
