@@ -11,7 +11,7 @@
 # make mutants    a sign or two operands of deepnet.c wrong, 200 times: the tests notice (gcc, perl)
 # make ports      the tests on other machines, emulated; one checkpoint through all of them
 # make browser    docs/ports/browser/deepnet.html: train in a page (clang, wasi-libc)
-# make figures     the paper's experiments, small, into docs/figures (40 minutes on 2 cores)
+# make figures     the paper's experiments, small, into docs/figures (45 minutes on 2 cores)
 # make install    PREFIX, DESTDIR
 #
 # ARCH=           a binary for any machine of this kind (default: for this machine)
@@ -196,10 +196,11 @@ browser: docs/ports/browser/web.c docs/ports/browser/page.html
 
 comma = ,
 
-# FAULTS="disk kills": only these.
+# MUTANTS="200 73": only number 73 of 200.
 mutants:
 	docs/mutants $(MUTANTS)
 
+# FAULTS="disk kills": only these.
 faults:
 	docs/faults $(FAULTS)
 

@@ -19,6 +19,9 @@
  *     V        vocabulary                                 alpha, beta    the paper's constants
  *     dz       gradient of the loss with respect to z
  *
+ * A section that needs a letter for something else says so where it begins to.  (1), (2), ... at
+ * the ends of lines are the steps of docs/derivations.md: forward they rise, backward they fall.
+ *
  * The map.  Three tables hold what varies; a dozen operations, each with its derivative right
  * below it, hold the mathematics; the rest is short plumbing.
  *
@@ -175,8 +178,9 @@ static dn_status fail(char *err, dn_status status, const char *format, ...)
 
 /* ---- 3 memory ---------------------------------------------------------------------------- */
 
-/* The layout code runs twice: with base == NULL it only counts, with a block it carves.  All
- * sizes in the library are multiplied here and nowhere else. */
+/* The layout code runs twice: with base == NULL it only counts, with a block it carves.  Sizes are
+ * multiplied in take(), which sees when they overflow; else only in tensor_add(), which does too,
+ * and in generator_lay(), behind a check. */
 struct arena { unsigned char *base; size_t used; int overflow; };
 
 enum { ALIGN = 64 };
@@ -197,7 +201,7 @@ static void *take(struct arena *a, size_t size, size_t n1, size_t n2, size_t n3)
         if (n[i] && size > SIZE_MAX/n[i]) { a->overflow = 1; return NULL; }
         size *= n[i];
     }
-    if (at < a->used || size > SIZE_MAX/2 - at) { a->overflow = 1; return NULL; }
+    if (at > SIZE_MAX/2 || size > SIZE_MAX/2 - at) { a->overflow = 1; return NULL; }
     a->used = at + size;
     return a->base ? a->base + at : NULL;
 }
@@ -333,9 +337,8 @@ static int subs_of(const dn_config *c, int stack)
 /* Sub-layer i of a stack, from 0: self, (cross,) feed-forward, and again. */
 static enum kind kind_at(const dn_config *c, int stack, int i)
 {
-    int j = i%subs_per_layer(c, stack);
-    if (j == 0) return SELF;
-    return j == 1 && stack == DEC && has_stack(c, ENC) ? CROSS : FFN;
+    int per = subs_per_layer(c, stack), j = i%per;
+    return j == 0 ? SELF : j < per - 1 ? CROSS : FFN;
 }
 
 /* What stands at a place of the residual equation in sub-layer i of a stack. */
@@ -369,6 +372,7 @@ static double skip_of(const dn_config *c, int stack, int layer)
     }
 }
 
+/* IN_G to OUT_B as in enum place: place_of() counts on it. */
 enum slot { WQ, WK, WV, WO, W1, W2, EMBED, POSITIONS, OUTPUT, MATRICES,
             BQ = MATRICES, BK, BV, BO, B1, B2, IN_G, IN_B, MID_G, MID_B, BR_G, BR_B, OUT_G, OUT_B,
             ACT_B, SKIP, SCALE, FINAL_G, FINAL_B, MIX, MIX_G, MIX_B, SLOTS };
@@ -379,7 +383,7 @@ static double gain_of(const dn_config *c, int stack, int layer, enum slot w)
 {
     const struct power16 *beta = &architectures[c->arch].beta[stack];
     int strong = w >= WV && w <= W2, embedding = w >= EMBED;
-    int crossed = stack == DEC && has_stack(c, ENC);
+    int crossed = subs_per_layer(c, stack) == 3;
     double N = layers_of(c, stack), subs = subs_of(c, ENC) + subs_of(c, DEC);
     switch (schemes[c->norm].gain) {
     case BETA:      return strong ? beta->c/root16(beta, c) : 1;
@@ -454,7 +458,7 @@ static const dn_field fields[] = {
     NUM("weight-decay", weight_decay, 0, 0, 10, "decoupled, of matrices (AdamW)"),
     NUM("clip", clip, 0, 0, 1e6, "largest gradient norm; 0: no limit"),
     INT("seed", seed, 1, 0, INT_MAX, 1, "of everything random"),
-    ONE_OF("memory", memory, DN_KEEP, memory_modes, 0, "activations: all, or inputs only"),
+    ONE_OF("memory", memory, DN_KEEP, memory_modes, 0, "activations: all, or what makes them"),
     INT("threads", threads, 0, 0, 4096, 0, "0: as many as OpenMP gives"),
 };
 enum { FIELDS = (int)(sizeof fields/sizeof *fields) };
@@ -736,6 +740,7 @@ static acc cos_acc(acc x)
 
 #ifdef DN_DOUBLE
 
+#define REAL_MAX DBL_MAX
 #define EXP_MIN (-708.3)
 #define EXP_MAX 709.4
 
@@ -758,6 +763,7 @@ static real erf_real(real x)
 
 #else
 
+#define REAL_MAX FLT_MAX
 #define EXP_MIN (-87.3f)
 #define EXP_MAX 88.37f
 
@@ -875,7 +881,7 @@ static real rng_normal(uint64_t key, uint32_t index)
 {
     acc radius2 = -2 * log_acc((acc)rng_uniform(key, 2 * index));
     acc angle = (acc)6.28318530717958647693 * (acc)rng_uniform(key, 2 * index + 1);
-    return (real)((acc)sqrt((double)radius2) * cos_acc(angle));
+    return (real)(sqrt_acc(radius2) * cos_acc(angle));
 }
 
 /* Streams of the library's own; the caller's live under the key of STREAM_CALLER. */
@@ -955,7 +961,7 @@ uint32_t dn_shuffle(uint64_t seed, uint64_t stream, uint32_t i, uint32_t n)
 /* op(A)(i,k) = trans ? p[k*ld + i] : p[i*ld + k] */
 typedef struct { const real *p; int ld, trans; } mat;
 
-static mat sub(mat m, int i, int k)
+static mat corner(mat m, int i, int k)
 {
     m.p += m.trans ? (ptrdiff_t)k*m.ld + i : (ptrdiff_t)i*m.ld + k;
     return m;
@@ -1089,7 +1095,7 @@ static void matmul_few(real *c, int ldc, const real *init, mat a, mat b, int M, 
 
     for (int k0 = 0; k0 == 0 || k0 < K; k0 += BLOCK) {
         int kc = imin(K - k0, BLOCK), add = k0 > 0 || init == c;
-        pack(w, DN_VL, sub(a, 0, k0), M, kc);
+        pack(w, DN_VL, corner(a, 0, k0), M, kc);
         for (int j = 0; j < N; j += ROWS) {
             real e[ROWS][DN_VL] = {{0}};
             const real *p[ROWS];
@@ -1128,15 +1134,23 @@ static void matmul1(real *c, int ldc, const real *init, mat a, mat b, int M, int
         matmul_few(c, ldc, init, a, b, M, N, K, w);
         return;
     }
+    if (M == 1) {                                 /* nothing would be used twice */
+        for (int j = 0; j < N && init != c; j++) c[j] = init ? init[j] : 0;
+        for (int k = 0; k < K; k++) {
+            const real ak = a.p[(ptrdiff_t)k*(a.trans ? a.ld : 1)], *bk = b.p + (ptrdiff_t)k*b.ld;
+            for (int j = 0; j < N; j++) c[j] = fmadd(ak, bk[j], c[j]);
+        }
+        return;
+    }
     for (int j = 0; j < N; j += DN_NC)
         for (int k = 0; k == 0 || k < K; k += DN_KC) {
             int n = imin(N - j, DN_NC), kc = imin(K - k, DN_KC), add = k > 0 || init == c;
             for (int l = 0; l < n; l += DN_NR)
-                pack(w + (ptrdiff_t)l*kc, DN_NR, sub(bt, j + l, k), imin(n - l, DN_NR), kc);
+                pack(w + (ptrdiff_t)l*kc, DN_NR, corner(bt, j + l, k), imin(n - l, DN_NR), kc);
             for (int i = 0; i < M; i += DN_MR) {
                 real *ct = c + (ptrdiff_t)i*ldc + j;
                 const real *from = add ? ct : init ? init + j : zero;
-                mat s = sub(a, i, k);
+                mat s = corner(a, i, k);
                 int m = imin(M - i, DN_MR);
                 if (m == DN_MR && (!s.trans || n <= 4*DN_NR)) {  /* fast enough where it lies */
                     strip(ct, ldc, from, add ? ldc : 0, s.p, s.trans ? 1 : s.ld,
@@ -1176,8 +1190,8 @@ static void matmul(real *c, int ldc, const real *init, mat a, mat b, int M, int 
         int i = imin(M, (int)(pm*y/tm)*DN_MR), m = imin(M, (int)(pm*(y + 1)/tm)*DN_MR) - i;
         int j = imin(N, (int)(pn*x/tn)*DN_NR), n = imin(N, (int)(pn*(x + 1)/tn)*DN_NR) - j;
         real *ct = c + (ptrdiff_t)i*ldc + j;
-        matmul1(ct, ldc, init == c ? ct : init ? init + j : NULL, sub(a, i, 0), sub(b, 0, j), m, n,
-                K, work + (ptrdiff_t)t*MATMUL_WORK);
+        matmul1(ct, ldc, init == c ? ct : init ? init + j : NULL, corner(a, i, 0),
+                corner(b, 0, j), m, n, K, work + (ptrdiff_t)t*MATMUL_WORK);
     }
 }
 
@@ -1378,7 +1392,9 @@ static void heads_scale(const struct team *k, real *y, const real *x, const real
 {
     PARALLEL_FOR(k->threads)
     for (int t = 0; t < T; t++)
-        for (int j = 0; j < n; j++) ROW(y, t, n)[j] = g[j/(n/H)]*ROW(x, t, n)[j];
+        for (int h = 0; h < H; h++)
+            for (int j = h*(n/H); j < (h + 1)*(n/H); j++)
+                ROW(y, t, n)[j] = g[h]*ROW(x, t, n)[j];
 }
 
 /* Returns where the result is: in y, or x itself where nothing stands. */
@@ -1681,12 +1697,13 @@ static void sinusoids(real *pos, int ctx, int D)
 {
     const acc ln10000 = (acc)9.21034037197618273607;
     int n = D/2;
-    for (int p = 0; p < ctx; p++)
-        for (int i = 0; i < n; i++) {
-            acc angle = (acc)p*exp_acc(-(acc)i*ln10000/(acc)imax(n - 1, 1));
-            ROW(pos, p, D)[i] = (real)sin_acc(angle);
-            ROW(pos, p, D)[n + i] = (real)cos_acc(angle);
+    for (int i = 0; i < n; i++) {
+        acc w = exp_acc(-(acc)i*ln10000/(acc)imax(n - 1, 1));
+        for (int p = 0; p < ctx; p++) {
+            ROW(pos, p, D)[i] = (real)sin_acc((acc)p*w);
+            ROW(pos, p, D)[n + i] = (real)cos_acc((acc)p*w);
         }
+    }
 }
 
 /* [op:cross-entropy]   nll = -ln p_y,   p = softmax(z)                    one token, V logits
@@ -1694,23 +1711,30 @@ static void sinusoids(real *pos, int ctx, int D)
  *                      dz_v = p_v - (1 - e) 1{v = y} - e/V      z becomes dz when back != 0 */
 struct token_loss { acc loss, nll; int correct; };
 
+/* Sum of e^(z_v - top); the terms go to p, which may be z, or nowhere. */
+static acc exp_sum(real *p, const real *z, real top, int V)
+{
+    enum { CHUNK = 256 };
+    acc total = 0;
+    for (int i = 0; i < V; i += CHUNK) {
+        real e[CHUNK];
+        int n = imin(CHUNK, V - i);
+        for (int j = 0; j < n; j++) e[j] = exp_real(z[i + j] - top);
+        total += sum_row(e, n);
+        if (p) memcpy(p + i, e, (size_t)n*sizeof *e);
+    }
+    return total;
+}
+
 static struct token_loss cross_entropy_row(real *z, int y, double e, int V, int back)
 {
     real top = max_row(z, V);
-    acc mean = sum_row(z, V)/V, zy = (acc)z[y], total = 0;
+    acc mean = sum_row(z, V)/V, zy = (acc)z[y];
     struct token_loss out = { 0, 0, 0 };
     int best = 0;
     while (z[best] < top) best++;
     out.correct = best == y;
-    enum { CHUNK = 256 };
-    for (int i = 0; i < V; i += CHUNK) {
-        real p[CHUNK];
-        int n = imin(CHUNK, V - i);
-        for (int j = 0; j < n; j++) p[j] = exp_real(z[i + j] - top);
-        total += sum_row(p, n);
-        if (back) memcpy(z + i, p, (size_t)n*sizeof *p);
-    }
-    acc lse = (acc)top + log_acc(total);
+    acc total = exp_sum(back ? z : NULL, z, top, V), lse = (acc)top + log_acc(total);
     out.nll = lse - zy;
     out.loss = (1 - (acc)e)*out.nll + (acc)e*(lse - mean);
     if (back) {
@@ -2118,11 +2142,11 @@ static void scratch_take(struct arena *a, dn_model *m, size_t T)
     m->token_loss = (struct token_loss *)take(a, sizeof(struct token_loss), T, 1, 1);
     if (m->purpose != DN_TRAIN) return;
     m->dg = take_reals(a, T, D);
-    m->dn = take_reals(a, T, D);
+    if (stands(&m->c, IN, SELF|CROSS|FFN)) m->dn = take_reals(a, T, D);
     m->dc = take_reals(a, T, D);
     m->du = take_reals(a, T, F);
     m->dq = take_reals(a, T, 3*D);
-    m->dkv = take_reals(a, T, 2*D);
+    if (m->c.arch == DN_ENC_DEC) m->dkv = take_reals(a, T, 2*D);
     m->dpicked = take_reals(a, rows, D);
     if (schemes[m->c.norm].more & MIXED)
         m->dmixed = (real *)take(a, sizeof(real), outputs_of(&m->c), T, D);
@@ -2173,7 +2197,7 @@ size_t dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err)
     m.purpose = purpose;
     take(&a, sizeof m, 1, 1, 1);
     model_lay(&a, &m);
-    if (a.overflow || a.used > SIZE_MAX/2)
+    if (a.overflow)
         return fail(err, DN_EINVAL, "this model is too large for this machine's addresses"), 0;
     return a.used + ALIGN - 1;
 }
@@ -2230,7 +2254,7 @@ static void model_draw(dn_model *m)
     }
 }
 
-static void stacks_name(dn_model *m)
+static void stacks_link(dn_model *m)
 {
     for (int s = ENC; s <= DEC; s++) {
         struct stack *k = &m->stack[s];
@@ -2269,7 +2293,7 @@ static dn_model *model_new(const dn_config *c, enum dn_purpose purpose, real *va
     m->purpose = purpose;
     m->value = values;
     model_lay(&a, m);
-    stacks_name(m);
+    stacks_link(m);
     if (m->sinusoid) sinusoids(m->sinusoid, c->ctx, c->dim);
     return m;
 }
@@ -2526,7 +2550,6 @@ static void sublayer_bwd(const struct pass *p, const struct sublayer *b, real *d
     const dn_model *m = p->m;
     const struct saved *v = b->saved;
     int T = p->T[b->stack], D = m->c.dim;
-    size_t n = (size_t)T*(size_t)D;
     struct at_place in = place_of(p->m, b, IN), br = place_of(p->m, b, BR);
     struct at_place out = place_of(p->m, b, OUT);
     struct residual e = residual_of(p, b);
@@ -2540,7 +2563,9 @@ static void sublayer_bwd(const struct pass *p, const struct sublayer *b, real *d
     else attention_bwd(p, b, v, din, onto, dmem, from);
     if (in.op == ID) return;
     place_bwd(p->team, m->dn, v->n_stat, b->x, &in, T, D);                               /* (1) */
-    for (size_t i = 0; i < n; i++) d[i] += m->dn[i];
+    PARALLEL_FOR(p->team->threads)
+    for (int t = 0; t < T; t++)
+        for (int j = 0; j < D; j++) ROW(d, t, D)[j] += ROW(m->dn, t, D)[j];
 }
 
 /* [eq:admin]   omega = r of each sub-layer in turn, r^2 = var(omega x) + var(G) of the one below,
@@ -2860,19 +2885,28 @@ static dn_status diverged_forward(const dn_model *m, char *err)
     return fail(err, DN_EDIVERGED, "step %d: the logits are not finite", m->step + 1);
 }
 
+/* The order of computation: a stack's embedding, its sub-layers, what stands on top of it. */
+static int order_of(const dn_model *m, const struct tensor *t)
+{
+    enum slot w = t->row->slot;
+    if (t->sub >= 0) return 2*t->sub + 1;
+    if (w == OUTPUT) return INT_MAX;
+    const struct stack *k = &m->stack[t->stack];
+    return 2*(k->first + (w == FINAL_G || w == FINAL_B ? k->subs : 0));
+}
+
 /* The loss was finite, its gradient is not: backward meets the last tensors first. */
 static dn_status diverged_backward(const dn_model *m, char *err)
 {
     char name[DN_NAME_MAX];
-    int found = -1;
-    for (int i = 0; i < m->tensors; i++)
-        if (!row_finite(m->grad + m->tensor[i].at, m->tensor[i].count) &&
-            (found < 0 || m->tensor[i].row->slot == OUTPUT ||
-             m->tensor[i].sub >= m->tensor[found].sub)) found = i;
-    if (found < 0) return fail(err, DN_EDIVERGED, "step %d: the gradient's norm is not finite",
-                               m->step + 1);
+    const struct tensor *found = NULL;
+    for (const struct tensor *t = m->tensor; t < m->tensor + m->tensors; t++)
+        if (!row_finite(m->grad + t->at, t->count)
+            && (!found || order_of(m, t) >= order_of(m, found))) found = t;
+    if (!found)
+        return fail(err, DN_EDIVERGED, "step %d: the gradient is too large", m->step + 1);
     return fail(err, DN_EDIVERGED, "step %d: the gradient of %s is not finite", m->step + 1,
-                tensor_name(m, &m->tensor[found], name));
+                tensor_name(m, found, name));
 }
 
 /* Sums of losses into s, gradients of the sum onto grad. */
@@ -2923,6 +2957,8 @@ dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *s, 
     dn_zero_grad(m);
     for (int i = 0; i < n; i++) {
         if (gradient_run(m, &batch[i], 1, i, &one, err)) return DN_EDIVERGED;
+        if (one.tokens > INT_MAX - s->tokens)
+            return fail(err, DN_EINVAL, "more labels in a step than %d", (int64_t)INT_MAX);
         s->loss += one.loss;
         s->nll += one.nll;
         s->tokens += one.tokens;
@@ -2934,7 +2970,9 @@ dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *s, 
     s->lr = lr;
     s->grad_norm = scale*sqrt((double)sum_all(m->grad, m->grad, m->scalars, m->team.threads));
     if (!is_finite((acc)s->grad_norm)) return diverged_backward(m, err);
-    if (m->c.clip > 0 && s->grad_norm > m->c.clip) scale *= m->c.clip/s->grad_norm;
+    double norm = s->grad_norm;
+    if (m->c.clip > 0 && norm > m->c.clip) scale *= m->c.clip/norm, norm = m->c.clip;
+    if (norm*norm > REAL_MAX) return diverged_backward(m, err);      /* Adam squares it */
     adam(m, scale, lr);
     m->step++;
     return DN_OK;
@@ -3039,7 +3077,7 @@ static void generator_lay(struct arena *a, dn_generator *g, const dn_config *c)
     g->source = (struct span *)take(a, sizeof(struct span), R, 1, 1);
     g->cache  = (real **)take(a, sizeof(real *), (size_t)(first + subs), 1, 1);
     for (int i = 0; i < subs; i++) {
-        real *kv = take_reals(a, T, 2*D);
+        real *kv = kind_at(c, DEC, i) == FFN ? NULL : take_reals(a, T, 2*D);
         if (g->cache) g->cache[first + i] = kv;
     }
     g->spare = take_reals(a, T, 2*D);
@@ -3186,16 +3224,17 @@ const dn_real *dn_generator_feed(dn_generator *g, const int *tokens, const int *
     return g->logits;
 }
 
-/* The largest t for which the p >= t still number `count` and weigh `mass`. */
+/* A t for which the p >= t still number `count` and weigh `mass`, but not without the least of
+ * them. */
 static double cut_at(const real *p, int n, double floor, int count, double mass)
 {
     double lo = floor, hi = 2;
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0, above[2] = { n, 0 }; i < 64 && above[0] > above[1] + 1; i++) {
         double t = (lo + hi)/2, sum = 0;
         int k = 0;
         for (int j = 0; j < n; j++) if ((double)p[j] >= t) k++, sum += (double)p[j];
-        if (k >= count && sum >= mass) lo = t;
-        else hi = t;
+        if (k >= count && sum >= mass) lo = t, above[0] = k;
+        else hi = t, above[1] = k;
     }
     return lo;
 }
@@ -3255,9 +3294,7 @@ static void list_fill(dn_generator *g, int i, int first)
         if (g->score[r] <= NO_HYPOTHESIS) continue;
         const real *z = ROW(g->logits, r, V);
         real top = max_row(z, V);
-        acc total = 0;
-        for (int v = 0; v < V; v++) total += (acc)exp_real(z[v] - top);
-        double shift = g->score[r] - (double)top - (double)log_acc(total);
+        double shift = g->score[r] - (double)top - (double)log_acc(exp_sum(NULL, z, top, V));
         for (int v = 0; v < V; v++) {
             struct candidate c = { shift + (double)z[v], r, v };
             n = list_insert(list, n, 2*B, c);
@@ -3405,7 +3442,8 @@ static void sum_digits(struct sum s, char digits[DIGITS + 1])
     digits[DIGITS] = 0;
 }
 
-/* The writer runs twice: first without io, to learn the header's size and the checksum. */
+/* The writer runs twice: first without io, to learn the header's size and the checksum, then to
+ * write.  Each run does its own half. */
 struct writer {
     const dn_io *io;
     struct sum sum;
@@ -3416,7 +3454,7 @@ struct writer {
 
 static void flush(struct writer *w)
 {
-    if (w->io && w->fill && !w->failed)
+    if (w->fill && !w->failed)
         w->failed = w->io->write(w->io->user, w->pipe, (size_t)w->fill);
     w->fill = 0;
 }
@@ -3424,9 +3462,9 @@ static void flush(struct writer *w)
 static void put(struct writer *w, const void *from, size_t n)
 {
     const unsigned char *p = (const unsigned char *)from;
-    sum_add(&w->sum, p, n);
     w->at += n;
-    for (size_t i = 0; i < n; i++) {
+    if (!w->io) sum_add(&w->sum, p, n);
+    for (size_t i = 0; i < n && w->io; i++) {
         w->pipe[w->fill++] = p[i];
         if (w->fill == PIPE) flush(w);
     }
@@ -3871,7 +3909,7 @@ dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
     if (status) return status;
     if (!get_header(&r) || !checksum_check(&r, io->size)) return r.status;
     if (!r.fields) return fail(err, DN_EFORMAT, "the file has no configuration of a model");
-    /* Whoever makes the model that a file describes gives no more than the file has. */
+    /* Whoever makes this model gives no more for its parameters than the file has bytes. */
     size_t all = dn_model_bytes(&r.config, DN_INFER, err);
     if (!all) return DN_EFORMAT;
     if (all - dn_model_bytes(&r.config, DN_BORROW, err) > io->size)

@@ -159,8 +159,8 @@ dn_gains dn_gains_of(const dn_config *c, int stack, int layer);
 typedef struct dn_model dn_model;         /* lives inside the caller's block                 */
 
 /* DN_INFER: parameters and one forward pass; DN_BORROW: the same without the parameters, which lie
- * elsewhere; DN_TRAIN: with gradients, moments and activations (c->memory: all of them, or each
- * sub-layer's input only). */
+ * elsewhere; DN_TRAIN: with gradients, moments and activations (c->memory: all of them, or of each
+ * sub-layer its input and what its last LayerNorm reads). */
 enum dn_purpose { DN_INFER, DN_BORROW, DN_TRAIN };
 
 /* Bytes of the block a model needs; 0 with a sentence if c is wrong or too large for size_t. */
@@ -218,7 +218,7 @@ dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *s, 
 /* Losses without dropout and without gradients; any purpose. */
 dn_status dn_evaluate(dn_model *m, const dn_batch *batch, dn_stats *s, char *err);
 /* Forward and backward only: parameter gradients of the SUM of the losses are added to grad.
- * dropout != 0: with the masks of the coming step. */
+ * dropout != 0: with the masks of the coming step's first micro-batch. */
 dn_status dn_gradient(dn_model *m, const dn_batch *batch, int dropout, dn_stats *s, char *err);
 void      dn_zero_grad(dn_model *m);
 /* Logits of every token of the top stream, without dropout: tokens x vocab, the caller's. */

@@ -2849,6 +2849,12 @@ static double t_arena(void)
 
     for (size_t n = 1; n <= ALIGN; n++) take(&a, n, 1, 1, 1);
     MUST(e, a.used == ALIGN*ALIGN && !a.overflow);      /* no more between them than it takes */
+    for (size_t left = 0; left < 4*ALIGN; left++) {     /* where half of all addresses end */
+        a.used = SIZE_MAX/2 - left;
+        a.overflow = 0;
+        take(&a, 1, 2*ALIGN, 1, 1);
+        MUST(e, a.overflow == (left < 3*ALIGN - 1));
+    }
     for (int norm = 1; norm < choices("norm"); norm++) {
         dn_config c = busy_config(DN_ENC_DEC, norm);
         c.enc_layers = 3;
@@ -3302,21 +3308,12 @@ static double t_diverged_forward(void)
     return e;
 }
 
-/* A finite loss with an infinite gradient: the last norm gives zeros, so that the logits are 0
- * whatever the output matrix; that is made of the largest numbers there are, of both signs. */
-static double t_diverged_backward(void)
+/* A decoder whose last norm gives zeros, so that the logits are 0 whatever the output matrix; that
+ * is made of these numbers, of both signs, and so is what comes back through it. */
+static dn_model *huge_gradient(const dn_config *c, double huge)
 {
-    dn_config c = small_config(DN_DECODER, choice("norm", "deepnorm"));
-    const double huge = 0.9*(sizeof(dn_real) == sizeof(double) ? DBL_MAX : (double)FLT_MAX);
-    struct sample s;
-    dn_stats st;
-    double e = 0;
+    dn_model *m = make_model(c, DN_TRAIN);
 
-    c.tie = DN_TIE_NONE;
-    const dn_batch *b = fill_batch(&s, &c, 3, 0);
-    dn_model *m = make_model(&c, DN_TRAIN);
-    for (int i = 0; i < 14; i++)
-        s.label[i] = 4;
     for (int i = 0; i < dn_tensor_count(m); i++) {
         const dn_tensor t = dn_tensor_at(m, i);
         for (int k = 0; k < t.rows*t.cols && !strcmp(t.name, "output.weight"); k++)
@@ -3324,11 +3321,36 @@ static double t_diverged_backward(void)
         for (int k = 0; k < t.rows && !strcmp(t.name, "decoder.1.ffn.out_norm.weight"); k++)
             t.value[k] = 0;
     }
-    const uint64_t before = hash_parameters(m);
-    MUST(e, dn_evaluate(m, b, &st, err) == DN_OK && fabs(st.nll - log(13)) < 1e-5);
-    MUST(e, refused(dn_train_step(m, b, 1, &st, err), DN_EDIVERGED));
-    MUST(e, strstr(err, "gradient") && strstr(err, "decoder."));
-    MUST(e, hash_parameters(m) == before && dn_step_count(m) == 0);
+    return m;
+}
+
+/* A finite loss with an infinite gradient, and one whose square Adam could not hold, unless it is
+ * clipped. */
+static double t_diverged_backward(void)
+{
+    const double most = sizeof(dn_real) == sizeof(double) ? DBL_MAX : (double)FLT_MAX;
+    dn_config c = small_config(DN_DECODER, choice("norm", "deepnorm"));
+    struct sample s;
+    dn_stats st;
+    double e = 0;
+
+    c.tie = DN_TIE_NONE;
+    const dn_batch *b = fill_batch(&s, &c, 3, 0);
+    for (int i = 0; i < 14; i++)
+        s.label[i] = 4;
+    for (int large = 0; large < 2; large++) {
+        c.clip = !large;
+        dn_model *m = huge_gradient(&c, large ? 100*sqrt(most) : 0.9*most);
+        const uint64_t before = hash_parameters(m);
+        MUST(e, dn_evaluate(m, b, &st, err) == DN_OK && fabs(st.nll - log(13)) < 1e-5);
+        MUST(e, refused(dn_train_step(m, b, 1, &st, err), DN_EDIVERGED));
+        worst(&e, !strstr(err, large ? "gradient is too large"
+                                     : "gradient of decoder.1.ffn.out_norm."), "%s", err);
+        MUST(e, hash_parameters(m) == before && dn_step_count(m) == 0);
+    }
+    c.clip = 1;                           /* in double its norm, too, is too large */
+    MUST(e, sizeof(dn_real) == sizeof(double)
+            || dn_train_step(huge_gradient(&c, 100*sqrt(most)), b, 1, &st, err) == DN_OK);
     return e;
 }
 

@@ -69,11 +69,7 @@ static double peak_memory(void)
     return getrusage(RUSAGE_SELF, &use) == 0 ? (double)use.ru_maxrss / unit : 0;
 }
 
-static int is_terminal(FILE *f)
-{
-    const char *term = getenv("TERM");
-    return isatty(fileno(f)) && !(term && strcmp(term, "dumb") == 0);
-}
+static int is_terminal(FILE *f) { return isatty(fileno(f)); }
 
 /* Is there something of this name that must not be replaced, such as /dev/null? */
 static int is_special(const char *path)
@@ -87,14 +83,17 @@ typedef off_t offset;
 #else
 static double seconds(void) { return (double)time(NULL); }
 static double peak_memory(void) { return 0; }
-static int is_terminal(FILE *f) { return (void)f, 0; }
 static int is_special(const char *path) { return (void)path, 0; }
 static int flush_to_disk(FILE *f) { return fflush(f) == 0; }
 #ifdef _WIN32
+#include <fcntl.h>
+#include <io.h>
+static int is_terminal(FILE *f) { return _isatty(_fileno(f)); }
 typedef int64_t offset;
 #define fseeko _fseeki64
 #define ftello _ftelli64
 #else
+static int is_terminal(FILE *f) { return (void)f, 0; }
 typedef long offset;
 #define fseeko fseek
 #define ftello ftell
@@ -109,12 +108,13 @@ static int seek_to(FILE *f, uint64_t at)
     return (uint64_t)(offset)at == at && fseeko(f, (offset)at, SEEK_SET) == 0;
 }
 
-/* Bytes of a file; -1: it does not say, as a pipe; -2: its place is lost. */
+/* Bytes of a file; -1: it does not say, as a pipe, or says nonsense, as a directory; -2: its place
+ * is lost. */
 static int64_t size_of(FILE *f)
 {
     if (fseeko(f, 0, SEEK_END) != 0) return -1;
     int64_t size = (int64_t)ftello(f);
-    return seek_to(f, 0) ? size : -2;
+    return !seek_to(f, 0) ? -2 : size < INT64_MAX ? size : -1;
 }
 
 static int file_move(const char *from, const char *to)
@@ -180,10 +180,11 @@ static const struct option {
 #define AT(field) offsetof(options, field)
     {"source", WORD, AT(source), NULL, 0, "Files", "sentences to translate, one a line"},
     {"target", WORD, AT(target), NULL, 0, "Files", "their translations, line by line"},
-    {"valid-source", WORD, AT(valid_source), NULL, 0, "Files", "validation pairs"},
-    {"valid-target", WORD, AT(valid_target), NULL, 0, "Files", "validation pairs"},
+    {"valid-source", WORD, AT(valid_source), NULL, 0, "Files",
+     "validation pairs; without them the last tenth, at most 1000, is held out"},
+    {"valid-target", WORD, AT(valid_target), NULL, 0, "Files", "their translations"},
     {"test-source", WORD, AT(test_source), NULL, 0, "Files", "pairs to score at the end"},
-    {"test-target", WORD, AT(test_target), NULL, 0, "Files", "pairs to score at the end"},
+    {"test-target", WORD, AT(test_target), NULL, 0, "Files", "their translations"},
     {"text", WORD, AT(text), NULL, 0, "Files", "running text for a language model"},
     {"valid-text", WORD, AT(valid_text), NULL, 0, "Files",
      "validation text; without it the last tenth of the text is held out"},
@@ -330,7 +331,7 @@ static void fail(int code, const char *format, ...)
 
 static void check(dn_status status, const char *err)
 {
-    if (status == DN_EDIVERGED) fail(3, "diverged: %s; the last checkpoint is as it was", err);
+    if (status == DN_EDIVERGED) fail(3, "diverged: %s", err);
     if (status != DN_OK) fail(1, "%s", err);
 }
 
@@ -490,10 +491,10 @@ static void store_read(const store *s, uint64_t at, size_t n, void *to)
 
 static void store_free(store *s)
 {
+    free(s->line);
     if (s->from) return;
     if (s->f) fclose(s->f);
     free(s->memory);
-    free(s->line);
 }
 
 /* A file, or stdin for "-". */
@@ -524,14 +525,14 @@ static void store_seek(store *s, uint64_t at)
 {
     errno = 0;
     s->at = at;
-    if (s->f && !seek_to(s->f, at)) store_failed(s);
+    if (s->f && !seek_to(s->f, s->from + at)) store_failed(s);
 }
 
 /* The next byte, or EOF. */
 static int byte_next(store *s)
 {
     if (s->at == s->n) return EOF;
-    int c = s->f ? getc(s->f) : (unsigned char)s->memory[s->at];
+    int c = s->f ? getc(s->f) : (unsigned char)s->memory[s->from + s->at];
     if (c == EOF) store_failed(s);
     s->at++;
     return c;
@@ -789,6 +790,13 @@ static void config_print(const dn_config *c)
     }
 }
 
+/* Would --config read these bytes as this word? */
+static int is_plain(const char *word)
+{
+    return !strchr(word, '\n') && !(*word && strchr(" \t\r", *word))
+           && !(*word && strchr(" \t\r", word[strlen(word) - 1]));
+}
+
 /* The options in effect, as lines that --config reads. */
 static void options_print(const options *o)
 {
@@ -797,8 +805,9 @@ static void options_print(const options *o)
         const void *at = (const char *)o + p->at;
         const char *word = p->kind == WORD ? *(const char *const *)at : NULL;
         if (p->kind == REAL) printf("%s = %.15g\n", p->name, *(const double *)at);
-        if (p->kind == COUNT) printf("%s = %d\n", p->name, *(const int *)at);
-        if (word && word != o->config && !strchr(word, '\n')) printf("%s = %s\n", p->name, word);
+        if (p->kind == COUNT || (p->kind == FLAG && at != &o->print_config))
+            printf("%s = %d\n", p->name, *(const int *)at);
+        if (word && word != o->config && is_plain(word)) printf("%s = %s\n", p->name, word);
     }
 }
 
@@ -828,7 +837,7 @@ static void help_print(const char *self)
     printf("  %s                                      German to English, from data/\n", self);
     printf("  %s --arch decoder --text book.txt       a language model of one's own text\n", self);
     printf("  %s ... --resume model.safetensors       go on, with the same options\n", self);
-    printf("  echo 'der Hund schläft .' | %s translate model.safetensors\n\n", self);
+    printf("  echo 'Der Hund schläft.' | %s translate model.safetensors\n\n", self);
     puts("--flag value and --flag=value are the same, and so are _ and -. Defaults in brackets.");
     for (int i = 0; i < LENGTH(table); i++) {
         if (i == 0 || strcmp(table[i].group, table[i - 1].group) != 0)
@@ -1001,22 +1010,34 @@ static void corpus_encode(corpus *c, const dn_tokenizer *t, size_t most, int dro
         text_encode(&c->in[1], t, &c->seq[1]);
 }
 
-/* Split the last tenth off a text, after the end of a line if there is one. */
+/* Split the end off, to validate on: of a text the last tenth, after the end of a line if there is
+ * one; of pairs the last tenth, but 1000 at most. */
 static corpus corpus_hold_out(corpus *c)
 {
     corpus held = {0};
-    store *all = &c->in[1], *rest = &held.in[1];
-    uint64_t tenth = all->n - all->n / 10;
-    store_seek(all, tenth - 1);
-    for (int b = 0; b != '\n' && b != EOF; ) b = byte_next(all);
-    if (all->at == all->n) all->at = tenth;
-    if (all->at < all->n) {
-        held.name = "the last tenth, held out";
+    held.lines = c->lines < 10000 ? c->lines / 10 : 1000;
+    if (c->lines && !held.lines) return held;
+    c->lines -= held.lines;
+    for (int side = c->lines ? 0 : 1; side < 2; side++) {
+        store *all = &c->in[side], *rest = &held.in[side];
+        if (c->lines) {
+            all->at = 0;
+            for (size_t i = 0; i < c->lines; i++) line_next(all);
+        } else {
+            uint64_t tenth = all->n - all->n / 10;
+            store_seek(all, tenth - 1);
+            for (int b = 0; b != '\n' && b != EOF; ) b = byte_next(all);
+            if (all->at == all->n) all->at = tenth;
+            if (all->at == all->n) return held;
+        }
         *rest = *all;
         rest->from = all->at;
         rest->n -= all->at;
         all->n = all->at;
+        all->at = rest->at = rest->line_room = 0;
+        rest->line = NULL;
     }
+    held.name = c->lines ? "the data's end, held out" : "the last tenth, held out";
     return held;
 }
 
@@ -1054,7 +1075,6 @@ typedef struct session {
     double best;                              /* lowest validation loss, */
     long long best_step;                      /* the step it was at, 0: none yet, */
     int stalled;                              /* and validations since */
-    int best_saved;                           /* is OUT.best of this run? */
     const char *saved;                        /* the last checkpoint of the run, NULL: none */
     int diverged;                             /* 1: the run has to go back to it; */
     int halved;                               /* so often it has, and halved the learning rate */
@@ -1397,7 +1417,7 @@ static FILE *checkpoint_open(const char *path, dn_io *io)
 {
     FILE *f = fopen(path, "rb");
     int64_t size = f ? size_of(f) : -1;
-    if (size < 0) fail(1, "%s: %s", path, strerror(errno));
+    if (size < 0) fail(1, "%s: %s", path, f && size == -1 ? "not a file" : strerror(errno));
     *io = (dn_io){f, (uint64_t)size, io_read, NULL};
     return f;
 }
@@ -1498,6 +1518,8 @@ static int has_diverged(session *s, dn_status status, const char *err)
 {
     s->diverged = status == DN_EDIVERGED && is_rollback(&s->o) && s->saved
                   && s->halved < HALVED_MAX;
+    if (status == DN_EDIVERGED && !s->diverged && s->saved)
+        fail(3, "diverged: %s; %s is as it was", err, s->saved);
     if (!s->diverged) check(status, err);
     return s->diverged;
 }
@@ -1518,8 +1540,9 @@ static void rate_restore(session *s)
     char *note = s->o.file ? note_of_file(s->o.file, "rate") : NULL;
     if (note && (sscanf(note, "%lf %d", &asked, &n) != 2 || n < 1 || n > HALVED_MAX))
         fail(1, "%s: the note `rate` is malformed", s->o.file);
-    s->asked = s->o.model.lr;
-    if (note && asked <= s->asked && asked >= s->asked) {
+    double now = s->asked = s->o.model.lr, halved = ldexp(asked, -n);
+    if (note && (now == asked || fabs(now - halved) <= 1e-14 * halved)) {
+        s->asked = s->o.model.lr = asked;     /* by the options or, halved, by the file */
         rate_halve(&s->o.model, n);
         s->halved = n;
     }
@@ -1543,7 +1566,7 @@ static void tokenizer_load(session *s)
 }
 
 /* Learn the tokenizer from the training text, or from parts of it if it is long: of two languages
- * equally many.  Learning takes up to 50 times the memory of its text. */
+ * equally many.  Learning takes up to 61 times the memory of its text. */
 static void tokenizer_learn(session *s)
 {
     char err[DN_ERR_MAX];
@@ -1639,8 +1662,7 @@ static void translate(session *s, const sequences *q, size_t first, int n)
 {
     char err[DN_ERR_MAX];
     size_t rows = (size_t)s->o.rows, total = 0;
-    if (s->o.rows > INT_MAX / s->o.beam) fail(2, "--rows and --beam are too large together");
-    dn_generator *g = generator(s, s->o.rows * s->o.beam);
+    dn_generator *g = generator(s, n * s->o.beam);
     if (!s->in_len) {
         s->in_len = resize(NULL, rows, 2 * ((size_t)s->o.model.ctx + 1) * sizeof(int));
         s->out_len = s->in_len + rows;
@@ -1788,8 +1810,8 @@ static void report(session *s, corpus *c)
     if (!(sum.tokens > 0)) fail(1, "%s: too short: there is no token to score", c->name);
     double nll = mean_nll(&sum), bytes = (double)c->in[1].n;
     printf("%s: loss %.4f nats/token, perplexity %.3f, accuracy %.1f %% (%.0f %stokens)\n",
-           c->name, nll, exp(nll), 100 * sum.correct / (sum.tokens > 0 ? sum.tokens : 1),
-           sum.tokens, s->o.model.arch == DN_ENCODER ? "masked " : "");
+           c->name, nll, exp(nll), 100 * sum.correct / sum.tokens, sum.tokens,
+           s->o.model.arch == DN_ENCODER ? "masked " : "");
     if (s->o.model.arch == DN_DECODER)
         printf("bits per byte %.4f (%.0f bytes; %d to %d tokens of context, less at the start)\n",
                sum.nll / log(2) / bytes, bytes, row_tokens(s, c) - (int)stride(s, c) + 1,
@@ -2222,9 +2244,9 @@ static void plot_print(plot *p, FILE *f)
 /* ---- progress ---------------------------------------------------------------------------- */
 
 typedef struct progress {
-    double begun, since, drawn;               /* seconds: the run, these sums, the last line */
+    double begun, drawn;                      /* when the run and the last line were */
     int64_t first;                            /* steps before this run */
-    double nll, tokens;                       /* sums since the last line, */
+    double nll, tokens, seconds;              /* sums since the last line, */
     int steps;                                /* over so many steps */
     FILE *csv;
     text rows;                                /* what --log says, for --plot */
@@ -2275,18 +2297,65 @@ static void progress_plot(const session *s, progress *p)
     if (f && fclose(f) != 0) write_failed(p, s->o.plot);
 }
 
+/* Does a \r on stderr go back to where the line begins? */
+static int can_rewrite(void)
+{
+    const char *term = getenv("TERM");
+    return is_terminal(stderr) && !(term && strcmp(term, "dumb") == 0);
+}
+
+/* Bytes of the rows up to this step: those behind it are of steps that were lost or given up, and
+ * half a row at the end is none. */
+static size_t rows_until(text t, int64_t step)
+{
+    size_t keep = 0;
+    for (size_t i = 0; i < t.n; i++) {
+        if (t.at[i] != '\n') continue;
+        if (keep > 0 && strtod(t.at + keep, NULL) > (double)step) break;      /* no header */
+        keep = i + 1;
+    }
+    return keep;
+}
+
+/* Let the file begin with the rows up to this step, and nothing else. */
+static void rows_restore(const char *log, progress *p, int64_t step)
+{
+    FILE *f = fopen(log, "rb");
+    if (!f && errno == ENOENT) return;
+    if (!f) fail(1, "%s: %s", log, strerror(errno));
+    free(p->rows.at);
+    p->rows = text_read(f, log, SIZE_MAX);
+    fclose(f);
+    size_t keep = rows_until(p->rows, step), all = p->room = p->rows.n;
+    p->rows.n = keep;
+    if (keep == all) return;
+    char *part = resize(NULL, strlen(log) + 5, 1);
+    sprintf(part, "%s.tmp", log);
+    f = fopen(part, "wb");
+    int good = f && fwrite(p->rows.at, 1, keep, f) == keep;
+    if (f && fclose(f) != 0) good = 0;
+    if (!good || !file_move(part, log)) fail(1, "%s: %s", log, strerror(errno));
+    free(part);
+}
+
+/* Open the log, and close it first when the run goes back. */
+static void log_open(const session *s, progress *p)
+{
+    int64_t step = dn_step_count(s->m);
+    p->rows.n = rows_until(p->rows, step);
+    if (!s->o.log) return;
+    if (p->csv) fclose(p->csv);
+    if (step && !is_special(s->o.log)) rows_restore(s->o.log, p, step);
+    p->csv = fopen(s->o.log, step ? "ab" : "wb");
+    if (!p->csv) fail(1, "%s: %s", s->o.log, strerror(errno));
+}
+
 static void progress_open(session *s, progress *p)
 {
     *p = (progress){0};
-    p->begun = p->since = p->drawn = seconds();
+    p->begun = p->drawn = seconds();
     p->first = dn_step_count(s->m);
-    if (s->o.log) {
-        p->csv = fopen(s->o.log, p->first ? "a+" : "w");
-        if (!p->csv) fail(1, "%s: %s", s->o.log, strerror(errno));
-        if (p->first && !is_special(s->o.log))
-            p->rows = text_read(p->csv, s->o.log, SIZE_MAX);
-        p->room = p->rows.n;
-    }
+    log_open(s, p);
     if (!p->rows.n) row_add(s, p, "step,seconds,loss,val,lr,grad_norm,tokens_per_second\n");
     if (s->o.plot) rows_plot(s, p, NULL);     /* --x and --y are checked now */
 }
@@ -2295,13 +2364,14 @@ static void progress_open(session *s, progress *p)
  * that it compares with val, and tokens of all streams per second.  val < 0: not measured now.
  * On a terminal the next line is written over one without val, which may show up sooner. */
 static void progress_step(const session *s, progress *p, int64_t step, const dn_stats *stats,
-                          double val)
+                          double val, int last)
 {
     char line[200], tokens[16], eta[16], value[32] = "";
-    double now = seconds(), spent = now - p->begun, rate = p->tokens / (now - p->since + 1e-9);
+    double now = seconds(), spent = now - p->begun, rate = p->tokens / (p->seconds + 1e-9);
     double nll = p->nll / p->steps;
     double left = spent / (double)(step - p->first) * (double)(s->o.model.steps - step);
-    int due = val >= 0 || step % s->o.log_every == 0, rewrite = val < 0 && is_terminal(stderr);
+    int due = last || val >= 0 || step % s->o.log_every == 0;
+    int rewrite = !last && val < 0 && can_rewrite();
     if (!due && !(rewrite && now - p->drawn > 0.5)) return;
     if (s->o.minutes > 0 && left > 60 * s->o.minutes - spent) left = 60 * s->o.minutes - spent;
     if (val >= 0) snprintf(value, sizeof value, "  val %.3f", val);
@@ -2318,8 +2388,7 @@ static void progress_step(const session *s, progress *p, int64_t step, const dn_
     snprintf(line, sizeof line, "%lld,%.2f,%.6f,%s,%.6g,%.6g,%.0f\n", (long long)step, spent, nll,
              value, stats->lr, stats->grad_norm, rate);
     row_add(s, p, line);
-    p->nll = p->tokens = p->steps = 0;
-    p->since = seconds();
+    p->nll = p->tokens = p->seconds = p->steps = 0;
 }
 
 /* ---- training ---------------------------------------------------------------------------- */
@@ -2329,8 +2398,9 @@ static void data_open(session *s)
 {
     options *o = &s->o;
     if (is_text(s)) {
-        if (o->source || o->target)
-            fail(2, "--source and --target make a translator, which --arch %s is not; use --text",
+        if (o->source || o->target || o->valid_source || o->valid_target || o->test_source
+            || o->test_target)
+            fail(2, "pairs of files make a translator, which --arch %s is not; use --text",
                  o->model.arch == DN_DECODER ? "decoder" : "encoder");
         if (!o->text) {
             o->text = "data/train.en";
@@ -2354,7 +2424,8 @@ static void data_open(session *s)
         || !o->test_source != !o->test_target)
         fail(2, "a file of sources needs a file of targets, and the other way round");
     s->train = corpus_open(o->source, o->target);
-    if (o->valid_source) s->valid = corpus_open(o->valid_source, o->valid_target);
+    s->valid = o->valid_source ? corpus_open(o->valid_source, o->valid_target)
+                               : corpus_hold_out(&s->train);
     if (o->test_source) s->test = corpus_open(o->test_source, o->test_target);
 }
 
@@ -2381,12 +2452,6 @@ static void data_encode(session *s)
     if (v->cut + s->test.cut)
         say("note: %zu pairs of validation and test were cut to %zu tokens", v->cut + s->test.cut,
             most);
-}
-
-static void step_batches(session *s, int64_t step)
-{
-    for (int i = 0; i < s->o.accum; i++)
-        batch_next(s, &s->batch[i], (uint64_t)step * (uint64_t)s->o.accum + (uint64_t)i);
 }
 
 /* Go over the pairs of a step without reading them. */
@@ -2455,7 +2520,6 @@ static void run_restore(session *s, const char *path)
     s->best_step = s->stalled = 0;
     if (note && sscanf(note, "%lf %lld %d", &s->best, &s->best_step, &s->stalled) != 3)
         fail(1, "%s: the note `best` is malformed", path);
-    s->best_saved = note && strcmp(path, s->o.out) == 0;
     free(note);
     int64_t done = dn_step_count(s->m);
     s->place = 0;
@@ -2495,8 +2559,7 @@ static double validate(session *s, int64_t step)
         s->best = val;
         s->best_step = step;
         s->stalled = 0;
-        s->best_saved = s->o.keep_best;
-        if (s->best_saved) checkpoint_save(s, 1);
+        if (s->o.keep_best) checkpoint_save(s, 1);
     }
     return val;
 }
@@ -2504,9 +2567,10 @@ static double validate(session *s, int64_t step)
 static void train_step(session *s, progress *p, int64_t step, dn_stats *stats)
 {
     char err[DN_ERR_MAX];
+    double begun = seconds();
     dn_batch *view = resize(NULL, (size_t)s->o.accum, sizeof *view);
-    step_batches(s, step);
     for (int i = 0; i < s->o.accum; i++) {
+        batch_next(s, &s->batch[i], (uint64_t)step * (uint64_t)s->o.accum + (uint64_t)i);
         view[i] = batch_view(&s->batch[i]);
         p->tokens += s->batch[i].enc_n + s->batch[i].dec_n;
     }
@@ -2514,6 +2578,7 @@ static void train_step(session *s, progress *p, int64_t step, dn_stats *stats)
     free(view);
     if (has_diverged(s, status, err)) return;
     p->nll += stats->nll;
+    p->seconds += seconds() - begun;
     p->steps++;
 }
 
@@ -2532,17 +2597,15 @@ static void profile(session *s)
 static int64_t roll_back(session *s, progress *p, int64_t step)
 {
     char err[DN_ERR_MAX];
-    long long best_step = s->best_step;
     model_load(s, s->saved);
     rate_halve(&s->o.model, 1);
     s->halved++;
     if (dn_model_reconfigure(s->m, &s->o.model, err) != DN_OK) fail(1, "%s", err);
     run_restore(s, s->saved);
-    if (best_step > s->best_step) s->best_saved = 0;      /* OUT.best is of what is given up */
     say("diverged at step %lld: back to step %lld with a learning rate of %.6g", (long long)step,
         (long long)dn_step_count(s->m), s->o.model.lr);
-    p->nll = p->tokens = p->steps = s->diverged = 0;
-    p->since = seconds();
+    log_open(s, p);
+    p->nll = p->tokens = p->seconds = p->steps = s->diverged = 0;
     return dn_step_count(s->m);
 }
 
@@ -2552,8 +2615,9 @@ static int train_loop(session *s, progress *p)
     dn_stats stats = {0};
     const options *o = &s->o;
     int64_t step = p->first;
-    int ended = step >= o->model.steps;
-    while (!ended && !caught && !(o->stop_after && step - p->first >= o->stop_after)) {
+    int ended = step >= o->model.steps, stop = ended;
+    if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, 0);
+    while (!stop) {
         double val = -1;
         train_step(s, p, step++, &stats);
         ended = step >= o->model.steps
@@ -2561,17 +2625,15 @@ static int train_loop(session *s, progress *p)
         if (!s->diverged && (ended || step % o->eval_every == 0)) val = validate(s, step);
         if (s->diverged) {
             step = roll_back(s, p, step);
-            ended = 0;
             continue;
         }
-        progress_step(s, p, step, &stats, val);
+        ended |= o->patience && s->stalled >= o->patience;
+        stop = ended || caught || (o->stop_after && step - p->first >= o->stop_after);
+        progress_step(s, p, step, &stats, val, stop);
+        if (stop || step % o->save_every == 0) checkpoint_save(s, 0);
         if (step % o->eval_every == 0) progress_plot(s, p);
         if (step % o->sample_every == 0 && !caught) show_samples(s);
-        ended |= o->patience && s->stalled >= o->patience;
-        if (ended || step % o->save_every == 0) checkpoint_save(s, 0);
-        p->since = val >= 0 ? seconds() : p->since;
     }
-    if (!ended) checkpoint_save(s, 0);
     s->saved = NULL;                          /* from here on nothing goes back */
     return ended;
 }
@@ -2593,19 +2655,24 @@ static void say_how_to_resume(const session *s)
     fputc('\n', stderr);
 }
 
-/* The name of OUT.best, or NULL if there is nothing better than the model as it is. */
+/* The name of OUT.best, or NULL if the model as it is now is the best, or that is of another run:
+ * one before this, or a way that a rollback gave up. */
 static char *best_of_run(const session *s)
 {
-    char *path = out_path(s, ".best");
-    FILE *f = NULL;
-    if (s->o.keep_best && *s->o.out && s->best_saved && s->best_step < dn_step_count(s->m)) {
-        f = fopen(path, "rb");
+    double loss = -1;
+    long long step = -1;
+    char *path = out_path(s, ".best"), *note = NULL;
+    if (s->o.keep_best && *s->o.out && s->best_step < dn_step_count(s->m)) {
+        FILE *f = fopen(path, "rb");
         if (!f && errno != ENOENT) fail(1, "%s: %s", path, strerror(errno));
+        if (f && fclose(f) == 0) note = note_of_file(path, "best");
     }
-    if (f) {
-        fclose(f);
+    if (note && sscanf(note, "%lf %lld", &loss, &step) == 2 && step == s->best_step
+        && loss == s->best) {
+        free(note);
         return path;
     }
+    free(note);
     free(path);
     return NULL;
 }
@@ -2625,9 +2692,24 @@ static void say_how_to_use(const session *s, const char *model)
     fputc('\n', stderr);
 }
 
+/* The run ended: what came of it. */
+static void run_report(session *s, const progress *p)
+{
+    char spent[16], *best = best_of_run(s);
+    if (best) {
+        say("the best validation, %.3f, was at step %lld: %s", s->best, s->best_step, best);
+        model_load(s, best);
+    }
+    if (s->test.name || s->valid.name) report(s, s->test.name ? &s->test : &s->valid);
+    clock_text(seconds() - p->begun, spent);
+    if (peak_memory() > 0) say("time %s, peak memory %.0f MiB", spent, peak_memory());
+    else say("time %s", spent);
+    if (*s->o.out) say_how_to_use(s, best ? best : s->o.out);
+    free(best);
+}
+
 static int run_train(session *s)
 {
-    char spent[16], *best;
     progress p;
     train_open(s);
     progress_open(s, &p);
@@ -2638,22 +2720,11 @@ static int run_train(session *s)
     if (p.csv && fclose(p.csv) != 0) write_failed(&p, s->o.log);
     progress_plot(s, &p);
     free(p.rows.at);
-    if (!ended) {
-        say_how_to_resume(s);
-        return caught ? 128 + caught : 0;
-    }
-    if ((best = best_of_run(s)) != NULL) {
-        say("the best validation, %.3f, was at step %lld: %s", s->best, s->best_step, best);
-        model_load(s, best);
-    }
-    if (s->test.name || s->valid.name) report(s, s->test.name ? &s->test : &s->valid);
-    clock_text(seconds() - p.begun, spent);
-    if (peak_memory() > 0) say("time %s, peak memory %.0f MiB", spent, peak_memory());
-    else say("time %s", spent);
-    if (*s->o.out) say_how_to_use(s, best ? best : s->o.out);
-    free(best);
-    if (p.failed) fail(1, "%s: %s", p.failed, strerror(p.why));
-    return 0;
+    if (ended) run_report(s, &p);
+    else say_how_to_resume(s);
+    int code = ended || !caught ? 0 : 128 + caught;
+    if (p.failed) fail(code ? code : 1, "%s: %s", p.failed, strerror(p.why));
+    return code;
 }
 
 /* ---- commands ---------------------------------------------------------------------------- */
@@ -2663,6 +2734,7 @@ static int run_translate(session *s)
     size_t cut = 0, rows = is_terminal(stdin) ? 1 : (size_t)s->o.rows;
     model_open(s);
     if (is_text(s)) fail(2, "%s is a language model: it does not translate", s->o.file);
+    if (s->o.source) fail(2, "translate reads standard input: < %s", s->o.source);
     for (;;) {
         text t = text_read(stdin, "stdin", rows);
         corpus c = {0};
@@ -2709,6 +2781,8 @@ static int score_file(session *s)
 /* The data to score a model on. */
 static void score_open(session *s)
 {
+    if (s->o.test_source || s->o.test_target || s->o.valid_source || s->o.valid_target)
+        fail(2, "%s reads --source and --target", s->o.verb);
     if (is_text(s) ? s->o.source || s->o.target : s->o.text != NULL)
         fail(2, is_text(s) ? "a language model is scored on --text"
                            : "a translator is scored on --source and --target");
@@ -2794,7 +2868,7 @@ static void header_print(const session *s, FILE *f)
         if (field[i].saved) fprintf(f, "    { \"%s\", \"%s\" },\n", field[i].name, value);
     }
     fputs("};\n\nstatic const char model_tokenizer[] = {\n", f);
-    for (size_t i = 0; i < strlen(s->tok_note); i++) number_print(f, i, "%.0f", s->tok_note[i]);
+    for (size_t i = 0; s->tok_note[i]; i++) number_print(f, i, "%.0f", s->tok_note[i]);
     if (s->o.int8) {
         fputs("\n};\n\n#define MODEL_INT8\nstatic const float model_scale[] = {\n", f);
         matrices_print(s, f, 0);
@@ -2833,7 +2907,6 @@ static int run_info(session *s)
     const dn_config *c = &s->o.model;
     size_t train = dn_model_bytes(c, DN_TRAIN, err);
     if (!train) fail(2, "%s", err);
-    model_make(s, DN_INFER);
     config_print(c);
     for (int stack = 0; stack < 2; stack++) {
         if (stack == 0 ? c->arch == DN_DECODER : c->arch == DN_ENCODER) continue;
@@ -2844,9 +2917,11 @@ static int run_info(session *s)
             printf(" in the first layer, %.6f, %.6f in the last", high.alpha, high.beta);
         putchar('\n');
     }
-    printf("# parameters: %zu in %d tensors\n", dn_param_count(s->m), dn_tensor_count(s->m));
     printf("# memory: %.1f MiB to train, %.1f MiB to use\n", (double)train / 1048576,
            (double)dn_model_bytes(c, DN_INFER, err) / 1048576);
+    stdout_flush();
+    model_make(s, DN_INFER);
+    printf("# parameters: %zu in %d tensors\n", dn_param_count(s->m), dn_tensor_count(s->m));
     printf("# step: %lld\n", (long long)dn_step_count(s->m));
     return 0;
 }
@@ -2942,6 +3017,7 @@ static void options_read(session *s, int argc, char **argv)
     if (vocab)
         o->model.vocab = vocab;               /* there it is a limit, here it is a fact */
     if (!o->out) o->out = is_plot(o) ? "-" : o->file ? o->file : "model.safetensors";
+    if (o->rows > INT_MAX / o->beam) fail(2, "--rows and --beam are too large together");
     if (!o->save_every) o->save_every = o->eval_every;
     if (!o->sample_every) o->sample_every = o->eval_every;
 }
@@ -2951,6 +3027,10 @@ int main(int argc, char **argv)
     session s = {0};
     s.argv = argv;
     int code = 0;
+#ifdef _WIN32
+    _setmode(_fileno(stdin), _O_BINARY);      /* the same bytes as elsewhere */
+    _setmode(_fileno(stdout), _O_BINARY);
+#endif
     if (argc > 0 && *base_name(argv[0])) program = base_name(argv[0]);
     options_read(&s, argc, argv);
     if (s.o.help)
