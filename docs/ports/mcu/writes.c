@@ -10,9 +10,9 @@
 #include <string.h>
 
 #ifdef MODEL_INT8
-enum { PURPOSE = DN_INFER, RAM = 1024*1024 };
+enum { PURPOSE = DN_INFER, RAM = 768*1024 };
 #else
-enum { PURPOSE = DN_BORROW, RAM = 480*1024 };
+enum { PURPOSE = DN_BORROW, RAM = 320*1024 };
 #endif
 
 static double memory[RAM/8];
