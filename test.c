@@ -3018,7 +3018,7 @@ static double t_config_range(void)
                 *int_field(&c, &f[i]) = (int)beyond;
             err[0] = '\0';
             worst(&e, dn_config_check(&c, err) != DN_EINVAL || !strstr(err, f[i].name)
-                      || (f[i].kind != DN_FLOAT && !strstr(err, text)),
+                      || (f[i].kind != DN_FLOAT && !ends_with(err, text)),
                   "%s is %s: %s", f[i].name, text, err);
         }
     return e;
@@ -3088,6 +3088,11 @@ static double t_config_round_trip(void)
         dn_config_get(&c, field_named("lr"), text);
         worst(&e, strcmp(text, plain[k]) != 0, "%s becomes %s", plain[k], text);
     }
+    char text[DN_NAME_MAX];
+    c.lr = 0.30000000000000004;           /* of 17 digits, 15 are kept, and no zero at their end */
+    dn_config_get(&c, field_named("lr"), text);
+    worst(&e, strcmp(text, "0.3") != 0, "0.3 becomes %s", text);
+    c.lr = 1e-3;
     c.heads = 7;
     c.dim = 512;
     MUST(e, refused(dn_config_check(&c, err), DN_EINVAL));
