@@ -3229,12 +3229,13 @@ const dn_real *dn_generator_feed(dn_generator *g, const int *tokens, const int *
 static double cut_at(const real *p, int n, double floor, int count, double mass)
 {
     double lo = floor, hi = 2;
-    for (int i = 0, above[2] = { n, 0 }; i < 64 && above[0] > above[1] + 1; i++) {
+    int most = n, least = 0;            /* the numbers from lo up, from hi up */
+    for (int i = 0; i < 64 && most > least + 1; i++) {
         double t = (lo + hi)/2, sum = 0;
         int k = 0;
         for (int j = 0; j < n; j++) if ((double)p[j] >= t) k++, sum += (double)p[j];
-        if (k >= count && sum >= mass) lo = t, above[0] = k;
-        else hi = t, above[1] = k;
+        if (k >= count && sum >= mass) lo = t, most = k;
+        else hi = t, least = k;
     }
     return lo;
 }
@@ -3463,8 +3464,11 @@ static void put(struct writer *w, const void *from, size_t n)
 {
     const unsigned char *p = (const unsigned char *)from;
     w->at += n;
-    if (!w->io) sum_add(&w->sum, p, n);
-    for (size_t i = 0; i < n && w->io; i++) {
+    if (!w->io) {
+        sum_add(&w->sum, p, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
         w->pipe[w->fill++] = p[i];
         if (w->fill == PIPE) flush(w);
     }

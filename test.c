@@ -157,6 +157,17 @@ static size_t tensor_size(const dn_tensor *t)
     return (size_t)t->rows*(size_t)(t->cols ? t->cols : 1);
 }
 
+/* The tensor with this name; its value is NULL if there is none. */
+static dn_tensor tensor_named(const dn_model *m, const char *name)
+{
+    dn_tensor none = { "", 0, 0, NULL, NULL };
+
+    for (int i = 0; i < dn_tensor_count(m); i++)
+        if (!strcmp(dn_tensor_at(m, i).name, name))
+            return dn_tensor_at(m, i);
+    return none;
+}
+
 /* Number i of the tensor with this name: a rule that PyTorch can follow too.  Multiples of
  * 2^-16, so that float and double hold the same. */
 static double by_rule(const char *name, size_t i)
@@ -1680,18 +1691,17 @@ static dn_config golden_config(const struct golden *g)
 static void check_golden_gradient(double *e, const dn_model *m, const char *name, double norm,
                                   int at, double value)
 {
-    for (int i = 0; i < dn_tensor_count(m); i++) {
-        const dn_tensor t = dn_tensor_at(m, i);
-        double squares = 0;
-        if (strcmp(t.name, name))
-            continue;
-        for (size_t k = 0; k < tensor_size(&t); k++)
-            squares += (double)t.grad[k]*(double)t.grad[k];
-        worst(e, fabs(sqrt(squares)/norm - 1), "gradient of %s", name);
-        worst(e, fabs((double)t.grad[at] - value)/norm, "gradient of %s[%d]", name, at);
+    const dn_tensor t = tensor_named(m, name);
+    double squares = 0;
+
+    if (!t.value) {
+        worst(e, NAN, "no tensor %s", name);
         return;
     }
-    worst(e, NAN, "no tensor %s", name);
+    for (size_t k = 0; k < tensor_size(&t); k++)
+        squares += (double)t.grad[k]*(double)t.grad[k];
+    worst(e, fabs(sqrt(squares)/norm - 1), "gradient of %s", name);
+    worst(e, fabs((double)t.grad[at] - value)/norm, "gradient of %s[%d]", name, at);
 }
 
 static double t_golden(void)
@@ -2260,13 +2270,15 @@ static double t_beam(void)
 enum { FILE_ROOM = 1 << 21 };
 
 struct file {
-    unsigned char bytes[FILE_ROOM];
-    size_t n;
+    unsigned char *bytes;
+    size_t room, n;
     int calls, fail_at;                   /* the call that fails, from 1; 0: none              */
     int overrun;                          /* reads outside of the file                         */
 };
 
-static struct file file_a, file_b;
+static unsigned char room_a[FILE_ROOM], room_b[FILE_ROOM];
+static struct file file_a = { room_a, FILE_ROOM, 0, 0, 0, 0 };
+static struct file file_b = { room_b, FILE_ROOM, 0, 0, 0, 0 };
 
 static int from_memory(void *user, uint64_t at, void *to, size_t n)
 {
@@ -2286,7 +2298,7 @@ static int to_memory(void *user, const void *from, size_t n)
 {
     struct file *f = user;
 
-    if (++f->calls == f->fail_at || n > FILE_ROOM - f->n)
+    if (++f->calls == f->fail_at || n > f->room - f->n)
         return 1;
     memcpy(f->bytes + f->n, from, n);
     f->n += n;
@@ -2922,6 +2934,8 @@ static double least_bytes(const dn_config *c, int purpose)
     return bytes*(purpose == DN_TRAIN ? 4*scalars + stream : purpose == DN_INFER ? scalars : 0);
 }
 
+enum { SIZES_RUN = 1 << 22 };             /* bytes of what is small enough to run */
+
 /* A step or an evaluation, and a translation, with ids from both ends of the vocabulary. */
 static void run_sizes(const dn_config *c, int purpose, double *e)
 {
@@ -2940,7 +2954,7 @@ static void run_sizes(const dn_config *c, int purpose, double *e)
     if (purpose == DN_TRAIN || !has_stack(c, DEC))
         return;
     const size_t need = dn_generator_bytes(c, 2, err);
-    if (need == 0 || need > 1 << 22)
+    if (need == 0 || need > SIZES_RUN)
         return;
     dn_generator *g = dn_generator_init(m, 2, get_block(need), need, err);
     int *out = get_block((size_t)c->ctx*sizeof *out);
@@ -2949,7 +2963,7 @@ static void run_sizes(const dn_config *c, int purpose, double *e)
 }
 
 /* Each pair of sizes, both at their ends or odd: refused in a sentence, or as large as it must be;
- * and if that is 4 MiB or less it runs. */
+ * and if that is SIZES_RUN or less it runs. */
 static double t_sizes(void)
 {
     static const char *const name[] = { "enc-layers", "dec-layers", "dim", "heads", "ffn", "vocab",
@@ -2981,7 +2995,7 @@ static double t_sizes(void)
             worst(&e, need ? !good || (double)need < least_bytes(&c, purpose)
                            : strlen(err) < 8 || (good && sizeof need == 8),
                   "%s and %s, values %d and %d: %s", f->name, g->name, pair[0], pair[1], err);
-            if (need == 0 || need > 1 << 22 || c.threads > 8 || purpose == DN_BORROW)
+            if (need == 0 || need > SIZES_RUN || c.threads > 8 || purpose == DN_BORROW)
                 continue;
             run_sizes(&c, purpose, &e);
             free_blocks();
@@ -3291,7 +3305,6 @@ static double t_diverged_forward(void)
         { "decoder.1.self_attn.q.weight", "output of decoder.1.self_attn" },
         { "output.weight", "the logits" },
     };
-    const double huge = 0.9*(sizeof(dn_real) == sizeof(double) ? DBL_MAX : (double)FLT_MAX);
     dn_config c = small_config(DN_ENC_DEC, choice("norm", "deepnorm"));
     struct sample s;
     dn_stats st;
@@ -3301,11 +3314,9 @@ static double t_diverged_forward(void)
     const dn_batch *b = fill_batch(&s, &c, 3, 0);
     for (size_t k = 0; k < sizeof wrong/sizeof *wrong; k++) {
         dn_model *m = make_model(&c, DN_TRAIN);
-        for (int i = 0; i < dn_tensor_count(m); i++) {
-            const dn_tensor t = dn_tensor_at(m, i);
-            for (size_t n = 0; n < tensor_size(&t) && !strcmp(t.name, wrong[k].large); n++)
-                t.value[n] = (dn_real)huge;
-        }
+        const dn_tensor t = tensor_named(m, wrong[k].large);
+        for (size_t n = 0; n < tensor_size(&t); n++)
+            t.value[n] = (dn_real)(0.9*(double)REAL_MAX);
         err[0] = '\0';
         worst(&e, !refused(dn_train_step(m, b, 1, &st, err), DN_EDIVERGED)
                   || !strstr(err, wrong[k].named), "%s: %s", wrong[k].large, err);
@@ -3318,14 +3329,13 @@ static double t_diverged_forward(void)
 static dn_model *huge_gradient(const dn_config *c, double huge)
 {
     dn_model *m = make_model(c, DN_TRAIN);
+    const dn_tensor output = tensor_named(m, "output.weight");
+    const dn_tensor norm = tensor_named(m, "decoder.1.ffn.out_norm.weight");
 
-    for (int i = 0; i < dn_tensor_count(m); i++) {
-        const dn_tensor t = dn_tensor_at(m, i);
-        for (int k = 0; k < t.rows*t.cols && !strcmp(t.name, "output.weight"); k++)
-            t.value[k] = (dn_real)(k/t.cols == 4 ? -huge : huge);
-        for (int k = 0; k < t.rows && !strcmp(t.name, "decoder.1.ffn.out_norm.weight"); k++)
-            t.value[k] = 0;
-    }
+    for (int k = 0; k < output.rows*output.cols; k++)
+        output.value[k] = (dn_real)(k/output.cols == 4 ? -huge : huge);
+    for (int k = 0; k < norm.rows; k++)
+        norm.value[k] = 0;
     return m;
 }
 
@@ -3333,7 +3343,7 @@ static dn_model *huge_gradient(const dn_config *c, double huge)
  * clipped. */
 static double t_diverged_backward(void)
 {
-    const double most = sizeof(dn_real) == sizeof(double) ? DBL_MAX : (double)FLT_MAX;
+    const double most = (double)REAL_MAX;
     dn_config c = small_config(DN_DECODER, choice("norm", "deepnorm"));
     struct sample s;
     dn_stats st;
@@ -3360,23 +3370,6 @@ static double t_diverged_backward(void)
 }
 
 /* ---- more than 32 bits can count, only when asked for by name: 12 GB ---------------------- */
-
-struct large { unsigned char *bytes; size_t n; };
-
-static int large_read(void *user, uint64_t at, void *to, size_t n)
-{
-    memcpy(to, ((struct large *)user)->bytes + at, n);
-    return 0;
-}
-
-static int large_write(void *user, const void *from, size_t n)
-{
-    struct large *f = user;
-
-    memcpy(f->bytes + f->n, from, n);
-    f->n += n;
-    return 0;
-}
 
 static dn_config large_config(int vocab)
 {
@@ -3424,14 +3417,13 @@ static double t_large_file(void)
 {
     const dn_config c = large_config(1 << 22);
     dn_model *a = make_model(&c, DN_INFER), *b = make_model(&c, DN_INFER);
-    struct large f = { get_block(dn_model_bytes(&c, DN_INFER, err)), 0 };
-    dn_io io = { &f, 0, large_read, large_write };
+    const size_t room = dn_model_bytes(&c, DN_INFER, err);
+    struct file f = { get_block(room), room, 0, 0, 0, 0 };
     double e = 0;
 
-    MUST(e, dn_save(a, NULL, 0, &io, err) == DN_OK && f.n > (size_t)INT_MAX);
-    io.size = f.n;
+    MUST(e, save(a, &f) == DN_OK && f.n > (size_t)INT_MAX);
     memset(dn_tensor_at(b, 0).value, 0, dn_param_count(b)*sizeof(dn_real));
-    MUST(e, !same_parameters(a, b) && dn_load(b, &io, err) == DN_OK && same_parameters(a, b));
+    MUST(e, !same_parameters(a, b) && load(b, &f) == DN_OK && same_parameters(a, b));
     return e;
 }
 

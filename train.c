@@ -416,7 +416,28 @@ static void shell_print(FILE *f, const char *word)
     putc('\'', f);
 }
 
+/* Two words as one.  The caller frees it. */
+static char *joined(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b) + 1;
+    char *word = resize(NULL, n + m, 1);
+    memcpy(word, a, n);
+    memcpy(word + n, b, m);
+    return word;
+}
+
 /* ---- files ------------------------------------------------------------------------------- */
+
+/* End the file that was written as `part`, good or not: it takes the place of `path`, or it goes
+ * and so do we.  err says why where errno is 0. */
+static void file_replace(FILE *f, int good, const char *part, const char *path, const char *err)
+{
+    if (f && fclose(f) != 0) good = 0;
+    if (good && file_move(part, path)) return;
+    const char *why = errno ? strerror(errno) : err;
+    remove(part);
+    fail(1, "%s: could not be written: %s", path, why);
+}
 
 typedef struct text { char *at; size_t n; } text;   /* any bytes, not ended by NUL */
 
@@ -1448,16 +1469,6 @@ static char *note_of_file(const char *path, const char *key)
     return note;
 }
 
-/* OUT with something behind it.  The caller frees it. */
-static char *out_path(const session *s, const char *suffix)
-{
-    size_t n = strlen(s->o.out), m = strlen(suffix) + 1;
-    char *path = resize(NULL, n + m, 1);
-    memcpy(path, s->o.out, n);
-    memcpy(path + n, suffix, m);
-    return path;
-}
-
 /* Can this be written?  Better to know before the training than after it. */
 static void path_check(const char *path)
 {
@@ -1472,7 +1483,7 @@ static void path_check(const char *path)
 
 static void out_check(const session *s)
 {
-    char *part = out_path(s, ".tmp");
+    char *part = joined(s->o.out, ".tmp");
     if (is_special(s->o.out))
         fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", s->o.out);
     if (*s->o.out) path_check(part);
@@ -1488,8 +1499,8 @@ static void checkpoint_save(session *s, int is_best)
     dn_note note[4] = {{"tokenizer", s->tok_note}, {"data", s->data_note}};
     int notes = 2;
     if (!*s->o.out) return;
-    char *path = out_path(s, is_best ? ".best" : "");
-    char *part = out_path(s, is_best ? ".best.tmp" : ".tmp");
+    char *path = joined(s->o.out, is_best ? ".best" : "");
+    char *part = joined(s->o.out, is_best ? ".best.tmp" : ".tmp");
     snprintf(best, sizeof best, "%.17g %lld %d", s->best, s->best_step, s->stalled);
     snprintf(rate, sizeof rate, "%.17g %d", s->asked, s->halved);
     if (s->best_step) note[notes++] = (dn_note){"best", best};
@@ -1498,12 +1509,7 @@ static void checkpoint_save(session *s, int is_best)
     FILE *f = fopen(part, "wb");
     dn_io io = {f, 0, NULL, io_write};
     int good = f && dn_save(s->m, note, notes, &io, err) == DN_OK && flush_to_disk(f);
-    if (f && fclose(f) != 0) good = 0;
-    if (!good || !file_move(part, path)) {
-        const char *why = errno ? strerror(errno) : err;
-        remove(part);
-        fail(1, "%s: could not be written: %s", path, why);
-    }
+    file_replace(f, good, part, path, err);
     if (!is_best) s->saved = s->o.out;
     free(path);
     free(part);
@@ -1516,12 +1522,12 @@ static int is_rollback(const options *o) { return strcmp(o->on_divergence, "roll
 /* Must the run go back to its last checkpoint?  What else is not good ends the program. */
 static int has_diverged(session *s, dn_status status, const char *err)
 {
-    s->diverged = status == DN_EDIVERGED && is_rollback(&s->o) && s->saved
-                  && s->halved < HALVED_MAX;
-    if (status == DN_EDIVERGED && !s->diverged && s->saved)
-        fail(3, "diverged: %s; %s is as it was", err, s->saved);
-    if (!s->diverged) check(status, err);
-    return s->diverged;
+    int back = status == DN_EDIVERGED && s->saved;
+    s->diverged = back && is_rollback(&s->o) && s->halved < HALVED_MAX;
+    if (s->diverged) return 1;
+    if (back) fail(3, "diverged: %s; %s is as it was", err, s->saved);
+    check(status, err);
+    return 0;
 }
 
 /* Halve the peak of the learning rate n times; where it starts and ends is not above that. */
@@ -2329,12 +2335,10 @@ static void rows_restore(const char *log, progress *p, int64_t step)
     size_t keep = rows_until(p->rows, step), all = p->room = p->rows.n;
     p->rows.n = keep;
     if (keep == all) return;
-    char *part = resize(NULL, strlen(log) + 5, 1);
-    sprintf(part, "%s.tmp", log);
+    char *part = joined(log, ".tmp");
     f = fopen(part, "wb");
-    int good = f && fwrite(p->rows.at, 1, keep, f) == keep;
-    if (f && fclose(f) != 0) good = 0;
-    if (!good || !file_move(part, log)) fail(1, "%s: %s", log, strerror(errno));
+    file_replace(f, f && fwrite(p->rows.at, 1, keep, f) == keep, part, log,
+                 "a write failed");
     free(part);
 }
 
@@ -2616,7 +2620,7 @@ static int train_loop(session *s, progress *p)
     const options *o = &s->o;
     int64_t step = p->first;
     int ended = step >= o->model.steps, stop = ended;
-    if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, 0);
+    if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, 0);    /* all there is to do */
     while (!stop) {
         double val = -1;
         train_step(s, p, step++, &stats);
@@ -2661,7 +2665,7 @@ static char *best_of_run(const session *s)
 {
     double loss = -1;
     long long step = -1;
-    char *path = out_path(s, ".best"), *note = NULL;
+    char *path = joined(s->o.out, ".best"), *note = NULL;
     if (s->o.keep_best && *s->o.out && s->best_step < dn_step_count(s->m)) {
         FILE *f = fopen(path, "rb");
         if (!f && errno != ENOENT) fail(1, "%s: %s", path, strerror(errno));
