@@ -153,6 +153,8 @@ lint:
 	for cc in gcc clang; do for f in deepnet tokenizer train test data/corpus docs/bench \
 	    docs/figures docs/faults docs/fuzz; do \
 	    $$cc $(SEMANTICS) $(STRICT) -O2 -march=native -c $$f.c -o lint.o || exit 1; done; done
+	for flag in -ffast-math -ffinite-math-only; do \
+	    ! $(CC) $(SEMANTICS) $$flag -c deepnet.c -o lint.o 2>/dev/null || exit 1; done
 	$(CC) $(SEMANTICS) -O2 -c deepnet.c -o lint.o
 	nm -u lint.o | awk '{print $$2}' | grep -vxE '(mem(cpy|set|move|cmp)|str(len|n?cmp)|sqrtf?)' \
 	    && echo 'deepnet.o imports what it must not' && exit 1 || true

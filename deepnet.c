@@ -19,8 +19,10 @@
  *     V        vocabulary                                 alpha, beta    the paper's constants
  *     dz       gradient of the loss with respect to z
  *
- * A section that needs a letter for something else says so where it begins to.  (1), (2), ... at
- * the ends of lines are the steps of docs/derivations.md: forward they rise, backward they fall.
+ * A place that needs a letter for something else says so.  (1), (2), ... at the ends of lines are
+ * the steps of a forward function; in its backward function the same numbers fall.  A key such as
+ * [eq:deepnorm] leads to docs/paper.md, docs/derivations.md and the test of that name; [dev:...]
+ * marks a choice that the paper leaves open.
  *
  * The map.  Three tables hold what varies; a dozen operations, each with its derivative right
  * below it, hold the mathematics; the rest is short plumbing.
@@ -72,10 +74,11 @@ typedef dn_real real;
 #endif
 typedef DN_ACC acc;
 
-#ifdef __FAST_MATH__
+#if defined __FAST_MATH__ || defined __ASSOCIATIVE_MATH__ || \
+    (defined __FINITE_MATH_ONLY__ && __FINITE_MATH_ONLY__)
 #error "fast-math changes results and hides NaN: compile without it"
 #endif
-#if defined FLT_EVAL_METHOD && FLT_EVAL_METHOD != 0
+#if defined FLT_EVAL_METHOD && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16  /* half floats */
 #error "results would depend on excess precision: compile so that FLT_EVAL_METHOD is 0"
 #endif
 
@@ -372,13 +375,15 @@ static double skip_of(const dn_config *c, int stack, int layer)
     }
 }
 
-/* IN_G to OUT_B as in enum place: place_of() counts on it. */
+/* Table 3 names them: matrices, then biases, then gain and bias (_G, _B) of what stands at a place,
+ * in the order of enum place, which place_of() counts on, and the rest. */
 enum slot { WQ, WK, WV, WO, W1, W2, EMBED, POSITIONS, OUTPUT, MATRICES,
             BQ = MATRICES, BK, BV, BO, B1, B2, IN_G, IN_B, MID_G, MID_B, BR_G, BR_B, OUT_G, OUT_B,
             ACT_B, SKIP, SCALE, FINAL_G, FINAL_B, MIX, MIX_G, MIX_B, SLOTS };
 
-/* What the standard deviation of a matrix is multiplied by.  DeepNorm and two others tell V, O, W1
- * and W2 (strong) from Q and K, which do not change the size of attention's output. */
+/* What the standard deviation of a matrix is multiplied by; N: layers of this stack.  DeepNorm and
+ * two others tell V, O, W1 and W2 (strong) from Q and K, which do not change the size of
+ * attention's output. */
 static double gain_of(const dn_config *c, int stack, int layer, enum slot w)
 {
     const struct power16 *beta = &architectures[c->arch].beta[stack];
@@ -969,11 +974,13 @@ static mat corner(mat m, int i, int k)
 
 /* Half a row of the tile.  The lane loop of vfma is plain C and says all there is to say, but the
  * whole tile must stay in registers, and compilers take a struct apart into single numbers; a
- * vector type stops that.  The loop hints too change nothing but speed. */
+ * vector type stops that.  The loop hints and PREFETCH too change nothing but speed. */
 #ifdef __GNUC__
 typedef real vec __attribute__((vector_size(DN_VBYTES)));
+#define PREFETCH(p) __builtin_prefetch(p)
 #else
 typedef struct { real v[DN_VL]; } vec;
+#define PREFETCH(p) (void)(p)
 #endif
 #if defined __clang__
 #define DN_UNROLL _Pragma("clang loop unroll(full)")        /* the rows, into registers */
@@ -1033,7 +1040,7 @@ static inline void tile(int mr, real *c, ptrdiff_t ldc, const real *init, ptrdif
 static void strip(real *c, ptrdiff_t ldc, const real *init, ptrdiff_t ldi, const real *a,
                   ptrdiff_t rs, ptrdiff_t cs, const real *b, int m, int n, int K)
 {
-    real e[DN_SR*DN_NR > DN_MR*DN_NR ? DN_SR*DN_NR : DN_MR*DN_NR];   /* a tile cut by C's edge */
+    real e[DN_MR*DN_NR];                          /* a tile cut by C's edge */
     int mr = m == DN_MR ? DN_MR : DN_SR;
 
     for (int j = 0; j < n; j += DN_NR, b += (ptrdiff_t)K*DN_NR)
@@ -1084,39 +1091,83 @@ static inline void pack(real *dst, int w, mat m, int n, int K)
         for (int k = 0; k < K; k++) dst[k*w + i] = m.p[(ptrdiff_t)i*m.ld + k];
 }
 
-/* The same for M <= VL rows and a B that lies transposed, as the weights of a layer do where one
- * token is generated: C^T = B^T A^T, with A^T a panel of one vector and B^T read once, as it lies.
- * 8 rows of it are as many chains as hide their latency, and as many lines as a first-level cache
- * holds where all of them fall into one set. */
+/* A B that lies transposed, as the weights of a layer do where one token is generated, is read
+ * once, as it lies, SIDE of its rows at a time: as many chains as hide their latency, and as many
+ * cache lines as a first-level cache holds where all of them fall into one set.  These rows end
+ * before a processor foresees the next ones, so each line asks for the one `ahead` of it. */
+enum { SIDE = 8, CACHE_LINE = 64/(int)sizeof(real) };
+
+/* Rows j, j + 1, ... of B^T from k on; returns how many there are.  Behind them: the last again. */
+static inline int rows_from(const real *p[SIDE], ptrdiff_t *ahead, mat b, int j, int k, int N)
+{
+    int n = imin(N - j, SIDE);
+    for (int r = 0; r < SIDE; r++) p[r] = b.p + (ptrdiff_t)(j + imin(r, n - 1))*b.ld + k;
+    *ahead = j + 2*SIDE <= N ? (ptrdiff_t)SIDE*b.ld : 0;
+    return n;
+}
+
+/* The same for one row, where no number of B would be used twice: c = init + a B. */
+static void matmul_row(real *c, const real *init, mat a, mat b, int N, int K)
+{
+    const ptrdiff_t step = a.trans ? a.ld : 1;
+
+    for (int j = 0; j < N && init != c; j++) c[j] = init ? init[j] : 0;
+    for (int k = 0; k < K && !b.trans; k++) {
+        const real ak = a.p[k*step], *bk = b.p + (ptrdiff_t)k*b.ld;
+        for (int j = 0; j < N; j++) c[j] = fmadd(ak, bk[j], c[j]);
+    }
+    for (int j = 0; j < N && b.trans; j += SIDE) {
+        const real *p[SIDE];
+        real t[SIDE];
+        ptrdiff_t ahead;
+        int n = rows_from(p, &ahead, b, j, 0, N);
+        for (int r = 0; r < SIDE; r++) t[r] = c[j + imin(r, n - 1)];
+        for (int k = 0, end = 0; k < K; ) {
+            for (int r = 0; r < SIDE; r++) PREFETCH(p[r] + k + ahead);
+            for (end = imin(K, end + CACHE_LINE); k < end; k++) {
+                real x = a.p[k*step];
+                DN_UNROLL
+                for (int r = 0; r < SIDE; r++) t[r] = fmadd(p[r][k], x, t[r]);
+            }
+        }
+        for (int r = 0; r < n; r++) c[j + r] = t[r];
+    }
+}
+
+/* The same for M <= VL rows and a B that lies transposed: C^T = B^T A^T, with A^T a panel of one
+ * vector. */
 static void matmul_few(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K,
                        real *w)
 {
-    enum { ROWS = 8, BLOCK = DN_KC*DN_NP/DN_VL };
+    enum { BLOCK = DN_KC*DN_NP/DN_VL };
 
     for (int k0 = 0; k0 == 0 || k0 < K; k0 += BLOCK) {
         int kc = imin(K - k0, BLOCK), add = k0 > 0 || init == c;
         pack(w, DN_VL, corner(a, 0, k0), M, kc);
-        for (int j = 0; j < N; j += ROWS) {
-            real e[ROWS][DN_VL] = {{0}};
-            const real *p[ROWS];
-            vec t[ROWS];
-            int n = imin(N - j, ROWS);
-            for (int r = 0; r < n; r++)
-                for (int i = 0; i < M; i++)
-                    e[r][i] = add ? c[(ptrdiff_t)i*ldc + j + r] : init ? init[j + r] : 0;
-            DN_UNROLL
-            for (int r = 0; r < ROWS; r++) {        /* beyond n: the last once more */
-                p[r] = b.p + (ptrdiff_t)(j + imin(r, n - 1))*b.ld + k0;
-                t[r] = vload(e[r]);
+        for (int j = 0; j < N; j += SIDE) {
+            const real *p[SIDE];
+            real e[SIDE][DN_VL];
+            vec t[SIDE];
+            ptrdiff_t ahead;
+            int n = rows_from(p, &ahead, b, j, k0, N);
+            for (int r = 0; r < SIDE; r++) {
+                real first = !add && init && r < n ? init[j + r] : 0;
+                for (int i = 0; i < DN_VL; i++) e[r][i] = first;
+                for (int i = 0; i < M && add && r < n; i++) e[r][i] = c[(ptrdiff_t)i*ldc + j + r];
             }
-            for (int k = 0; k < kc; k++) {
-                vec x = vload(w + (ptrdiff_t)k*DN_VL);
-                DN_UNROLL
-                for (int r = 0; r < ROWS; r++) t[r] = vfma(p[r][k], x, t[r]);
+            DN_UNROLL
+            for (int r = 0; r < SIDE; r++) t[r] = vload(e[r]);
+            for (int k = 0, end = 0; k < kc; ) {
+                for (int r = 0; r < SIDE; r++) PREFETCH(p[r] + k + ahead);
+                for (end = imin(kc, end + CACHE_LINE); k < end; k++) {
+                    vec x = vload(w + (ptrdiff_t)k*DN_VL);
+                    DN_UNROLL
+                    for (int r = 0; r < SIDE; r++) t[r] = vfma(p[r][k], x, t[r]);
+                }
             }
             memcpy(e, t, sizeof e);
-            for (int r = 0; r < n; r++)
-                for (int i = 0; i < M; i++) c[(ptrdiff_t)i*ldc + j + r] = e[r][i];
+            for (int i = 0; i < M; i++)
+                for (int r = 0; r < n; r++) c[(ptrdiff_t)i*ldc + j + r] = e[r][i];
         }
     }
 }
@@ -1130,16 +1181,12 @@ static void matmul1(real *c, int ldc, const real *init, mat a, mat b, int M, int
     real *aw = w + DN_KC*DN_NP;
     mat bt = { b.p, b.ld, !b.trans };
 
-    if (M <= DN_VL && b.trans) {
-        matmul_few(c, ldc, init, a, b, M, N, K, w);
+    if (M == 1) {
+        matmul_row(c, init, a, b, N, K);
         return;
     }
-    if (M == 1) {                                 /* nothing would be used twice */
-        for (int j = 0; j < N && init != c; j++) c[j] = init ? init[j] : 0;
-        for (int k = 0; k < K; k++) {
-            const real ak = a.p[(ptrdiff_t)k*(a.trans ? a.ld : 1)], *bk = b.p + (ptrdiff_t)k*b.ld;
-            for (int j = 0; j < N; j++) c[j] = fmadd(ak, bk[j], c[j]);
-        }
+    if (M <= DN_VL && b.trans) {
+        matmul_few(c, ldc, init, a, b, M, N, K, w);
         return;
     }
     for (int j = 0; j < N; j += DN_NC)
@@ -1423,7 +1470,7 @@ static const real *place_fwd(const struct team *k, real *y, real *stat, const re
 static void place_bwd(const struct team *k, real *d, const real *stat, const real *x,
                       const struct at_place *p, int T, int n)
 {
-    int E = p->op == HEAD_GAIN ? n/p->H : n;
+    int E = n/p->H;
     switch (p->op) {
     case LN:
         if (p->c < 1) scale_rows(k, d, p->c, T, n);
@@ -1459,11 +1506,11 @@ static struct dropout dropout_at(uint64_t key, double p)
 
 static void drop_row(real *y, const real *x, const struct dropout *d, uint64_t row, int n)
 {
-    uint64_t key = d->limit ? rng_key(d->key, row) : 0;
     if (!d->limit) {
         if (y != x) memcpy(y, x, (size_t)n*sizeof *y);
         return;
     }
+    uint64_t key = rng_key(d->key, row);
     for (int i = 0; i < n; i++)
         y[i] = rng_bits(key, (uint32_t)i) < d->limit ? 0 : x[i]*d->scale;
 }
@@ -1493,7 +1540,8 @@ static void act_row(real *u, const real *h, int n, int kind)
 }
 
 /* du becomes dh.   relu': 0 or 1     gelu': Phi(x) + x phi(x), phi(x) = exp(-x^2/2)/sqrt(2 pi)
- *                  gelu-tanh', w = tanh z: (1 + w)/2 + x (1 - w^2) z'/2 */
+ *                  gelu-tanh', w = tanh z: (1 + w)/2 + x (1 - w^2) z'/2; beyond +-100 it is 0
+ *                  or 1 and x^2 might overflow */
 static void act_row_bwd(real *du, const real *h, int n, int kind)
 {
     const real half = (real)0.5;
@@ -1509,9 +1557,10 @@ static void act_row_bwd(real *du, const real *h, int n, int kind)
         break;
     default:
         for (int i = 0; i < n; i++) {
-            real x2 = h[i]*h[i], w = tanh_real(SQRT_2_PI*fmadd(CUBIC*x2, h[i], h[i]));
+            real x = h[i] > 100 ? 100 : h[i] < -100 ? -100 : h[i], x2 = x*x;
+            real w = tanh_real(SQRT_2_PI*fmadd(CUBIC*x2, x, x));
             real slope = SQRT_2_PI*fmadd(3*CUBIC, x2, 1);
-            du[i] *= half*(1 + w) + half*h[i]*(1 - w*w)*slope;
+            du[i] *= half*(1 + w) + half*x*(1 - w*w)*slope;
         }
     }
 }
@@ -1542,7 +1591,7 @@ static void act_bwd(const struct team *k, real *du, const real *h, int kind,
  * A span is one sequence: nq query rows from row q, nk key rows from row k.  causal: query i sees
  * keys 0 .. nk - nq + i, which serves whole sequences and a growing cache alike.  Only the row
  * maximum and 1/(row sum) are kept; backward computes the weights again, QROWS queries at a
- * time, so the memory is QROWS x ctx per thread and never T x S. */
+ * time, so the memory is 2 QROWS x ctx per thread (P and its gradient) and never T x S. */
 struct span { int q, nq, k, nk; };
 
 struct heads {
@@ -1560,8 +1609,8 @@ static int keys_seen(const struct heads *a, const struct span *s, int i)
     return a->causal ? s->nk - s->nq + i + 1 : s->nk;
 }
 
-/* P = softmax(scale S) in place, rows i0 .. i0+n of a span and head; stat: its two numbers per row.
- * known != 0: stat is known. */
+/* P = softmax(scale S), S = q k^T, in place: rows i0 .. i0+n of a span and head; stat: its two
+ * numbers per row.  known != 0: stat is known. */
 static void softmax_rows(real *P, real *stat, const struct heads *a, const struct span *s, int h,
                          int i0, int n, int width, int known)
 {
@@ -1599,7 +1648,7 @@ static void attend_fwd(const struct team *k, real *c, real *stat, const real *q,
             const real *Q = ROW(q, s->q + i, a->ldq) + h*a->E;
             matmul1(P, m, NULL, plain(Q, a->ldq), turned(K, a->ldk), n, m, a->E, w);      /* (1) */
             softmax_rows(P, stat, a, s, h, i, n, m, 0);                                   /* (2) */
-            for (int r = 0; a->drop.limit && r < n; r++)                                  /* (3) */
+            for (int r = 0; r < n; r++)                                                   /* (3) */
                 drop_row(ROW(P, r, m), ROW(P, r, m), &a->drop, drop_index(a, s, h, i + r), m);
             matmul1(ROW(c, s->q + i, D) + h*a->E, D, NULL, plain(P, m), plain(Vh, a->ldk),
                     n, a->E, m, w);                                                       /* (4) */
@@ -1615,7 +1664,7 @@ static void softmax_rows_bwd(real *dA, const real *P, const struct heads *a, con
     for (int i = 0; i < n; i++) {
         real *d = ROW(dA, i, width);
         const real *p = ROW(P, i, width);
-        if (a->drop.limit) drop_row(d, d, &a->drop, drop_index(a, s, h, i0 + i), width);
+        drop_row(d, d, &a->drop, drop_index(a, s, h, i0 + i), width);
         real sum = (real)dot_row(p, d, 0, width);
         for (int j = 0; j < width; j++) d[j] = a->scale*p[j]*(d[j] - sum);
     }
@@ -1654,7 +1703,8 @@ static void attend_bwd(const struct team *k, real *dq, real *dk, real *dv, const
     }
 }
 
-/* [op:embedding]   x_t = drop( sqrt(D) E[id_t] + pos[t] ),   t counts within its sequence
+/* [op:embedding]   x_t = drop( sqrt(D) E[id_t] + pos[t] ),   E: the V x D table; t counts within
+ *                                                            its sequence
  *                  dE[id_t] += sqrt(D) drop(dx_t),  dpos[t] += drop(dx_t)               */
 static void embed_fwd(const struct team *k, real *x, const int *id, const struct span *s, int rows,
                       const real *E, const real *pos, const struct dropout *d, int D)
@@ -1706,7 +1756,7 @@ static void sinusoids(real *pos, int ctx, int D)
     }
 }
 
-/* [op:cross-entropy]   nll = -ln p_y,   p = softmax(z)                    one token, V logits
+/* [op:cross-entropy]   nll = -ln p_y,   p = softmax(z)      one token, V logits, its label y
  *                      loss = (1 - e) nll + e/V sum over v of -ln p_v     e: label smoothing
  *                      dz_v = p_v - (1 - e) 1{v = y} - e/V      z becomes dz when back != 0 */
 struct token_loss { acc loss, nll; int correct; };
@@ -1827,10 +1877,10 @@ static const char *const stack_name[] = { "encoder", "decoder" };
  * initialization, optimizer and checkpoints loop over this table.  Q, K and V are drawn as three
  * matrices and lie side by side in memory, so that one product serves them all. */
 enum extent { VECTOR, OF_1, OF_D, OF_F, OF_H, OF_V, OF_CTX, OF_OUTPUTS };
-enum first  { ZEROS, ONES, SKIPS, MEANS, TABLE, XAVIER };
+enum first  { ZEROS, ONES, SKIPS, MEANS, TABLE, XAVIER };   /* from TABLE on: random        */
 enum {                                  /* features: enum more, and                           */
     BIASED = 512, LEARNED = 1024, OWN_EMBED = 2048, OWN_OUTPUT = 4096, FIRST_AT = 8192
-};
+};                                      /* from FIRST_AT on one for each op at each place     */
 #define AT(place, op) ((unsigned)FIRST_AT << (4*(int)(place) + (int)(op)))
 
 static const struct param {
@@ -1967,7 +2017,7 @@ struct dn_model {
     struct team team;
     struct stack stack[2];
     struct sublayer *sub;
-    int subs, tensors, overflow;        /* overflow: of the number of parameters              */
+    int subs, tensors;
     struct tensor *tensor;
     size_t scalars, matrix_scalars;     /* all parameters; those in matrices, which lie first */
     real *value, *grad, *m, *v;         /* one array each                                     */
@@ -1989,13 +2039,14 @@ static const char *kind_name(enum kind k)
 }
 
 /* One tensor of a stack (sub < 0) or sub-layer: count it, and in the second run note it. */
-static void tensor_add(dn_model *m, const struct param *p, int stack, int sub, real **slots)
+static void tensor_add(struct arena *a, dn_model *m, const struct param *p, int stack, int sub,
+                       real **slots)
 {
     int rows = extent_of(&m->c, stack, p->rows), cols = extent_of(&m->c, stack, p->cols);
     struct tensor t = { p, stack, sub, rows, cols, m->scalars,
                         (size_t)rows*(size_t)imax(cols, 1), {0, 0, 0} };
     uint64_t all = (uint64_t)rows*(uint64_t)imax(cols, 1) + m->scalars;
-    if (all > SIZE_MAX/sizeof(real)) m->overflow = 1;
+    if (all > SIZE_MAX/sizeof(real)) a->overflow = 1;
     if (m->tensor) {
         m->tensor[m->tensors] = t;
         slots[p->slot] = m->value + t.at;
@@ -2005,7 +2056,7 @@ static void tensor_add(dn_model *m, const struct param *p, int stack, int sub, r
 }
 
 /* All tensors: matrices of both stacks first, then vectors, so that weight decay is a prefix. */
-static void tensors_lay(dn_model *m)
+static void tensors_lay(struct arena *a, dn_model *m)
 {
     m->tensors = 0;
     m->scalars = 0;
@@ -2020,7 +2071,8 @@ static void tensors_lay(dn_model *m)
                 for (const struct param *p = params; p < params + PARAMS; p++) {
                     if (!(p->kinds & kind) || (p->slot >= MATRICES) != vectors) continue;
                     if (p->when && !(p->when & has)) continue;
-                    tensor_add(m, p, s, sub, sub < 0 || !m->sub ? m->stack[s].p : m->sub[sub].p);
+                    tensor_add(a, m, p, s, sub,
+                               sub < 0 || !m->sub ? m->stack[s].p : m->sub[sub].p);
                 }
             }
         }
@@ -2164,11 +2216,10 @@ static void model_lay(struct arena *a, dn_model *m)
     }
     m->sub = (struct sublayer *)take(a, sizeof *m->sub, (size_t)m->subs, 1, 1);
     if (m->sub) memset(m->sub, 0, (size_t)m->subs*sizeof *m->sub);
-    tensors_lay(m);
-    a->overflow |= m->overflow;
+    tensors_lay(a, m);
     m->tensor = (struct tensor *)take(a, sizeof *m->tensor, (size_t)m->tensors, 1, 1);
     if (m->purpose != DN_BORROW) m->value = take_reals(a, m->scalars, 1);
-    if (m->tensor) tensors_lay(m);
+    if (m->tensor) tensors_lay(a, m);
     if (m->purpose == DN_TRAIN) {
         m->grad = take_reals(a, m->scalars, 1);
         m->m = take_reals(a, m->scalars, 1);
@@ -2454,8 +2505,7 @@ static void attention_bwd(const struct pass *p, const struct sublayer *b, const 
     int D = m->c.dim, T = p->T[b->stack], self = b->kind == SELF;
     struct heads h = heads_of(p, b);
     struct at_place mid = place_of(p->m, b, MID);
-    const real *k = self ? v->q + D : v->kv;
-    const real *c = place_fwd(p->team, p->w, v->mid_stat, v->c, &mid, T, D);
+    const real *k = keys_of(p, b, v), *c = place_fwd(p->team, p->w, v->mid_stat, v->c, &mid, T, D);
     real *dk = self ? m->dq + D : m->dkv;
     linear_bwd(p->team, m->dc, NULL, grad_of(m, b->p[WO]), grad_of(m, b->p[BO]), m->dg, D, c,
                b->p[WO], T, D, D);                                                       /* (5) */
@@ -3127,7 +3177,7 @@ dn_generator *dn_generator_init(const dn_model *m, int rows, void *block, size_t
     return g;
 }
 
-static struct pass pass_of(dn_generator *g)
+static struct pass generator_pass(dn_generator *g)
 {
     struct pass p;
     memset(&p, 0, sizeof p);
@@ -3149,7 +3199,7 @@ static void sources_encode(dn_generator *g, int n, const int *id)
 {
     const dn_model *m = g->m;
     const struct stack *k = &m->stack[DEC];
-    struct pass p = pass_of(g);
+    struct pass p = generator_pass(g);
     int D = m->c.dim;
     p.rows = n;
     p.span[ENC] = g->source;
@@ -3194,7 +3244,7 @@ dn_status dn_generator_start(dn_generator *g, int rows, const int *enc, const in
 const dn_real *dn_generator_feed(dn_generator *g, const int *tokens, const int *len, char *err)
 {
     const dn_config *c = &g->m->c;
-    struct pass p = pass_of(g);
+    struct pass p = generator_pass(g);
     int D = c->dim, V = c->vocab, at = 0;
     if (!g->rows) return fail(err, DN_EINVAL, "no sequences were started"), NULL;
     for (int r = 0; r < g->rows; r++) {
@@ -3250,15 +3300,15 @@ static double mass_above(const real *p, int n, double floor)
 int dn_sample(const dn_real *logits, int vocab, const dn_sampling *how, double u, dn_real *work)
 {
     real top = max_row(logits, vocab);
-    real T = (real)how->temperature;
+    real temperature = (real)how->temperature;
     double cut = 0, left;
     int last = 0;
-    if (!(T > 0)) {
+    if (!(temperature > 0)) {
         while (last < vocab - 1 && logits[last] < top) last++;
         return last;
     }
     for (int j = 0; j < vocab; j++)
-        work[j] = exp_real((logits[j] - top)/T);
+        work[j] = exp_real((logits[j] - top)/temperature);
     if (how->top_k > 0 && how->top_k < vocab) cut = cut_at(work, vocab, 0, how->top_k, 0);
     left = mass_above(work, vocab, cut);
     if (how->top_p < 1) {
@@ -3882,8 +3932,8 @@ static int checksum_check(struct reader *r, uint64_t size)
                                                "the file is damaged");
 }
 
-static dn_status file_read(struct reader *r, const dn_io *io, dn_model *m, const char *key,
-                           char *err)
+static dn_status reader_open(struct reader *r, const dn_io *io, dn_model *m, const char *key,
+                             char *err)
 {
     unsigned char n[8];
     memset(r, 0, sizeof *r);
@@ -3909,7 +3959,7 @@ static dn_status file_read(struct reader *r, const dn_io *io, dn_model *m, const
 dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
 {
     struct reader r;
-    dn_status status = file_read(&r, io, NULL, NULL, err);
+    dn_status status = reader_open(&r, io, NULL, NULL, err);
     if (status) return status;
     if (!get_header(&r) || !checksum_check(&r, io->size)) return r.status;
     if (!r.fields) return fail(err, DN_EFORMAT, "the file has no configuration of a model");
@@ -3925,7 +3975,7 @@ dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
 dn_status dn_load_note(const dn_io *io, const char *key, char *text, size_t *size, char *err)
 {
     struct reader r;
-    dn_status status = file_read(&r, io, NULL, key, err);
+    dn_status status = reader_open(&r, io, NULL, key, err);
     if (status) return status;
     r.text = text;
     r.room = *size;
@@ -3955,7 +4005,7 @@ dn_status dn_load(dn_model *m, const dn_io *io, char *err)
     if (m->purpose == DN_BORROW)
         return fail(err, DN_EINVAL, "borrowed parameters stay as they are");
     for (int i = 0; i < m->tensors; i++) memset(m->tensor[i].file, 0, sizeof m->tensor[i].file);
-    dn_status status = file_read(&r, io, m, NULL, err);
+    dn_status status = reader_open(&r, io, m, NULL, err);
     if (status) return status;
     if (!get_header(&r) || !checksum_check(&r, io->size)) return r.status;
     if (m->purpose == DN_INFER) r.config.batch_tokens = m->c.batch_tokens;

@@ -238,9 +238,9 @@ dn_state dn_state_at(const dn_model *m, int stack, int i);
 int64_t   dn_step_count(const dn_model *m);           /* optimizer steps applied so far */
 double    dn_learning_rate(const dn_config *c, int64_t step);           /* step counts from 1 */
 
-/* [op:mlm] Of each 100 tokens 15 are scored; of those 80 % are shown as DN_MASK, 10 % as a random
- * byte or merge, 10 % as they are.  Writes n inputs and n labels; a function of (seed, index)
- * only, where index is that of the first token in the whole run. */
+/* [op:mlm] Each token is scored with probability 15 %; of those 80 % are shown as DN_MASK, 10 % as
+ * a random byte or merge, 10 % as they are.  Writes n inputs and n labels; a function of (seed,
+ * index) only, where index is that of the first token in the whole run. */
 void      dn_mask_tokens(int *input, int *label, const int *tokens, int n, int vocab,
                          uint64_t seed, uint64_t index);
 
@@ -293,9 +293,10 @@ dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn
 /* Read and check a file's header and checksum; the configuration it was made with (with memory
  * and threads, which are not in a file, at their defaults). */
 dn_status dn_load_config(dn_config *c, const dn_io *io, char *err);
-/* Load parameters (and moments and step in DN_TRAIN) into a model with the same sizes, and take
- * over the file's configuration where it says one.  In DN_INFER batch_tokens may differ.  After
- * a failure the model's values are unspecified. */
+/* Load parameters (and moments and step in DN_TRAIN) into a model, and take over the file's
+ * configuration where it says one.  What dn_model_reconfigure fixes, the seed among it, must be
+ * the same, but in DN_INFER batch_tokens may differ.  After a failure the model's values and
+ * configuration are unspecified. */
 dn_status dn_load(dn_model *m, const dn_io *io, char *err);
 /* A note's text with its NUL; *size is the space in text and becomes the space needed.  text
  * may be NULL when *size is 0. */

@@ -1226,7 +1226,7 @@ static double t_matmul(void)
 {
     static const int size[][3] = {
         { 1, 1, 1 }, { 1, 65, 3 }, { 7, 1, 2 }, { 14, 32, 16 }, { 15, 33, 17 }, { 29, 130, 260 },
-        { 5, 600, 9 }, { 64, 64, 300 }, { 2, 3, 515 }, { 43, 97, 1 },
+        { 5, 600, 9 }, { 64, 64, 300 }, { 2, 3, 515 }, { 43, 97, 1 }, { 1, 29, 77 }, { 3, 40, 50 },
     };
     double e = 0;
 
@@ -4196,6 +4196,22 @@ static double t_special_values(void)
     return wrong;
 }
 
+/* Far out every activation is x or 0, and its slope 1 or 0, although the squares overflow. */
+static double t_activation_far(void)
+{
+    const real far[] = { 1000, -1000, (real)2e19, (real)-2e19, (real)1e38, (real)-1e38 };
+    double e = 0;
+    for (int kind = DN_RELU; kind <= DN_GELU_TANH; kind++)
+        for (int i = 0; i < 6; i++) {
+            real y, slope = 1;
+            act_row(&y, &far[i], 1, kind);
+            act_row_bwd(&slope, &far[i], 1, kind);
+            worst(&e, !(y == (far[i] > 0 ? far[i] : 0) && slope == (far[i] > 0)), "kind %d of %g",
+                  kind, (double)far[i]);
+        }
+    return e;
+}
+
 /* Golden values, so that no edit changes the stream unnoticed; limit 0. */
 static double t_rng_golden(void)
 {
@@ -5000,6 +5016,7 @@ static const struct test {
     { "op:log", "ln x for statistics (ulp)", t_log_acc, 2.5, 2.5 },
     { "op:sin-cos", "sin and cos (in units of 2^-53)", t_sin_cos_acc, 2, 2 },
     { "op:special", "zeros, infinities and NaN where libm has them", t_special_values, 0, 0 },
+    { "op:activation", "far out it is x or 0, its slope 1 or 0", t_activation_far, 0, 0 },
     { "rng:golden", "the stream of random numbers has not changed", t_rng_golden, 0, 0 },
     { "rng:avalanche", "each input bit turns half of the output (in deviations)",
       t_rng_avalanche, 5, 5 },
