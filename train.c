@@ -18,9 +18,9 @@
  * A batch is a function of the seed and the step only.  So a run that was stopped and resumed
  * writes the same bytes as one that never stopped.
  *
- * Order of this file: platform, options, messages and memory, files, reading options, stores,
- * corpora, session, batches, BLEU, checkpoint files, models, generation, scoring, plot, progress,
- * training, commands.  One session owns all memory, and main frees it.
+ * Order of this file: platform, options, messages and memory, files, reading options, corpora,
+ * session, batches, BLEU, checkpoint files, models, generation, scoring, plot, progress, training,
+ * commands.  One session owns all memory, and main frees it.
  */
 #if defined(__unix__) || defined(__APPLE__)
 #define HAVE_POSIX 1
@@ -132,6 +132,10 @@ static void signals_to(void (*handler)(int))
 {
     signal(SIGINT, handler);
     signal(SIGTERM, handler);
+#ifdef HAVE_POSIX
+    if (signal(SIGHUP, handler) == SIG_IGN) signal(SIGHUP, SIG_IGN);      /* nohup's */
+    signal(SIGPIPE, handler == SIG_DFL ? SIG_IGN : handler);    /* `| tee` ends by Ctrl-C, too */
+#endif
 }
 
 static void on_signal(int number)
@@ -380,7 +384,7 @@ static const char *human(double x, char out[16])
 /* Seconds as 1:23 or 1:02:03. */
 static const char *clock_text(double s, char out[16])
 {
-    unsigned t = s > 0 && s < 1e7 ? (unsigned)(s + 0.5) : 0;
+    unsigned t = s > 0 ? (unsigned)(fmin(s, 35999998) + 0.5) : 0;
     if (t < 3600)
         snprintf(out, 16, "%u:%02u", t / 60, t % 60);
     else
@@ -645,7 +649,7 @@ static int edit_distance(const char *a, const char *b)
 static void unknown_option(const char *where, const char *name)
 {
     const char *nearest = NULL, *word;
-    int least = strlen(name) > 4 ? 4 : 2;
+    int least = strlen(name) > 5 ? 4 : (int)strlen(name) / 2 + 1;
     for (int i = 0; (word = option_word(i)) != NULL; i++)
         if (word[1] && edit_distance(name, word) < least)
             least = edit_distance(name, nearest = word);
@@ -740,7 +744,10 @@ static void options_file(options *o, const char *path, const lines *l)
     }
 }
 
-static int is_plot(const options *o) { return o->verb && strcmp(o->verb, "plot") == 0; }
+static int is_verb(const options *o, const char *verb)
+{
+    return o->verb && strcmp(o->verb, verb) == 0;
+}
 
 static void options_line(options *o, int argc, char **argv)
 {
@@ -748,9 +755,10 @@ static void options_line(options *o, int argc, char **argv)
     for (int i = 1, plain = 0; i < argc; i++) {
         const char *word = argv[i], *value;
         if (plain || word[0] != '-' || !word[1]) {
-            int is_csv = is_plot(o);
+            int is_csv = is_verb(o, "plot");
             if (is_csv ? o->csv_n == CSV_MAX : o->verb && o->file)
-                fail(2, "`%s` is one word too many", word);
+                fail(2, "`%s` is one word too many%s", word,
+                     is_verb(o, "translate") ? ": translate reads standard input" : "");
             *(is_csv ? &o->csv[o->csv_n++] : o->verb ? &o->file : &o->verb) = word;
             continue;
         }
@@ -800,6 +808,14 @@ static void options_default(options *o, const char *arch)
     preset_set(o, arch ? arch : presets[0].name);
 }
 
+static const char *arch_of(const dn_config *c)
+{
+    int n;
+    const dn_field *field = dn_fields(&n);
+    while (n > 1 && field->at != offsetof(dn_config, arch)) field++, n--;
+    return dn_choice(field, c->arch);
+}
+
 static void config_print(const dn_config *c)
 {
     char value[DN_NAME_MAX];
@@ -839,15 +855,15 @@ static void help_row(const char *name, const char *help, const char *value)
     putchar('\n');
 }
 
-/* The usage, with examples as they would be typed after `self`. */
-static void help_print(const char *self)
+/* The usage, with examples as they would be typed after `self`, and the defaults of `arch`. */
+static void help_print(const char *self, const char *arch)
 {
     char value[DN_NAME_MAX];
     const char *choice;
     options o;
     int n;
     const dn_field *field = dn_fields(&n);
-    options_default(&o, NULL);
+    options_default(&o, arch);
     printf("usage: %s [OPTIONS]                   train a model\n", program);
     printf("       %s translate MODEL [OPTIONS]   translate lines from stdin to stdout\n", program);
     printf("       %s sample MODEL [OPTIONS]      generate text\n", program);
@@ -859,7 +875,8 @@ static void help_print(const char *self)
     printf("  %s --arch decoder --text book.txt       a language model of one's own text\n", self);
     printf("  %s ... --resume model.safetensors       go on, with the same options\n", self);
     printf("  echo 'Der Hund schläft.' | %s translate model.safetensors\n\n", self);
-    puts("--flag value and --flag=value are the same, and so are _ and -. Defaults in brackets.");
+    puts("--flag value and --flag=value are the same, and so are _ and -.");
+    printf("In brackets: the defaults of --arch %s.\n", arch);
     for (int i = 0; i < LENGTH(table); i++) {
         if (i == 0 || strcmp(table[i].group, table[i - 1].group) != 0)
             printf("\n%s\n", table[i].group);
@@ -876,7 +893,8 @@ static void help_print(const char *self)
             putchar('\n');
         }
     }
-    puts("\nPresets; --config and the command line win over them, and --print-config shows them");
+    puts("\nPresets (--arch sets that of its name); --config and the command line win over them, "
+         "and\n--print-config shows them");
     for (int i = 0; i < LENGTH(presets); i++)
         printf("  %-19s %s\n", presets[i].name,
                presets[i].help ? presets[i].help : presets[i].values);
@@ -1704,7 +1722,7 @@ static void text_sample(session *s, FILE *f, int n, int which)
 {
     const dn_config *c = &s->o.model;
     dn_sampling how = {s->o.temp, s->o.top_k, s->o.top_p};
-    char err[DN_ERR_MAX], piece[256];
+    char err[DN_ERR_MAX], piece[64];          /* of one token */
     dn_generator *g = generator(s, 1);
     uint64_t stream = STREAM_SAMPLE + (uint64_t)which;
     size_t bytes = strlen(s->o.prompt), total, most = (size_t)c->ctx;
@@ -1727,7 +1745,7 @@ static void text_sample(session *s, FILE *f, int n, int which)
         double u = dn_random((uint64_t)c->seed, stream, (uint32_t)i) / 4294967296.0;
         ids[total] = dn_sample(logits, c->vocab, &how, u, work);
         size_t k = dn_tok_decode(&s->tok, ids + total, 1, piece, sizeof piece);
-        fwrite(piece, 1, k < sizeof piece ? k : sizeof piece, f);
+        fwrite(piece, 1, k, f);
         fflush(f);
     }
     fputc('\n', f);
@@ -1745,14 +1763,14 @@ static void line_print(FILE *f, const char *label, text line)
 /* A few sentences and what the model makes of them, or a little text. */
 static void show_samples(session *s)
 {
-    corpus *c = s->valid.name ? &s->valid : s->test.name ? &s->test : &s->train;
+    corpus *c = s->valid.name ? &s->valid : s->test.name ? &s->test : NULL;
     int n = s->o.samples < s->o.rows ? s->o.samples : s->o.rows;
     line_clear();
     for (int i = 0; i < n && s->o.model.arch == DN_DECODER; i++) {
         say("--- sample");
         text_sample(s, stderr, s->o.length < 100 ? s->o.length : 100, i);
     }
-    if (is_text(s) || c == &s->train) return;
+    if (is_text(s) || !c) return;
     if ((size_t)n > c->seq[0].n) n = (int)c->seq[0].n;
     if (n == 0) return;
     translate(s, &c->seq[0], 0, n);
@@ -1782,6 +1800,8 @@ static score evaluate(session *s, const corpus *c)
         sum.tokens += stats.tokens;
         sum.correct += stats.correct;
     }
+    if (!s->diverged && !(sum.tokens > 0))
+        fail(1, "%s: too short: there is no token to score", c->name);
     return sum;
 }
 
@@ -1813,7 +1833,6 @@ static void report_translations(session *s, corpus *c)
 static void report(session *s, corpus *c)
 {
     score sum = evaluate(s, c);
-    if (!(sum.tokens > 0)) fail(1, "%s: too short: there is no token to score", c->name);
     double nll = mean_nll(&sum), bytes = (double)c->in[1].n;
     printf("%s: loss %.4f nats/token, perplexity %.3f, accuracy %.1f %% (%.0f %stokens)\n",
            c->name, nll, exp(nll), 100 * sum.correct / sum.tokens, sum.tokens,
@@ -2250,7 +2269,8 @@ static void plot_print(plot *p, FILE *f)
 /* ---- progress ---------------------------------------------------------------------------- */
 
 typedef struct progress {
-    double begun, drawn;                      /* when the run and the last line were */
+    double begun, drawn, before;              /* when the run and the last line were; the seconds
+                                                 that the log already has */
     int64_t first;                            /* steps before this run */
     double nll, tokens, seconds;              /* sums since the last line, */
     int steps;                                /* over so many steps */
@@ -2354,12 +2374,23 @@ static void log_open(const session *s, progress *p)
     if (!p->csv) fail(1, "%s: %s", s->o.log, strerror(errno));
 }
 
+/* The seconds of the last row; 0: there is none. */
+static double seconds_of(text rows)
+{
+    size_t at = rows.n;
+    char *end = NULL;
+    while (at > 1 && rows.at[at - 2] != '\n') at--;
+    if (at) strtod(rows.at + at - 1, &end);
+    return end && *end == ',' ? strtod(end + 1, NULL) : 0;
+}
+
 static void progress_open(session *s, progress *p)
 {
     *p = (progress){0};
     p->begun = p->drawn = seconds();
     p->first = dn_step_count(s->m);
     log_open(s, p);
+    p->before = seconds_of(p->rows);
     if (!p->rows.n) row_add(s, p, "step,seconds,loss,val,lr,grad_norm,tokens_per_second\n");
     if (s->o.plot) rows_plot(s, p, NULL);     /* --x and --y are checked now */
 }
@@ -2389,8 +2420,8 @@ static void progress_step(const session *s, progress *p, int64_t step, const dn_
     p->drawn = now;
     if (!due) return;
     if (val >= 0) snprintf(value, sizeof value, "%.6f", val);
-    snprintf(line, sizeof line, "%lld,%.2f,%.6f,%s,%.6g,%.6g,%.0f\n", (long long)step, spent, nll,
-             value, stats->lr, stats->grad_norm, rate);
+    snprintf(line, sizeof line, "%lld,%.2f,%.6f,%s,%.6g,%.6g,%.0f\n", (long long)step,
+             spent + p->before, nll, value, stats->lr, stats->grad_norm, rate);
     row_add(s, p, line);
     p->nll = p->tokens = p->seconds = p->steps = 0;
 }
@@ -2471,7 +2502,8 @@ static int steps_of_epochs(session *s)
     int64_t steps = 0;
     const corpus *c = &s->train;
     if (is_text(s)) {
-        double each = (double)s->o.model.batch_tokens * s->o.accum;
+        int len = row_tokens(s, c), rows = s->o.model.batch_tokens / len;
+        double each = (double)len * rows * s->o.accum;
         steps = (int64_t)ceil((double)text_tokens(c) * s->o.epochs / each);
     } else {
         for (; s->place < (uint64_t)s->o.epochs * c->seq[0].n; steps++) step_skip(s);
@@ -2619,7 +2651,10 @@ static int train_loop(session *s, progress *p)
     dn_stats stats = {0};
     const options *o = &s->o;
     int64_t step = p->first;
-    int ended = step >= o->model.steps, stop = ended;
+    int ended = step >= o->model.steps || (o->patience && s->stalled >= o->patience), stop = ended;
+    if (ended)
+        say("step %lld of %d: this run has ended; to go on, raise --steps%s", (long long)step,
+            o->model.steps, o->patience ? " or --patience" : "");
     if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, 0);    /* all there is to do */
     while (!stop) {
         double val = -1;
@@ -2659,25 +2694,26 @@ static void say_how_to_resume(const session *s)
     fputc('\n', stderr);
 }
 
-/* The name of OUT.best, or NULL if the model as it is now is the best, or that is of another run:
- * one before this, or a way that a rollback gave up. */
+/* The name of OUT.best, or of FILE.best where the run comes from another file; NULL if the model as
+ * it is now is the best, or if what is there is of another run: one before this, or a way that a
+ * rollback gave up. */
 static char *best_of_run(const session *s)
 {
-    double loss = -1;
-    long long step = -1;
-    char *path = joined(s->o.out, ".best"), *note = NULL;
-    if (s->o.keep_best && *s->o.out && s->best_step < dn_step_count(s->m)) {
-        FILE *f = fopen(path, "rb");
-        if (!f && errno != ENOENT) fail(1, "%s: %s", path, strerror(errno));
+    const char *of[] = {s->o.out, s->o.file};
+    int is_last = s->best_step >= dn_step_count(s->m);
+    for (int i = 0; i < 2 && s->o.keep_best && *s->o.out && !is_last; i++) {
+        double loss = -1;
+        long long step = -1;
+        char *path = of[i] ? joined(of[i], ".best") : NULL, *note = NULL;
+        FILE *f = path ? fopen(path, "rb") : NULL;
+        if (path && !f && errno != ENOENT) fail(1, "%s: %s", path, strerror(errno));
         if (f && fclose(f) == 0) note = note_of_file(path, "best");
-    }
-    if (note && sscanf(note, "%lf %lld", &loss, &step) == 2 && step == s->best_step
-        && loss == s->best) {
+        int is_it = note && sscanf(note, "%lf %lld", &loss, &step) == 2 && step == s->best_step
+                    && loss == s->best;
         free(note);
-        return path;
+        if (is_it) return path;
+        free(path);
     }
-    free(note);
-    free(path);
     return NULL;
 }
 
@@ -2689,9 +2725,11 @@ static void say_how_to_use(const session *s, const char *model)
     shell_print(stderr, s->argv[0]);
     fprintf(stderr, " %s ", use[s->o.model.arch]);
     shell_print(stderr, model);
-    if (s->o.test_source) {
-        fputs(" < ", stderr);
-        shell_print(stderr, s->o.test_source);
+    const char *scored = s->o.valid_text ? s->o.valid_text : s->o.text;
+    const char *from = s->o.model.arch == DN_ENCODER ? scored : s->o.test_source;
+    if (from) {
+        fputs(s->o.model.arch == DN_ENCODER ? " --text " : " < ", stderr);
+        shell_print(stderr, from);
     }
     fputc('\n', stderr);
 }
@@ -2739,6 +2777,7 @@ static int run_translate(session *s)
     model_open(s);
     if (is_text(s)) fail(2, "%s is a language model: it does not translate", s->o.file);
     if (s->o.source) fail(2, "translate reads standard input: < %s", s->o.source);
+    if (is_terminal(stdin)) say("a sentence a line:");
     for (;;) {
         text t = text_read(stdin, "stdin", rows);
         corpus c = {0};
@@ -3001,12 +3040,10 @@ static void version_print(void)
 static void options_read(session *s, int argc, char **argv)
 {
     options *o = &s->o;
-    int n, vocab = 0;
-    const dn_field *arch = dn_fields(&n);
-    while (n > 1 && arch->at != offsetof(dn_config, arch)) arch++, n--;
+    int vocab = 0;
     for (int pass = 0; pass < 4; pass++) {
         options last = *o;
-        options_default(o, pass ? dn_choice(arch, last.model.arch) : NULL);
+        options_default(o, pass ? arch_of(&last.model) : NULL);
         if (last.file && !last.help) {
             config_of_file(last.file, &o->model);
             vocab = o->model.vocab;
@@ -3020,7 +3057,7 @@ static void options_read(session *s, int argc, char **argv)
     }
     if (vocab)
         o->model.vocab = vocab;               /* there it is a limit, here it is a fact */
-    if (!o->out) o->out = is_plot(o) ? "-" : o->file ? o->file : "model.safetensors";
+    if (!o->out) o->out = is_verb(o, "plot") ? "-" : o->file ? o->file : "model.safetensors";
     if (o->rows > INT_MAX / o->beam) fail(2, "--rows and --beam are too large together");
     if (!o->save_every) o->save_every = o->eval_every;
     if (!o->sample_every) o->sample_every = o->eval_every;
@@ -3038,7 +3075,7 @@ int main(int argc, char **argv)
     if (argc > 0 && *base_name(argv[0])) program = base_name(argv[0]);
     options_read(&s, argc, argv);
     if (s.o.help)
-        help_print(argc > 0 ? argv[0] : program);
+        help_print(argc > 0 ? argv[0] : program, arch_of(&s.o.model));
     else if (s.o.version)
         version_print();
     else if (s.o.print_config)
