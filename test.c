@@ -1193,8 +1193,8 @@ static void check_matmul(double *e, int M, int N, int K, int kind)
 {
     const int lda = (kind & 1 ? M : K) + 3, ldb = (kind & 2 ? K : N) + 1, ldc = N + 2;
     const int threads = 1 + kind%3;
-    const size_t n_a = (size_t)(M + K + 3)*(size_t)(M + K + 3);
-    const size_t n_b = (size_t)(N + K + 3)*(size_t)(N + K + 3), n_c = (size_t)(M*ldc);
+    const size_t n_a = (size_t)(kind & 1 ? K : M)*(size_t)lda, n_c = (size_t)(M*ldc);
+    const size_t n_b = (size_t)(kind & 2 ? N : K)*(size_t)ldb;
     real *a = get_block(n_a*sizeof *a), *b = get_block(n_b*sizeof *b);
     real *c = get_block(n_c*sizeof *c), *want = get_block(n_c*sizeof *want);
     real *work = get_block((size_t)threads*MATMUL_WORK*sizeof *work), init[700];
@@ -1227,6 +1227,7 @@ static double t_matmul(void)
     static const int size[][3] = {
         { 1, 1, 1 }, { 1, 65, 3 }, { 7, 1, 2 }, { 14, 32, 16 }, { 15, 33, 17 }, { 29, 130, 260 },
         { 5, 600, 9 }, { 64, 64, 300 }, { 2, 3, 515 }, { 43, 97, 1 }, { 1, 29, 77 }, { 3, 40, 50 },
+        { 2, 17, DN_KC*DN_NP/DN_VL + 5 },               /* more than matmul_few packs at a time */
     };
     double e = 0;
 
