@@ -956,6 +956,7 @@ uint32_t dn_shuffle(uint64_t seed, uint64_t stream, uint32_t i, uint32_t n)
 #ifndef DN_NC
 #define DN_NC (2048/(int)sizeof(real))
 #endif
+#define CACHE_LINE (64/(int)sizeof(real))
 #define DN_VL (DN_VBYTES/(int)sizeof(real))     /* numbers in a vector */
 #define DN_NR (2*DN_VL)
 #define DN_SR (DN_MR < 4 ? DN_MR : 4)           /* rows of the short tile, for what MR leaves */
@@ -974,13 +975,11 @@ static mat corner(mat m, int i, int k)
 
 /* Half a row of the tile.  The lane loop of vfma is plain C and says all there is to say, but the
  * whole tile must stay in registers, and compilers take a struct apart into single numbers; a
- * vector type stops that.  The loop hints and PREFETCH too change nothing but speed. */
+ * vector type stops that.  The loop hints and prefetch() too change nothing but speed. */
 #ifdef __GNUC__
 typedef real vec __attribute__((vector_size(DN_VBYTES)));
-#define PREFETCH(p) __builtin_prefetch(p)
 #else
 typedef struct { real v[DN_VL]; } vec;
-#define PREFETCH(p) (void)(p)
 #endif
 #if defined __clang__
 #define DN_UNROLL _Pragma("clang loop unroll(full)")        /* the rows, into registers */
@@ -992,6 +991,16 @@ typedef struct { real v[DN_VL]; } vec;
 #define DN_UNROLL
 #define DN_ROLLED
 #endif
+
+/* The number `ahead` of p, if there is one, will be needed soon. */
+static inline void prefetch(const real *p, ptrdiff_t ahead)
+{
+#ifdef __GNUC__
+    __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)ahead*sizeof *p));
+#else
+    (void)p, (void)ahead;
+#endif
+}
 
 static inline vec vload(const real *p)
 {
@@ -1023,6 +1032,8 @@ static inline void tile(int mr, real *c, ptrdiff_t ldc, const real *init, ptrdif
     }
     for (int k = 0; k < K; k++, a += cs, b += DN_NR) {
         vec b0 = vload(b), b1 = vload(b + DN_VL);
+        DN_UNROLL
+        for (int l = 0; l < DN_NR; l += CACHE_LINE) prefetch(b, 4*DN_NR + l);
         DN_UNROLL
         for (int i = 0; i < mr; i++) {
             t[i][0] = vfma(a[i*rs], b0, t[i][0]);
@@ -1094,15 +1105,14 @@ static inline void pack(real *dst, int w, mat m, int n, int K)
 /* A B that lies transposed, as the weights of a layer do where one token is generated, is read
  * once, as it lies, SIDE of its rows at a time: as many chains as hide their latency, and as many
  * cache lines as a first-level cache holds where all of them fall into one set.  These rows end
- * before a processor foresees the next ones, so each line asks for the one `ahead` of it. */
-enum { SIDE = 8, CACHE_LINE = 64/(int)sizeof(real) };
+ * before a processor foresees the next ones: so each line asks for its like there. */
+enum { SIDE = 8 };
 
 /* Rows j, j + 1, ... of B^T from k on; returns how many there are.  Behind them: the last again. */
-static inline int rows_from(const real *p[SIDE], ptrdiff_t *ahead, mat b, int j, int k, int N)
+static inline int rows_from(const real *p[SIDE], mat b, int j, int k, int N)
 {
     int n = imin(N - j, SIDE);
     for (int r = 0; r < SIDE; r++) p[r] = b.p + (ptrdiff_t)(j + imin(r, n - 1))*b.ld + k;
-    *ahead = j + 2*SIDE <= N ? (ptrdiff_t)SIDE*b.ld : 0;
     return n;
 }
 
@@ -1119,11 +1129,10 @@ static void matmul_row(real *c, const real *init, mat a, mat b, int N, int K)
     for (int j = 0; j < N && b.trans; j += SIDE) {
         const real *p[SIDE];
         real t[SIDE];
-        ptrdiff_t ahead;
-        int n = rows_from(p, &ahead, b, j, 0, N);
+        int n = rows_from(p, b, j, 0, N);
         for (int r = 0; r < SIDE; r++) t[r] = c[j + imin(r, n - 1)];
         for (int k = 0, end = 0; k < K; ) {
-            for (int r = 0; r < SIDE; r++) PREFETCH(p[r] + k + ahead);
+            for (int r = 0; r < SIDE; r++) prefetch(p[r] + k, (ptrdiff_t)SIDE*b.ld);
             for (end = imin(K, end + CACHE_LINE); k < end; k++) {
                 real x = a.p[k*step];
                 DN_UNROLL
@@ -1148,8 +1157,7 @@ static void matmul_few(real *c, int ldc, const real *init, mat a, mat b, int M, 
             const real *p[SIDE];
             real e[SIDE][DN_VL];
             vec t[SIDE];
-            ptrdiff_t ahead;
-            int n = rows_from(p, &ahead, b, j, k0, N);
+            int n = rows_from(p, b, j, k0, N);
             for (int r = 0; r < SIDE; r++) {
                 real first = !add && init && r < n ? init[j + r] : 0;
                 for (int i = 0; i < DN_VL; i++) e[r][i] = first;
@@ -1158,7 +1166,7 @@ static void matmul_few(real *c, int ldc, const real *init, mat a, mat b, int M, 
             DN_UNROLL
             for (int r = 0; r < SIDE; r++) t[r] = vload(e[r]);
             for (int k = 0, end = 0; k < kc; ) {
-                for (int r = 0; r < SIDE; r++) PREFETCH(p[r] + k + ahead);
+                for (int r = 0; r < SIDE; r++) prefetch(p[r] + k, (ptrdiff_t)SIDE*b.ld);
                 for (end = imin(kc, end + CACHE_LINE); k < end; k++) {
                     vec x = vload(w + (ptrdiff_t)k*DN_VL);
                     DN_UNROLL
