@@ -122,6 +122,9 @@ static int thread_id(void)  { return 0; }
 static int thread_max(void) { return 1; }
 #endif
 
+/* Starting threads takes as long as 2e5 multiply-adds of a product: for less one is enough. */
+static inline int enough(int threads, double work) { return work < 2e5 ? 1 : threads; }
+
 static inline int imin(int a, int b) { return a < b ? a : b; }
 static inline int imax(int a, int b) { return a > b ? a : b; }
 
@@ -1228,7 +1231,7 @@ static void matmul(real *c, int ldc, const real *init, mat a, mat b, int M, int 
     double best = -1;
 
     if (M < 1 || N < 1) return;
-    if ((double)M*N*K < 2e5) nt = 1;            /* shorter than starting the threads */
+    nt = enough(nt, (double)M*N*K);
     for (int t = 1; t <= nt && t <= pm; t++) {
         int u = imin(nt/t, pn);
         double rows = (pm + t - 1)/t*DN_MR, cols = (pn + u - 1)/u*DN_NR;
@@ -1254,6 +1257,12 @@ static void matmul(real *c, int ldc, const real *init, mat a, mat b, int M, int 
 
 /* What an operation works with: the threads, and memory for each of them. */
 struct team { int threads, ctx; real *product, *attention; };
+
+/* For T rows of n numbers, each of which costs what 64 multiply-adds of a product do. */
+static int row_threads(const struct team *k, int T, int n)
+{
+    return enough(k->threads, 64.0*T*n);
+}
 
 static mat plain(const real *p, int ld) { mat m = { p, ld, 0 }; return m; }
 static mat turned(const real *p, int ld) { mat m = { p, ld, 1 }; return m; }
@@ -1395,7 +1404,7 @@ static void norm_row_bwd(real *dx, const real *dy, const real *stat, const real 
 static void norm_fwd(const struct team *k, real *y, real *stat, const real *x, const real *g,
                      const real *b, int T, int n)
 {
-    PARALLEL_FOR(k->threads)
+    PARALLEL_FOR(row_threads(k, T, n))
     for (int t = 0; t < T; t++)
         norm_row(ROW(y, t, n), stat + 2*(size_t)t, ROW(x, t, n), g, b, n);
 }
@@ -1416,7 +1425,7 @@ static void norm_bwd(const struct team *k, real *dx, real *dg, real *db, const r
             }
         }
     }
-    PARALLEL_FOR(k->threads)
+    PARALLEL_FOR(row_threads(k, T, n))
     for (int t = 0; t < T; t++)
         norm_row_bwd(ROW(dx, t, n), ROW(dy, t, n), stat + 2*(size_t)t, ROW(x, t, n), g, n);
 }
@@ -1436,7 +1445,7 @@ struct at_place {
 
 static void scale_rows(const struct team *k, real *y, real c, int T, int n)
 {
-    PARALLEL_FOR(k->threads)
+    PARALLEL_FOR(row_threads(k, T, n))
     for (int t = 0; t < T; t++)
         for (int j = 0; j < n; j++) ROW(y, t, n)[j] *= c;
 }
@@ -1445,7 +1454,7 @@ static void scale_rows(const struct team *k, real *y, real c, int T, int n)
 static void heads_scale(const struct team *k, real *y, const real *x, const real *g, int H, int T,
                         int n)
 {
-    PARALLEL_FOR(k->threads)
+    PARALLEL_FOR(row_threads(k, T, n))
     for (int t = 0; t < T; t++)
         for (int h = 0; h < H; h++)
             for (int j = h*(n/H); j < (h + 1)*(n/H); j++)
@@ -1462,7 +1471,7 @@ static const real *place_fwd(const struct team *k, real *y, real *stat, const re
         if (p->c < 1) scale_rows(k, y, p->c, T, n);
         return y;
     case SHIFT:
-        PARALLEL_FOR(k->threads)
+        PARALLEL_FOR(row_threads(k, T, n))
         for (int t = 0; t < T; t++)
             for (int j = 0; j < n; j++) ROW(y, t, n)[j] = ROW(x, t, n)[j] + p->b[0];
         return y;
@@ -1577,7 +1586,7 @@ static void act_row_bwd(real *du, const real *h, int n, int kind)
 static void act_fwd(const struct team *k, real *u, const real *h, int kind,
                     const struct dropout *d, int T, int n)
 {
-    PARALLEL_FOR(k->threads)
+    PARALLEL_FOR(row_threads(k, T, n))
     for (int t = 0; t < T; t++) {
         act_row(ROW(u, t, n), ROW(h, t, n), n, kind);
         drop_row(ROW(u, t, n), ROW(u, t, n), d, (uint64_t)t, n);
@@ -1587,7 +1596,7 @@ static void act_fwd(const struct team *k, real *u, const real *h, int kind,
 static void act_bwd(const struct team *k, real *du, const real *h, int kind,
                     const struct dropout *d, int T, int n)
 {
-    PARALLEL_FOR(k->threads)
+    PARALLEL_FOR(row_threads(k, T, n))
     for (int t = 0; t < T; t++) {
         drop_row(ROW(du, t, n), ROW(du, t, n), d, (uint64_t)t, n);
         act_row_bwd(ROW(du, t, n), ROW(h, t, n), n, kind);
@@ -1644,7 +1653,9 @@ static void attend_fwd(const struct team *k, real *c, real *stat, const real *q,
                        const real *value, const struct heads *a)
 {
     int D = a->H*a->E;
-    PARALLEL_JOBS(k->threads)
+    double work = 0;                    /* 8 times its multiply-adds: they are small products */
+    for (int r = 0; r < a->rows; r++) work += 16.0*D*a->span[r].nq*a->span[r].nk;
+    PARALLEL_JOBS(enough(k->threads, work))
     for (int64_t job = 0; job < (int64_t)a->rows*a->H; job++) {
         const struct span *s = &a->span[job/a->H];
         int h = (int)(job%a->H), me = thread_id();
@@ -1718,7 +1729,7 @@ static void embed_fwd(const struct team *k, real *x, const int *id, const struct
                       const real *E, const real *pos, const struct dropout *d, int D)
 {
     real scale = (real)sqrt((double)D);
-    PARALLEL_FOR(k->threads)
+    PARALLEL_FOR(row_threads(k, s[rows - 1].q + s[rows - 1].nq, D))
     for (int r = 0; r < rows; r++)
         for (int i = 0; i < s[r].nq; i++) {
             int t = s[r].q + i, at = s[r].nk - s[r].nq + i;
@@ -1819,7 +1830,7 @@ static void residual_fwd(const struct team *k, real *r, const real *x, const rea
                          const struct residual *e, int T, int D)
 {
     real b = e->scale ? e->scale[0] : 1;
-    PARALLEL_FOR(k->threads)
+    PARALLEL_FOR(row_threads(k, T, D))
     for (int t = 0; t < T; t++) {
         real *rt = ROW(r, t, D);
         const real *xt = ROW(x, t, D);
@@ -1833,7 +1844,7 @@ static void residual_bwd(const struct team *k, real *d, real *dg, const real *x,
                          const struct residual *e, int T, int D)
 {
     if (e->skip) columns_add(e->dskip, x, d, D, T, D, k->threads);
-    PARALLEL_FOR(k->threads)
+    PARALLEL_FOR(row_threads(k, T, D))
     for (int t = 0; t < T; t++) {
         real *dt = ROW(d, t, D);
         drop_row(ROW(dg, t, D), dt, &e->drop, (uint64_t)t, D);
@@ -1851,7 +1862,7 @@ static void mix_fwd(const struct team *k, real *z, const real *n, const real *w,
                     int D)
 {
     size_t block = (size_t)T*(size_t)D;
-    PARALLEL_FOR(k->threads)
+    PARALLEL_FOR(row_threads(k, T, D))
     for (int t = 0; t < T; t++) {
         real *zt = ROW(z, t, D);
         for (int j = 0; j < D; j++) zt[j] = 0;
@@ -1868,7 +1879,7 @@ static void mix_bwd(const struct team *k, real *dn, real *dw, const real *dz, co
     size_t block = (size_t)T*(size_t)D;
     for (int i = 0; i <= l; i++)
         dw[i] += (real)sum_all(n + (size_t)i*block, dz, block, k->threads);
-    PARALLEL_FOR(k->threads)
+    PARALLEL_FOR(row_threads(k, T, D))
     for (int t = 0; t < T; t++)
         for (int i = 0; i <= l; i++) {
             real *dt = ROW(dn + (size_t)i*block, t, D);
@@ -3445,7 +3456,7 @@ dn_status dn_translate(dn_generator *g, int n, const int *enc, const int *enc_le
     for (int t = 0; busy; t++) {
         for (int r = 0; r < g->rows; r++) ROW(g->ids, r, c->ctx)[t] = g->feed[r];
         if (!dn_generator_feed(g, g->feed, one, err)) return DN_EINVAL;
-        PARALLEL_FOR(g->team.threads)
+        PARALLEL_FOR(row_threads(&g->team, g->rows, c->vocab))
         for (int i = 0; i < n; i++) if (!g->found[i].done) list_fill(g, i, t == 0);
         busy = 0;
         for (int i = 0; i < n; i++) {
