@@ -1237,6 +1237,26 @@ static double t_matmul(void)
     return e;
 }
 
+/* Sums of whole arrays: each number once, whatever the length and the threads. */
+static double t_sum_all(void)
+{
+    static const size_t count[] = { 0, 1, 63, 64, 65, 100001, 3000001 };
+    double e = 0;
+
+    for (size_t i = 0; i < sizeof count/sizeof *count; i++) {
+        const size_t n = count[i];
+        real *x = get_block((n + 1)*sizeof *x);
+        for (size_t j = 0; j < n; j++) x[j] = (real)(1 + j%3);
+        const double once = (double)(n/3*6 + n%3*(n%3 + 1)/2);
+        const double twice = (double)(n/3*14 + (n%3 > 0 ? 1 : 0) + (n%3 > 1 ? 4 : 0));
+        for (int threads = 1; threads < 4; threads++)
+            worst(&e, (double)sum_all(x, NULL, n, threads) != once
+                      || (double)sum_all(x, x, n, threads) != twice, "%.0f numbers", (double)n);
+        free_blocks();
+    }
+    return e;
+}
+
 static double t_drop_row(void)
 {
     enum { N = 300, ROWS = 300 };
@@ -4848,6 +4868,7 @@ static const struct test {
     { "rule:random", "bits do not depend on their neighbours (standard errors)",
       t_random, 5, 5 },
     { "op:matmul", "a product is the plain chain of multiply-adds, to the bit", t_matmul, 0, 0 },
+    { "rule:sums", "a sum of an array has each number once", t_sum_all, 0, 0 },
     { "op:dropout", "0 with probability p, else x/(1 - p) (in standard errors)",
       t_drop_row, 4.5, 4.5 },
     { "rule:sample", "ids come in the shares of temperature, top-k and top-p",
