@@ -3798,7 +3798,8 @@ static int get_metadata(struct reader *r)
         return get_string(r, r->text, r->room, &r->length);
     }
     if (!get_string(r, value, sizeof value, &length)) return 0;
-    if (!strcmp(key, "checksum")) memcpy(r->checksum, value, sizeof value);
+    if (!strcmp(key, "checksum"))
+        say(r->checksum, sizeof r->checksum, "%s", *value ? value : "none");
     if (!strcmp(key, "step")) {
         r->step = 0;
         for (const char *p = value; *p; p++) {
