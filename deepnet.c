@@ -122,8 +122,11 @@ static int thread_id(void)  { return 0; }
 static int thread_max(void) { return 1; }
 #endif
 
-/* Starting threads takes as long as 2e5 multiply-adds of a product: for less one is enough. */
-static inline int enough(int threads, double work) { return work < 2e5 ? 1 : threads; }
+/* Starting threads takes as long as so many multiply-adds of a product: for fewer one is enough. */
+#ifndef DN_START
+#define DN_START 2e5
+#endif
+static inline int enough(int threads, double work) { return work < DN_START ? 1 : threads; }
 
 static inline int imin(int a, int b) { return a < b ? a : b; }
 static inline int imax(int a, int b) { return a > b ? a : b; }

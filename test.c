@@ -20,6 +20,7 @@
  * The library is included, not linked, so its static functions can be tested; whatever reads it
  * a second time here (plain_...) is written as plainly as possible, from the paper, in double.
  */
+#define DN_START 0            /* the smallest product is shared by all threads */
 #include "deepnet.c"
 
 #include <float.h>
