@@ -20,8 +20,8 @@
  * The library is included, not linked, so its static functions can be tested; whatever reads it
  * a second time here (plain_...) is written as plainly as possible, from the paper, in double.
  */
-static double start = 2e5;    /* 0: threads share the smallest product */
-#define DN_START start
+static double start_work = 2e5; /* 0: threads share the smallest product */
+#define DN_START start_work
 #include "deepnet.c"
 
 #include <float.h>
@@ -1233,11 +1233,11 @@ static double t_matmul(void)
     };
     double e = 0;
 
-    start = 0;
+    start_work = 0;
     for (size_t i = 0; i < sizeof size/sizeof *size; i++)
         for (int kind = 0; kind < 12; kind++)
             check_matmul(&e, size[i][0], size[i][1], size[i][2], kind);
-    start = 2e5;
+    start_work = 2e5;
     return e;
 }
 
@@ -1925,14 +1925,14 @@ static double t_threads(void)
     for (int arch = 0; arch < choices("arch"); arch++) {
         dn_config c = busy_config(arch, choice("norm", "deepnorm"));
         dn_model *one = make_model(&c, DN_TRAIN);
-        start = 0;
+        start_work = 0;
         train(one, 3, &e);
         for (c.threads = 2; c.threads <= 4; c.threads++) {
             dn_model *many = make_model(&c, DN_TRAIN);
             train(many, 3, &e);
             MUST(e, same_parameters(one, many));
         }
-        start = 2e5;
+        start_work = 2e5;
         free_blocks();
     }
     return e;
