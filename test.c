@@ -3329,10 +3329,10 @@ static double t_diverged(void)
 static double t_diverged_forward(void)
 {
     static const struct { const char *large, *named; } wrong[] = {
-        { "encoder.1.ffn.w1.weight", "output of encoder.1.ffn" },
+        { "encoder.1.ffn.w1.weight", "step 1: the output of encoder.1.ffn" },
         { "decoder.0.cross_attn.q.weight", "output of decoder.0.cross_attn" },
         { "decoder.1.self_attn.q.weight", "output of decoder.1.self_attn" },
-        { "output.weight", "the logits" },
+        { "output.weight", "step 1: the logits" },
     };
     dn_config c = small_config(DN_ENC_DEC, choice("norm", "deepnorm"));
     struct sample s;
