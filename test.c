@@ -2292,6 +2292,36 @@ static double t_beam(void)
     return e;
 }
 
+/* Sources translated together are translated as each alone, by any beam: by one of 14 too, for
+ * which the first step has no more than 13 candidates. */
+static double t_beam_rows(void)
+{
+    enum { N = 5, CTX = 8 };
+    double e = 0;
+
+    for (int norm = 0; norm < choices("norm"); norm++)
+        for (int beam = 1; beam < 15; beam += beam < 3 ? 1 : 11) {
+            const dn_config c = small_config(DN_ENC_DEC, norm);
+            struct sample s;
+            fill_batch(&s, &c, N, norm);
+            dn_model *m = make_model(&c, DN_INFER);
+            int out[N*CTX], len[N], alone[CTX], n;
+            const size_t need = dn_generator_bytes(&c, N*beam, err);
+            dn_generator *g = dn_generator_init(m, N*beam, get_block(need), need, err);
+            fill_parameters(m);
+            MUST(e, g && dn_translate(g, N, s.enc, s.enc_len, beam, 1, out, len, err) == DN_OK);
+            const int *enc = s.enc;
+            for (int r = 0; r < N; r++) {
+                MUST(e, dn_translate(g, 1, enc, s.enc_len + r, beam, 1, alone, &n, err) == DN_OK);
+                worst(&e, len[r] != n || memcmp(out + CTX*r, alone, (size_t)n*sizeof *alone) != 0,
+                      "source %d by a beam of %d", r, beam);
+                enc += s.enc_len[r];
+            }
+            free_blocks();
+        }
+    return e;
+}
+
 /* ---- checkpoints in memory --------------------------------------------------------------- */
 
 enum { FILE_ROOM = 1 << 21 };
@@ -4915,6 +4945,7 @@ static const struct test {
     { "rule:learns", "each scheme learns to reverse (loss)", t_learns, 0.3, 0.3 },
     { "gen:cache", "generation by pieces gives the bits of the whole", t_cached, 0, 0 },
     { "gen:greedy", "a beam of 1 takes the largest logit each time", t_greedy, 0, 0 },
+    { "gen:beam op:beam", "sources together are translated as each alone", t_beam_rows, 0, 0 },
     { "gen:beam op:beam", "a beam as wide as all translations finds the best", t_beam, 0, 0 },
     { "file:load fmt:safetensors", "a loaded model is the saved one, in any order of tensors",
       t_save_load, 0, 0 },
