@@ -1344,11 +1344,12 @@ static acc sum_all(const real *x, const real *y, size_t n, int threads)
 enum { WIDE = 32 };
 
 /* [op:column-sum]  db[j] += sum over t of x[t][j] dy[t][j], t ascending; where x is NULL, of dy. */
-static void columns_add(real *db, const real *x, const real *dy, int ld, int T, int n, int threads)
+static void columns_add(const struct team *k, real *db, const real *x, const real *dy, int ld,
+                        int T, int n)
 {
-    PARALLEL_FOR(threads)
-    for (int k = 0; k < (n + WIDE - 1)/WIDE; k++) {
-        int j0 = k*WIDE, j1 = imin(n, j0 + WIDE);
+    PARALLEL_FOR(row_threads(k, T, n))
+    for (int c = 0; c < (n + WIDE - 1)/WIDE; c++) {
+        int j0 = c*WIDE, j1 = imin(n, j0 + WIDE);
         for (int t = 0; t < T; t++) {
             const real *dt = ROW(dy, t, ld), *xt = x ? ROW(x, t, ld) : NULL;
             for (int j = j0; j < j1; j++) db[j] = fmadd(xt ? xt[j] : 1, dt[j], db[j]);
@@ -1370,7 +1371,7 @@ static void linear_bwd(const struct team *k, real *dx, const real *onto, real *d
 {
     matmul(dx, I, onto, plain(dy, ldy), plain(W, I), T, I, O, k->product, k->threads);
     matmul(dW, I, dW, turned(dy, ldy), plain(x, I), O, I, T, k->product, k->threads);
-    if (db) columns_add(db, NULL, dy, ldy, T, O, k->threads);
+    if (db) columns_add(k, db, NULL, dy, ldy, T, O);
 }
 
 /* [op:layernorm]   y = z g + b,  z = (x - mean x)/sqrt(var x + eps)              one row of n
@@ -1416,7 +1417,7 @@ static void norm_fwd(const struct team *k, real *y, real *stat, const real *x, c
 static void norm_bwd(const struct team *k, real *dx, real *dg, real *db, const real *dy,
                      const real *stat, const real *x, const real *g, int T, int n)
 {
-    PARALLEL_FOR(k->threads)
+    PARALLEL_FOR(row_threads(k, T, n))
     for (int c = 0; c < (n + WIDE - 1)/WIDE; c++) {
         int j0 = c*WIDE, j1 = imin(n, j0 + WIDE);
         for (int t = 0; t < T; t++) {
@@ -1500,7 +1501,7 @@ static void place_bwd(const struct team *k, real *d, const real *stat, const rea
         p->db[0] += (real)sum_all(d, NULL, (size_t)T*(size_t)n, k->threads);
         return;
     case HEAD_GAIN:
-        PARALLEL_FOR(k->threads)
+        PARALLEL_FOR(row_threads(k, T, n))
         for (int h = 0; h < p->H; h++) {
             acc sum = 0;
             for (int t = 0; t < T; t++)
@@ -1652,13 +1653,19 @@ static uint64_t drop_index(const struct heads *a, const struct span *s, int h, i
     return ((uint64_t)s->q + (uint64_t)i)*(uint64_t)a->H + (uint64_t)h;
 }
 
+/* A multiply-add of these small products costs what 8 of a large one do; there are two products. */
+static int attend_threads(const struct team *k, const struct heads *a)
+{
+    double work = 0;
+    for (int r = 0; r < a->rows; r++) work += 16.0*a->H*a->E*a->span[r].nq*a->span[r].nk;
+    return enough(k->threads, work);
+}
+
 static void attend_fwd(const struct team *k, real *c, real *stat, const real *q, const real *key,
                        const real *value, const struct heads *a)
 {
     int D = a->H*a->E;
-    double work = 0;                    /* 8 times its multiply-adds: they are small products */
-    for (int r = 0; r < a->rows; r++) work += 16.0*D*a->span[r].nq*a->span[r].nk;
-    PARALLEL_JOBS(enough(k->threads, work))
+    PARALLEL_JOBS(attend_threads(k, a))
     for (int64_t job = 0; job < (int64_t)a->rows*a->H; job++) {
         const struct span *s = &a->span[job/a->H];
         int h = (int)(job%a->H), me = thread_id();
@@ -1698,7 +1705,7 @@ static void attend_bwd(const struct team *k, real *dq, real *dk, real *dv, const
                        const struct heads *a)
 {
     int D = a->H*a->E;
-    PARALLEL_JOBS(k->threads)
+    PARALLEL_JOBS(attend_threads(k, a))
     for (int64_t job = 0; job < (int64_t)a->rows*a->H; job++) {
         const struct span *s = &a->span[job/a->H];
         int h = (int)(job%a->H), col = h*a->E, me = thread_id();
@@ -1732,7 +1739,8 @@ static void embed_fwd(const struct team *k, real *x, const int *id, const struct
                       const real *E, const real *pos, const struct dropout *d, int D)
 {
     real scale = (real)sqrt((double)D);
-    PARALLEL_FOR(row_threads(k, s[rows - 1].q + s[rows - 1].nq, D))
+    int T = s[rows - 1].q + s[rows - 1].nq;
+    PARALLEL_FOR(row_threads(k, T, D))
     for (int r = 0; r < rows; r++)
         for (int i = 0; i < s[r].nq; i++) {
             int t = s[r].q + i, at = s[r].nk - s[r].nq + i;
@@ -1748,11 +1756,12 @@ static void embed_bwd(const struct team *k, real *dE, real *dpos, real *dx, cons
                       const struct span *s, int rows, const struct dropout *d, int D)
 {
     real scale = (real)sqrt((double)D);
-    PARALLEL_FOR(k->threads)
+    int T = s[rows - 1].q + s[rows - 1].nq;
+    PARALLEL_FOR(row_threads(k, T, D))
     for (int r = 0; r < rows; r++)
         for (int t = s[r].q; t < s[r].q + s[r].nq; t++)
             drop_row(ROW(dx, t, D), ROW(dx, t, D), d, (uint64_t)t, D);
-    PARALLEL_FOR(k->threads)
+    PARALLEL_FOR(row_threads(k, T, D))
     for (int c = 0; c < (D + WIDE - 1)/WIDE; c++)
         for (int r = 0; r < rows; r++)
             for (int i = 0; i < s[r].nq; i++) {
@@ -1846,7 +1855,7 @@ static void residual_fwd(const struct team *k, real *r, const real *x, const rea
 static void residual_bwd(const struct team *k, real *d, real *dg, const real *x, const real *g,
                          const struct residual *e, int T, int D)
 {
-    if (e->skip) columns_add(e->dskip, x, d, D, T, D, k->threads);
+    if (e->skip) columns_add(k, e->dskip, x, d, D, T, D);
     PARALLEL_FOR(row_threads(k, T, D))
     for (int t = 0; t < T; t++) {
         real *dt = ROW(d, t, D);

@@ -1218,6 +1218,12 @@ static int row_tokens(const session *s, const corpus *c)
     return n < (uint64_t)s->o.model.ctx ? (int)n : s->o.model.ctx;
 }
 
+/* Rows of a text in a training batch. */
+static int text_rows(const session *s, const corpus *c)
+{
+    return s->o.model.batch_tokens / row_tokens(s, c);
+}
+
 /* A batch without a label teaches nothing: then mask the first token. */
 static void batch_need_label(batch *b)
 {
@@ -1241,7 +1247,7 @@ static void batch_next(session *s, batch *b, uint64_t index)
             s->place++;
         return;
     }
-    int len = row_tokens(s, c), rows = s->o.model.batch_tokens / len;
+    int len = row_tokens(s, c), rows = text_rows(s, c);
     for (int row = 0; row < rows; row++) {
         uint64_t high = dn_random(seed, STREAM_TEXT + index, 2 * (uint32_t)row);
         uint64_t low = dn_random(seed, STREAM_TEXT + index, 2 * (uint32_t)row + 1);
@@ -2502,8 +2508,7 @@ static int steps_of_epochs(session *s)
     int64_t steps = 0;
     const corpus *c = &s->train;
     if (is_text(s)) {
-        int len = row_tokens(s, c), rows = s->o.model.batch_tokens / len;
-        double each = (double)len * rows * s->o.accum;
+        double each = (double)row_tokens(s, c) * text_rows(s, c) * s->o.accum;
         steps = (int64_t)ceil((double)text_tokens(c) * s->o.epochs / each);
     } else {
         for (; s->place < (uint64_t)s->o.epochs * c->seq[0].n; steps++) step_skip(s);
@@ -2725,10 +2730,11 @@ static void say_how_to_use(const session *s, const char *model)
     shell_print(stderr, s->argv[0]);
     fprintf(stderr, " %s ", use[s->o.model.arch]);
     shell_print(stderr, model);
+    int masked = s->o.model.arch == DN_ENCODER;
     const char *scored = s->o.valid_text ? s->o.valid_text : s->o.text;
-    const char *from = s->o.model.arch == DN_ENCODER ? scored : s->o.test_source;
+    const char *from = masked ? scored : s->o.test_source;
     if (from) {
-        fputs(s->o.model.arch == DN_ENCODER ? " --text " : " < ", stderr);
+        fputs(masked ? " --text " : " < ", stderr);
         shell_print(stderr, from);
     }
     fputc('\n', stderr);
