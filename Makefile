@@ -128,12 +128,13 @@ coverage:
 # TARGETS="text table": only these.  A find ends it and stays behind as fuzz.TARGET-*, and the seeds
 # of the search in fuzz.tmp; docs/fuzz.c says how to read one of them again.
 SECONDS = 60
-TARGETS = checkpoint tokenizer text options table lines
+TARGETS = checkpoint tokenizer text options settings table lines
 fuzz: docs/fuzz.c train data/train.de
 	clang $(SEMANTICS) -O1 -g -march=native -fsanitize=fuzzer,address,undefined,float-cast-overflow \
 	    -fno-sanitize-recover=all -fno-sanitize-coverage=trace-cmp docs/fuzz.c deepnet.c tokenizer.c \
 	    -o fuzz.san -lm
-	rm -rf fuzz.tmp && mkdir fuzz.tmp && cd fuzz.tmp && mkdir checkpoint tokenizer text options table lines
+	rm -rf fuzz.tmp && mkdir fuzz.tmp && cd fuzz.tmp && \
+	    mkdir checkpoint tokenizer text options settings table lines
 	for l in de en; do head -n 9 data/val.$$l | cut -c 1-9 >fuzz.tmp/lines/$$l; done
 	cat fuzz.tmp/lines/* >fuzz.tmp/text/both
 	d=fuzz.tmp; run="$(RUN) ./train --layers 1 --dim 2 --heads 1 --ffn 2 --ctx 9 --batch-tokens 16 \
@@ -143,6 +144,7 @@ fuzz: docs/fuzz.c train data/train.de
 	$$run --source $$d/lines/de --target $$d/lines/en --valid-source $$d/lines/de \
 	    --valid-target $$d/lines/en --out $$d/checkpoint/pairs --log $$d/table/log && \
 	$$run --vocab 9 --print-config | sed 's/ = /=/' >$$d/options/small && \
+	cp $$d/options/small $$d/settings && \
 	grep -ao 'bpe1 [0-9 ]*\.' $$d/checkpoint/pairs | tr -d '\n' >$$d/tokenizer/pairs
 	for t in $(TARGETS); do echo "$$t:" && TARGET=$$t ./fuzz.san -max_total_time=$(SECONDS) -timeout=60 \
 	    -rss_limit_mb=1024 -malloc_limit_mb=64 -max_len=24000 -close_fd_mask=2 -verbosity=0 \

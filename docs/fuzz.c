@@ -1,4 +1,4 @@
-/* fuzz.c - hostile bytes for all that reads: checkpoints, tokenizers, texts, options, tables, lines
+/* fuzz.c - hostile bytes for all that reads: checkpoints, tokenizers, texts, options, tables...
  *
  *     make fuzz SECONDS=600                                  each row of targets[] for so long
  *     cc -g -fsanitize=address,undefined -DREPLAY docs/fuzz.c deepnet.c tokenizer.c -o replay -lm
@@ -68,14 +68,15 @@ static int blob_write(void *user, const void *from, size_t n)
     return 0;
 }
 
-/* The model of a configuration in *block, if it is small: no bytes make us ask for more. */
-static dn_model *model_of(const dn_config *c, enum dn_purpose purpose, void **block)
+/* The model of a configuration, if it is small: no bytes make us ask for more.  It ends where a
+ * watched array ends; with a block from malloc() an input takes twice the time. */
+static dn_model *model_of(const dn_config *c, enum dn_purpose purpose)
 {
+    static char room[SMALL];
     const size_t need = dn_model_bytes(c, purpose, err);
-    *block = NULL;
     must(need > 0 || *err, "no size and no sentence");
     if (need == 0 || need > SMALL) return NULL;
-    dn_model *m = dn_model_init(c, purpose, *block = resize(NULL, need, 1), need, err);
+    dn_model *m = dn_model_init(c, purpose, room + SMALL - need, need, err);
     must(m != NULL, "the need is not enough");
     return m;
 }
@@ -83,6 +84,7 @@ static dn_model *model_of(const dn_config *c, enum dn_purpose purpose, void **bl
 /* Whatever the values are, NaN among them, using them ends well or with a sentence. */
 static void model_use(dn_model *m, enum dn_purpose purpose)
 {
+    static char room[SMALL];
     const dn_config *c = dn_model_config(m);
     const int ids[] = {DN_BOS, c->vocab - 1}, label[] = {0, DN_IGNORE}, len = c->ctx < 2 ? 1 : 2;
     const dn_batch b = {1, ids, &len, ids, &len, label};
@@ -91,17 +93,16 @@ static void model_use(dn_model *m, enum dn_purpose purpose)
     dn_stats s;
     int n;
     if (c->arch != DN_ENCODER && need <= SMALL) {
-        void *block = resize(NULL, need, 1);
         int *out = resize(NULL, (size_t)c->ctx, sizeof *out);
         dn_real *work = resize(NULL, (size_t)c->vocab, sizeof *work);
-        dn_generator *g = dn_generator_init(m, 2, block, need, err);
+        dn_generator *g = dn_generator_init(m, 2, room + SMALL - need, need, err);
         done(dn_translate(g, 1, ids, &len, 2, 1, out, &n, err), DN_OK);
         for (must(n >= 0 && n <= c->ctx, "too many ids"); n > 0; n--)
             must(out[n - 1] >= 0 && out[n - 1] < c->vocab, "an id that there is not");
         done(dn_generator_start(g, 1, ids, &len, err), DN_OK);
         n = dn_sample(dn_generator_feed(g, ids, &len, err), c->vocab, &how, 0.7, work);
         must(n >= 0 && n < c->vocab, "a sample that there is not");
-        free(block), free(work), free(out);
+        free(work), free(out);
     }
     done(dn_evaluate(m, &b, &s, err), DN_EDIVERGED);
     if (purpose == DN_TRAIN) done(dn_train_step(m, &b, 1, &s, err), DN_EDIVERGED);
@@ -128,7 +129,6 @@ static void checkpoint_load(blob b)
     char note[8];
     size_t size = sizeof note;
     dn_config c;
-    void *block;
     if (done(dn_load_note(&io, "tokenizer", note, &size, err), DN_EFORMAT))
         must(memchr(note, 0, sizeof note) != NULL, "a note without its end");
     if (!done(dn_load_config(&c, &io, err), DN_EFORMAT)) {
@@ -137,13 +137,12 @@ static void checkpoint_load(blob b)
     }
     for (int train = 0; train < 2; train++) {
         const enum dn_purpose purpose = train ? DN_TRAIN : DN_INFER;
-        dn_model *m = model_of(&c, purpose, &block);
+        dn_model *m = model_of(&c, purpose);
         dn_status status = m ? dn_load(m, &io, err) : DN_EINVAL;
         if (done(status, status == DN_EINVAL ? DN_EINVAL : DN_EFORMAT)) {
             if (train) model_save(m);         /* without moments there is no step to keep */
             model_use(m, purpose);
         }
-        free(block);
     }
 }
 
@@ -250,17 +249,13 @@ static void field_again(const dn_config *c, const char *name)
         }
 }
 
-/* Lines name=value for the library, and then the whole as a file of --config. */
-static void try_options(blob b)
+/* Of lines name=value those that the library takes. */
+static dn_config config_of(const lines *l)
 {
-    static options o;                                     /* these outlive the jump */
-    static lines l;
-    void *block;
     dn_config c;
     dn_config_default(&c);
-    l = lines_of(b);
-    for (size_t i = 0; i < l.n; i++) {
-        char *name = l.text.at + l.start[i], *end = l.text.at + l.start[i + 1] - 1, *value;
+    for (size_t i = 0; i < l->n; i++) {
+        char *name = l->text.at + l->start[i], *end = l->text.at + l->start[i + 1] - 1, *value;
         *end = 0;
         if ((value = strchr(name, '=')) != NULL) {
             *value = 0;
@@ -269,13 +264,33 @@ static void try_options(blob b)
         }
         *end = '\n';
     }
+    return c;
+}
+
+/* A model with these settings is refused, too large to try, or works. */
+static void try_settings(blob b)
+{
+    lines l = lines_of(b);
+    const dn_config c = config_of(&l);
+    for (int train = 0; train < 2; train++) {
+        dn_model *m = model_of(&c, train ? DN_TRAIN : DN_INFER);
+        if (m) model_save(m), model_use(m, train ? DN_TRAIN : DN_INFER);
+    }
+    free(l.text.at), free(l.start);
+}
+
+/* Lines name=value for the library, and then the whole as a file of --config. */
+static void try_options(blob b)
+{
+    static options o;                                     /* these outlive the jump */
+    static lines l;
+    l = lines_of(b);
+    const dn_config c = config_of(&l);
     for (int64_t step = 1; step < INT64_MAX / 9; step *= 9)
         must(dn_config_check(&c, err) || dn_learning_rate(&c, step) >= 0, "a rate below 0");
-    for (int train = 0; train < 2; train++) {
-        dn_model *m = model_of(&c, train ? DN_TRAIN : DN_INFER, &block);
-        if (m) model_save(m), model_use(m, train ? DN_TRAIN : DN_INFER);
-        free(block);
-    }
+    for (int train = 0; train < 2; train++)
+        must(dn_model_bytes(&c, train ? DN_TRAIN : DN_INFER, err) > 0 || *err,
+             "no size and no sentence");
     options_default(&o, NULL);
     if (setjmp(left) == 0) options_file(&o, "file", &l);
     free(l.text.at), free(l.start);
@@ -327,7 +342,8 @@ static void try_lines(blob b)
 
 static const struct target { const char *name; void (*run)(blob b); } targets[] = {
     {"checkpoint", try_checkpoint}, {"tokenizer", try_tokenizer}, {"text", try_text},
-    {"options", try_options}, {"table", try_table}, {"lines", try_lines},
+    {"options", try_options}, {"settings", try_settings}, {"table", try_table},
+    {"lines", try_lines},
 };
 
 static const struct target *target_of(void)
