@@ -38,13 +38,16 @@ ARCH     := $(call works,$(ARCH))
 FMAFLAG   = $(if $(FMA),-DDN_FMA=$(FMA))
 FLAGS     = $(SEMANTICS) $(WARN) $(ARCH) $(FMAFLAG) $(CPPFLAGS) $(CFLAGS)
 
-all: train data/train.de
+CORPUS    = $(foreach part,train val test,data/$(part).de data/$(part).en)
+
+all: train $(CORPUS)
 
 # Whatever is built is built again when the compiler or its flags change.
 .flags: FORCE
 	@echo '$(CC) $(FLAGS) $(OPENMP) $(LDFLAGS)' | cmp -s - $@ || \
 	    echo '$(CC) $(FLAGS) $(OPENMP) $(LDFLAGS)' >$@
 FORCE:
+.DELETE_ON_ERROR:
 
 train: train.c deepnet.c tokenizer.c deepnet.h .flags
 	$(CC) $(FLAGS) $(OPENMP) train.c deepnet.c tokenizer.c $(LDFLAGS) -o $@ $(LDLIBS) -lm
@@ -52,7 +55,7 @@ train: train.c deepnet.c tokenizer.c deepnet.h .flags
 data/corpus: data/corpus.c
 	$(CC) $(FLAGS) data/corpus.c $(LDFLAGS) -o $@
 
-data/train.de: data/corpus
+$(subst .,%,$(CORPUS)): data/corpus
 	data/corpus data
 
 test.f64: test.c deepnet.c tokenizer.c deepnet.h .flags
@@ -77,11 +80,11 @@ snippets: deepnet.h docs/porting.md deepnet.c
 	    -o $$p -lm && $(RUN) ./$$p || exit 1; done
 	rm -f synopsis synopsis.c porting porting.c
 
-# The hash of one training run, in every build that should not matter.
+# The hash of one training run, in every build that should not matter: without SEMANTICS, too.
 same:
 	for cc in gcc clang; do for o in -O1 -O3; do \
 	    for a in '-march=native' '-mfma -mavx2' '-DDN_FMA=0' '-DDN_FMA=0 -march=native'; do \
-	        $$cc $(SEMANTICS) $$o $$a test.c tokenizer.c -o test.same -lm 2>/dev/null && \
+	        $$cc $$o $$a test.c tokenizer.c -o test.same -lm 2>/dev/null && \
 	        printf '%-5s %s %-26s ' $$cc $$o "$$a" && ./test.same --hash || exit 1; \
 	    done; done; done | sort -k4 | tee same.txt
 	test $$(grep -c FMA=0 same.txt) -eq 8 && test $$(awk '{print $$NF}' same.txt | sort -u | wc -l) -eq 2

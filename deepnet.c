@@ -68,6 +68,13 @@
 
 /* ---- 1 real numbers ---------------------------------------------------------------------- */
 
+/* a b + c is fused where fmadd() stands and nowhere else, whatever the compiler was told. */
+#if defined __clang__ || !defined __GNUC__
+#pragma STDC FP_CONTRACT OFF
+#else
+#pragma GCC optimize "-ffp-contract=off"
+#endif
+
 typedef dn_real real;
 #ifndef DN_ACC
 #define DN_ACC double         /* -DDN_ACC=float for a target without doubles */
@@ -217,7 +224,7 @@ static void *take(struct arena *a, size_t size, size_t n1, size_t n2, size_t n3)
 
 static real *take_reals(struct arena *a, size_t n1, size_t n2)
 {
-    return (real *)take(a, sizeof(real), n1, n2, 1);
+    return take(a, sizeof(real), n1, n2, 1);
 }
 
 /* ---- 4 tables 1 and 2: residual schemes, architectures ----------------------------------- */
@@ -513,7 +520,7 @@ static double scale10(double m, int e)
     return e < 0 ? m/p : m*p;
 }
 
-/* A decimal number of at most 15 significant digits; 0 if text is anything else. */
+/* A decimal number, read to 15 significant digits; 0 if text is anything else. */
 static int parse_decimal(const char *s, double *v)
 {
     double m = 0;
@@ -522,7 +529,10 @@ static int parse_decimal(const char *s, double *v)
         if (*s == '.') { point = 1; continue; }
         any = 1;
         if (m > 0 || *s != '0') digits++;
-        if (digits > 15) return 0;
+        if (digits > 15) {
+            e += !point;
+            continue;
+        }
         m = 10*m + (*s - '0');
         e -= point;
     }
@@ -1122,7 +1132,7 @@ static inline int rows_from(const real *p[SIDE], mat b, int j, int k, int N)
     return n;
 }
 
-/* The same for one row, where no number of B would be used twice: c = init + a B. */
+/* matmul1, below, for one row, where no number of B would be used twice: c = init + a B. */
 static void matmul_row(real *c, const real *init, mat a, mat b, int N, int K)
 {
     const ptrdiff_t step = a.trans ? a.ld : 1;
@@ -1149,7 +1159,7 @@ static void matmul_row(real *c, const real *init, mat a, mat b, int N, int K)
     }
 }
 
-/* The same for M <= VL rows and a B that lies transposed: C^T = B^T A^T, with A^T a panel of one
+/* matmul1 for M <= VL rows and a B that lies transposed: C^T = B^T A^T, with A^T a panel of one
  * vector. */
 static void matmul_few(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K,
                        real *w)
@@ -1810,7 +1820,7 @@ static acc exp_sum(real *p, const real *z, real top, int V)
 static struct token_loss cross_entropy_row(real *z, int y, double e, int V, int back)
 {
     real top = max_row(z, V);
-    acc mean = sum_row(z, V)/V, zy = (acc)z[y];
+    acc mean = e > 0 ? sum_row(z, V)/V : 0, zy = (acc)z[y];
     struct token_loss out = { 0, 0, 0 };
     int best = 0;
     while (z[best] < top) best++;
@@ -2070,8 +2080,7 @@ static const char *kind_name(enum kind k)
 }
 
 /* One tensor of a stack (sub < 0) or sub-layer: count it, and in the second run note it. */
-static void tensor_add(struct arena *a, dn_model *m, const struct param *p, int stack, int sub,
-                       real **slots)
+static void tensor_add(struct arena *a, dn_model *m, const struct param *p, int stack, int sub)
 {
     int rows = extent_of(&m->c, stack, p->rows), cols = extent_of(&m->c, stack, p->cols);
     struct tensor t = { p, stack, sub, rows, cols, m->scalars,
@@ -2080,7 +2089,7 @@ static void tensor_add(struct arena *a, dn_model *m, const struct param *p, int 
     if (all > SIZE_MAX/sizeof(real)) a->overflow = 1;
     if (m->tensor) {
         m->tensor[m->tensors] = t;
-        slots[p->slot] = m->value + t.at;
+        (sub < 0 ? m->stack[stack].p : m->sub[sub].p)[p->slot] = m->value + t.at;
     }
     m->tensors++;
     m->scalars = (size_t)all;
@@ -2102,8 +2111,7 @@ static void tensors_lay(struct arena *a, dn_model *m)
                 for (const struct param *p = params; p < params + PARAMS; p++) {
                     if (!(p->kinds & kind) || (p->slot >= MATRICES) != vectors) continue;
                     if (p->when && !(p->when & has)) continue;
-                    tensor_add(a, m, p, s, sub,
-                               sub < 0 || !m->sub ? m->stack[s].p : m->sub[sub].p);
+                    tensor_add(a, m, p, s, sub);
                 }
             }
         }
@@ -2148,7 +2156,7 @@ static void team_take(struct arena *a, struct team *k, const dn_config *c)
     k->threads = threads_of(c);
     k->ctx = c->ctx;
     k->product = take_reals(a, (size_t)k->threads, MATMUL_WORK);
-    k->attention = (real *)take(a, sizeof(real), (size_t)k->threads, 2*QROWS, (size_t)c->ctx);
+    k->attention = take(a, sizeof(real), (size_t)k->threads, 2*QROWS, (size_t)c->ctx);
 }
 
 static void ends_take(struct arena *a, struct ends *e, unsigned more, size_t T, size_t D,
@@ -2156,8 +2164,8 @@ static void ends_take(struct arena *a, struct ends *e, unsigned more, size_t T, 
 {
     if (more & (FINAL|SHIFTED)) e->top = take_reals(a, T, D), e->top_stat = take_reals(a, T, 2);
     if (!(more & MIXED)) return;
-    e->mixed = (real *)take(a, sizeof(real), outputs, T, D);
-    e->mixed_stat = (real *)take(a, sizeof(real), outputs, T, 2);
+    e->mixed = take(a, sizeof(real), outputs, T, D);
+    e->mixed_stat = take(a, sizeof(real), outputs, T, 2);
 }
 
 /* The stream: x of each sub-layer, and y, which is x of the next, or is mixed first.  Without a
@@ -2184,7 +2192,7 @@ static void saved_lay(struct arena *a, dn_model *m, size_t T)
 {
     int train = m->purpose == DN_TRAIN, own = train && m->c.memory == DN_KEEP;
     unsigned kinds = m->c.arch == DN_ENC_DEC ? SELF|CROSS|FFN : SELF|FFN;
-    struct saved *v = (struct saved *)take(a, sizeof *v, train ? (size_t)m->subs : 1, 1, 1);
+    struct saved *v = take(a, sizeof *v, train ? (size_t)m->subs : 1, 1, 1);
     struct saved shared = {0};
     if (!own) saved_take(a, &shared, &m->c, kinds, T, T);
     if (!train) sum_take(a, &shared, &m->c, kinds, T);
@@ -2221,8 +2229,8 @@ static void scratch_take(struct arena *a, dn_model *m, size_t T)
     m->w = take_reals(a, T, mid_width(&m->c));
     m->logits = take_reals(a, rows, V);
     m->picked = take_reals(a, rows, D);
-    m->scored = (int *)take(a, sizeof(int), T, 1, 1);
-    m->token_loss = (struct token_loss *)take(a, sizeof(struct token_loss), T, 1, 1);
+    m->scored = take(a, sizeof(int), T, 1, 1);
+    m->token_loss = take(a, sizeof(struct token_loss), T, 1, 1);
     if (m->purpose != DN_TRAIN) return;
     m->dg = take_reals(a, T, D);
     if (stands(&m->c, IN, SELF|CROSS|FFN)) m->dn = take_reals(a, T, D);
@@ -2232,7 +2240,7 @@ static void scratch_take(struct arena *a, dn_model *m, size_t T)
     if (m->c.arch == DN_ENC_DEC) m->dkv = take_reals(a, T, 2*D);
     m->dpicked = take_reals(a, rows, D);
     if (schemes[m->c.norm].more & MIXED)
-        m->dmixed = (real *)take(a, sizeof(real), outputs_of(&m->c), T, D);
+        m->dmixed = take(a, sizeof(real), outputs_of(&m->c), T, D);
 }
 
 /* Everything in the block.  Twice the same code: see struct arena. */
@@ -2245,10 +2253,10 @@ static void model_lay(struct arena *a, dn_model *m)
         m->stack[s].subs = subs_of(&m->c, s);
         m->subs += m->stack[s].subs;
     }
-    m->sub = (struct sublayer *)take(a, sizeof *m->sub, (size_t)m->subs, 1, 1);
+    m->sub = take(a, sizeof *m->sub, (size_t)m->subs, 1, 1);
     if (m->sub) memset(m->sub, 0, (size_t)m->subs*sizeof *m->sub);
     tensors_lay(a, m);
-    m->tensor = (struct tensor *)take(a, sizeof *m->tensor, (size_t)m->tensors, 1, 1);
+    m->tensor = take(a, sizeof *m->tensor, (size_t)m->tensors, 1, 1);
     if (m->purpose != DN_BORROW) m->value = take_reals(a, m->scalars, 1);
     if (m->tensor) tensors_lay(a, m);
     if (m->purpose == DN_TRAIN) {
@@ -2261,10 +2269,10 @@ static void model_lay(struct arena *a, dn_model *m)
     for (int s = ENC; s <= DEC; s++) {
         if (!has_stack(&m->c, s)) continue;
         stream_take(a, m, s, T, D);
-        m->stack[s].span = (struct span *)take(a, sizeof(struct span), T, 1, 1);
+        m->stack[s].span = take(a, sizeof(struct span), T, 1, 1);
         if (m->purpose == DN_TRAIN) m->stack[s].d = take_reals(a, T, D);
     }
-    m->cross = (struct span *)take(a, sizeof(struct span), T, 1, 1);
+    m->cross = take(a, sizeof(struct span), T, 1, 1);
     saved_lay(a, m, T);
     scratch_take(a, m, T);
 }
@@ -2365,10 +2373,10 @@ static dn_model *model_new(const dn_config *c, enum dn_purpose purpose, real *va
     size_t need = dn_model_bytes(c, purpose, err);
     struct arena a = arena_on(block);
     if (!need) return NULL;
-    if (size < need)
+    if (!block || size < need)
         return fail(err, DN_ENOMEM, "the model needs %d bytes, the block has %d", (int64_t)need,
-                    (int64_t)size), NULL;
-    dn_model *m = (dn_model *)take(&a, sizeof *m, 1, 1, 1);
+                    (int64_t)(block ? size : 0)), NULL;
+    dn_model *m = take(&a, sizeof *m, 1, 1, 1);
     memset(m, 0, sizeof *m);
     m->c = *c;
     config_round(&m->c);
@@ -2399,6 +2407,7 @@ dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block
 dn_model *dn_model_borrow(const dn_config *c, const dn_real *values, void *block, size_t size,
                           char *err)
 {
+    if (!values) return fail(err, DN_EINVAL, "no parameters to borrow"), NULL;
     return model_new(c, DN_BORROW, (real *)values, block, size, err);   /* only read from there */
 }
 
@@ -2419,17 +2428,16 @@ dn_tensor dn_tensor_at(const dn_model *m, int i)
     return out;
 }
 
-/* Fixed are the fields from which sizes, values already drawn, or what was learned follow. */
+/* Fixed are the fields from which sizes, values already drawn, or what was learned follow: all but
+ * the rates and the schedule. */
 dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err)
 {
-    static const char *const fixed[] = { "arch", "norm", "enc-layers", "dec-layers", "dim", "heads",
-        "ffn", "vocab", "ctx", "activation", "bias", "positions", "tie", "batch-tokens", "seed",
-        "memory", "threads" };
     if (dn_config_check(c, err)) return DN_EINVAL;
-    for (size_t i = 0; i < sizeof fixed/sizeof *fixed; i++) {
-        const dn_field *f = field_find(fixed[i]);
-        if (field_value(c, f) != field_value(&m->c, f))
-            return fail(err, DN_EINVAL, "%s cannot change once the model is made", fixed[i]);
+    for (const dn_field *f = fields; f < fields + FIELDS; f++) {
+        int free = f->kind == DN_FLOAT || f->at == offsetof(dn_config, warmup)
+                   || f->at == offsetof(dn_config, steps) || f->at == offsetof(dn_config, schedule);
+        if (!free && field_value(c, f) != field_value(&m->c, f))
+            return fail(err, DN_EINVAL, "%s cannot change once the model is made", f->name);
     }
     m->c = *c;
     config_round(&m->c);
@@ -2455,11 +2463,11 @@ struct pass {
     struct saved *saved;
 };
 
-enum site { AT_BRANCH, AT_WEIGHTS, AT_ACTIVATION, AT_EMBEDDING, SITES };
+enum site { DROP_BRANCH, DROP_WEIGHTS, DROP_ACTIVATION, DROP_EMBEDDING, DROP_SITES };
 
 static struct dropout dropout_for(const struct pass *p, int index, enum site site, double rate)
 {
-    return dropout_at(rng_key(p->key, (uint64_t)index*SITES + site), p->drop ? rate : 0);
+    return dropout_at(rng_key(p->key, (uint64_t)index*DROP_SITES + site), p->drop ? rate : 0);
 }
 
 static real *grad_of(const dn_model *m, const real *value)
@@ -2488,7 +2496,7 @@ static struct heads heads_of(const struct pass *p, const struct sublayer *b)
     struct heads h = { self ? p->span[b->stack] : p->cross, p->rows, c->heads, E,
                        self && b->stack == DEC, self ? 3*D : D, beside ? 3*D : 2*D,
                        (real)(1/sqrt((double)E)),
-                       dropout_for(p, b->index, AT_WEIGHTS, c->attn_dropout) };
+                       dropout_for(p, b->index, DROP_WEIGHTS, c->attn_dropout) };
     return h;
 }
 
@@ -2555,7 +2563,7 @@ static const real *ffn_hidden(const struct pass *p, const struct sublayer *b, co
 {
     const dn_config *c = &p->m->c;
     int F = ffn_width(c), T = p->T[b->stack];
-    struct dropout d = dropout_for(p, b->index, AT_ACTIVATION, c->act_dropout);
+    struct dropout d = dropout_for(p, b->index, DROP_ACTIVATION, c->act_dropout);
     act_fwd(p->team, p->u, v->h, c->activation, &d, T, F);
     return place_fwd(p->team, p->w, v->mid_stat, p->u, mid, T, F);
 }
@@ -2583,7 +2591,7 @@ static void ffn_bwd(const struct pass *p, const struct sublayer *b, const struct
 {
     const dn_model *m = p->m;
     int D = m->c.dim, F = ffn_width(&m->c), T = p->T[b->stack];
-    struct dropout d = dropout_for(p, b->index, AT_ACTIVATION, m->c.act_dropout);
+    struct dropout d = dropout_for(p, b->index, DROP_ACTIVATION, m->c.act_dropout);
     struct at_place shift = act_shift(p->m, b), mid = place_of(p->m, b, MID);
     const real *u = ffn_hidden(p, b, v, &mid);
     linear_bwd(p->team, m->du, NULL, grad_of(m, b->p[W2]), grad_of(m, b->p[B2]), m->dg, D, u,
@@ -2600,7 +2608,7 @@ static struct residual residual_of(const struct pass *p, const struct sublayer *
     const dn_model *m = p->m;
     struct residual e = { b->a, b->p[SKIP], b->p[SCALE], grad_of(m, b->p[SKIP]),
                           grad_of(m, b->p[SCALE]),
-                          dropout_for(p, b->index, AT_BRANCH, m->c.dropout) };
+                          dropout_for(p, b->index, DROP_BRANCH, m->c.dropout) };
     return e;
 }
 
@@ -2644,7 +2652,7 @@ static void sublayer_bwd(const struct pass *p, const struct sublayer *b, real *d
     else attention_bwd(p, b, v, din, onto, dmem, from);
     if (in.op == ID) return;
     place_bwd(p->team, m->dn, v->n_stat, b->x, &in, T, D);                               /* (1) */
-    PARALLEL_FOR(p->team->threads)
+    PARALLEL_FOR(row_threads(p->team, T, D))
     for (int t = 0; t < T; t++)
         for (int j = 0; j < D; j++) ROW(d, t, D)[j] += ROW(m->dn, t, D)[j];
 }
@@ -2716,7 +2724,7 @@ static const real *stack_fwd(const struct pass *p, int s, const int *id)
 {
     const dn_model *m = p->m;
     const struct stack *k = &m->stack[s];
-    struct dropout d = dropout_for(p, m->subs + s, AT_EMBEDDING, m->c.dropout);
+    struct dropout d = dropout_for(p, m->subs + s, DROP_EMBEDDING, m->c.dropout);
     struct at_place last = final_of(m, k);
     int generating = p->saved != NULL, per = subs_per_layer(&m->c, s);
     real *y = generating ? p->two[0] : k->embedded;
@@ -2731,7 +2739,7 @@ static const real *stack_fwd(const struct pass *p, int s, const int *id)
         else sublayer_fwd(p, b, generating ? p->saved : b->saved, y, x);
     }
     if (k->p[MIX]) y = layer_mix(p, s, layers_of(&m->c, s), generating ? y : k->last, y);
-    const struct ends *e = generating ? p->ends : &k->ends;
+    const struct ends *e = p->ends ? p->ends : &k->ends;
     return place_fwd(p->team, e->top, e->top_stat, y, &last, p->T[s], m->c.dim);
 }
 
@@ -2740,7 +2748,7 @@ static void stack_bwd(const struct pass *p, int s, const int *id)
 {
     const dn_model *m = p->m;
     const struct stack *k = &m->stack[s];
-    struct dropout d = dropout_for(p, m->subs + s, AT_EMBEDDING, m->c.dropout);
+    struct dropout d = dropout_for(p, m->subs + s, DROP_EMBEDDING, m->c.dropout);
     struct at_place last = final_of(m, k);
     int per = subs_per_layer(&m->c, s);
     place_bwd(p->team, k->d, k->ends.top_stat, k->last, &last, p->T[s], m->c.dim);
@@ -2763,9 +2771,9 @@ static const int *lengths_of(const dn_batch *b, int s)
 static int spans_set(struct span *s, const int *len, int rows)
 {
     int at = 0;
-    for (int r = 0; r < rows; r++, at += len[r - 1]) {
-        struct span one = { at, len[r], at, len[r] };
-        s[r] = one;
+    for (int r = 0; r < rows; r++) {
+        s[r] = (struct span){ at, len[r], at, len[r] };
+        at += len[r];
     }
     return at;
 }
@@ -2790,8 +2798,7 @@ static struct pass pass_for(dn_model *m, const dn_batch *b, int drop, int micro)
     }
     for (int r = 0; m->c.arch == DN_ENC_DEC && r < b->rows; r++) {
         const struct span *e = &p.span[ENC][r], *d = &p.span[DEC][r];
-        struct span one = { d->q, d->nq, e->k, e->nk };
-        m->cross[r] = one;
+        m->cross[r] = (struct span){ d->q, d->nq, e->k, e->nk };
     }
     p.cross = m->cross;
     return p;
@@ -3020,8 +3027,7 @@ static dn_status needs_training(const dn_model *m, char *err)
 
 dn_status dn_gradient(dn_model *m, const dn_batch *b, int dropout, dn_stats *s, char *err)
 {
-    dn_stats none = {0};
-    *s = none;
+    *s = (dn_stats){0};
     if (needs_training(m, err) || batch_check(m, b, 1, err)) return DN_EINVAL;
     dn_status status = gradient_run(m, b, dropout, 0, s, err);
     stats_average(s);
@@ -3030,10 +3036,11 @@ dn_status dn_gradient(dn_model *m, const dn_batch *b, int dropout, dn_stats *s, 
 
 dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *s, char *err)
 {
-    dn_stats none = {0}, one = {0};
-    *s = none;
+    dn_stats one = {0};
+    *s = one;
     if (needs_training(m, err)) return DN_EINVAL;
-    if (n < 1 || n > 65536) return fail(err, DN_EINVAL, "%d micro-batches", (int64_t)n);
+    if (n < 1 || n > 65536)
+        return fail(err, DN_EINVAL, "a step has 1 to 65536 micro-batches, not %d", (int64_t)n);
     for (int i = 0; i < n; i++) if (batch_check(m, &batch[i], 1, err)) return DN_EINVAL;
     dn_zero_grad(m);
     for (int i = 0; i < n; i++) {
@@ -3061,8 +3068,7 @@ dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *s, 
 
 dn_status dn_evaluate(dn_model *m, const dn_batch *b, dn_stats *s, char *err)
 {
-    dn_stats none = {0};
-    *s = none;
+    *s = (dn_stats){0};
     if (batch_check(m, b, 1, err)) return DN_EINVAL;
     struct pass p = pass_for(m, b, 0, 0);
     const real *top = network_fwd(&p, b);
@@ -3150,13 +3156,13 @@ static void generator_lay(struct arena *a, dn_generator *g, const dn_config *c)
     size_t R = (size_t)g->capacity, ctx = (size_t)c->ctx, D = (size_t)c->dim, T = R*ctx;
     int subs = subs_of(c, DEC), first = subs_of(c, ENC);
     team_take(a, &g->team, c);
-    g->len    = (int *)take(a, sizeof(int), R, 1, 1);
-    g->parent = (int *)take(a, sizeof(int), R, 1, 1);
-    g->feed   = (int *)take(a, sizeof(int), R, 2, 1);
-    g->span   = (struct span *)take(a, sizeof(struct span), R, 1, 1);
-    g->cross  = (struct span *)take(a, sizeof(struct span), R, 1, 1);
-    g->source = (struct span *)take(a, sizeof(struct span), R, 1, 1);
-    g->cache  = (real **)take(a, sizeof(real *), (size_t)(first + subs), 1, 1);
+    g->len    = take(a, sizeof(int), R, 1, 1);
+    g->parent = take(a, sizeof(int), R, 1, 1);
+    g->feed   = take(a, sizeof(int), R, 2, 1);
+    g->span   = take(a, sizeof(struct span), R, 1, 1);
+    g->cross  = take(a, sizeof(struct span), R, 1, 1);
+    g->source = take(a, sizeof(struct span), R, 1, 1);
+    g->cache  = take(a, sizeof(real *), (size_t)(first + subs), 1, 1);
     for (int i = 0; i < subs; i++) {
         real *kv = kind_at(c, DEC, i) == FFN ? NULL : take_reals(a, T, 2*D);
         if (g->cache) g->cache[first + i] = kv;
@@ -3171,12 +3177,12 @@ static void generator_lay(struct arena *a, dn_generator *g, const dn_config *c)
     g->w        = take_reals(a, T, mid_width(c));
     g->picked   = take_reals(a, R, D);
     g->logits   = take_reals(a, R, (size_t)c->vocab);
-    g->ids      = (int *)take(a, sizeof(int), T, 1, 1);
-    g->ids_next = (int *)take(a, sizeof(int), T, 1, 1);
-    g->score      = (double *)take(a, sizeof(double), R, 1, 1);
-    g->score_next = (double *)take(a, sizeof(double), R, 1, 1);
-    g->list  = (struct candidate *)take(a, sizeof(struct candidate), R, 2, 1);
-    g->found = (struct found *)take(a, sizeof(struct found), R, 1, 1);
+    g->ids      = take(a, sizeof(int), T, 1, 1);
+    g->ids_next = take(a, sizeof(int), T, 1, 1);
+    g->score      = take(a, sizeof(double), R, 1, 1);
+    g->score_next = take(a, sizeof(double), R, 1, 1);
+    g->list  = take(a, sizeof(struct candidate), R, 2, 1);
+    g->found = take(a, sizeof(struct found), R, 1, 1);
 }
 
 size_t dn_generator_bytes(const dn_config *c, int rows, char *err)
@@ -3199,10 +3205,10 @@ dn_generator *dn_generator_init(const dn_model *m, int rows, void *block, size_t
     size_t need = dn_generator_bytes(&m->c, rows, err);
     struct arena a = arena_on(block);
     if (!need) return NULL;
-    if (size < need)
+    if (!block || size < need)
         return fail(err, DN_ENOMEM, "the generator needs %d bytes, the block has %d",
-                    (int64_t)need, (int64_t)size), NULL;
-    dn_generator *g = (dn_generator *)take(&a, sizeof *g, 1, 1, 1);
+                    (int64_t)need, (int64_t)(block ? size : 0)), NULL;
+    dn_generator *g = take(&a, sizeof *g, 1, 1, 1);
     *g = (dn_generator){ .m = m, .capacity = rows };
     generator_lay(&a, g, &m->c);
     return g;
@@ -3282,12 +3288,10 @@ const dn_real *dn_generator_feed(dn_generator *g, const int *tokens, const int *
         if (len[r] < 1 || len[r] > c->ctx - g->len[r])
             return fail(err, DN_EINVAL, "row %d would have %d tokens; the context is %d",
                         (int64_t)r, (int64_t)g->len[r] + len[r], (int64_t)c->ctx), NULL;
-        struct span self = { at, len[r], r*c->ctx, g->len[r] + len[r] };
-        g->span[r] = self;
+        g->span[r] = (struct span){ at, len[r], r*c->ctx, g->len[r] + len[r] };
         if (has_stack(c, ENC)) {
             const struct span *s = &g->source[r/g->beam];
-            struct span cross = { at, len[r], s->k, s->nk };
-            g->cross[r] = cross;
+            g->cross[r] = (struct span){ at, len[r], s->k, s->nk };
         }
         at += len[r];
     }
@@ -3305,8 +3309,8 @@ const dn_real *dn_generator_feed(dn_generator *g, const int *tokens, const int *
     return g->logits;
 }
 
-/* A t for which the p >= t still number `count` and weigh `mass`, but not without the least of
- * them. */
+/* A threshold t: the p >= t are at least `count` and weigh at least `mass`; without the smallest
+ * of them one of the two would fail.  Equal ones stay or go together. */
 static double cut_at(const real *p, int n, double floor, int count, double mass)
 {
     double lo = floor, hi = 2;
@@ -3615,11 +3619,10 @@ static void put_header(struct writer *w, const dn_model *m, const dn_note *notes
                        const char *checksum, int parts)
 {
     char text[DN_NAME_MAX];
-    struct sum fresh = {0};
     uint64_t offset = 0;
     put_string(w, HEAD);
     put_string(w, checksum);
-    w->sum = fresh;
+    w->sum = (struct sum){0};
     put_string(w, "\"");
     put_pair(w, "", "format", "pt");
     say(text, sizeof text, "%d", m->step);

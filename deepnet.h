@@ -143,7 +143,8 @@ const char     *dn_choice(const dn_field *f, int i);
 void      dn_config_default(dn_config *c);
 /* Set one field from text, "lr" "5e-4".  DN_EINVAL: no such field, or not such a value. */
 dn_status dn_config_set(dn_config *c, const char *name, const char *value, char *err);
-/* Write a field's value, to 15 significant digits, as text for dn_config_set. */
+/* Write a field's value, to 15 significant digits, as text for dn_config_set.  Here and for
+ * dn_gains_of: of a configuration that dn_config_check accepts. */
 void      dn_config_get(const dn_config *c, const dn_field *f, char text[DN_NAME_MAX]);
 /* The first wrong field, by name and value, or DN_OK. */
 dn_status dn_config_check(const dn_config *c, char *err);
@@ -212,8 +213,9 @@ typedef struct dn_stats {
 } dn_stats;
 
 /* One optimizer step over n micro-batches: gradients of all scored tokens, averaged, clipped,
- * Adam.  DN_EDIVERGED: a loss or the norm was not finite; err names the tensor that first was
- * not; parameters, moments and the step count are untouched. */
+ * Adam.  DN_EDIVERGED: a loss or the norm was not finite, or the norm too large for Adam to square;
+ * err names the first tensor or output that was not finite, if one was; parameters, moments and
+ * the step count are untouched. */
 dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *s, char *err);
 /* Losses without dropout and without gradients; any purpose. */
 dn_status dn_evaluate(dn_model *m, const dn_batch *batch, dn_stats *s, char *err);
@@ -299,7 +301,7 @@ dn_status dn_load_config(dn_config *c, const dn_io *io, char *err);
  * configuration are unspecified. */
 dn_status dn_load(dn_model *m, const dn_io *io, char *err);
 /* A note's text with its NUL; *size is the space in text and becomes the space needed.  text
- * may be NULL when *size is 0. */
+ * may be NULL when *size is 0.  The checksum is not looked at: dn_load_config does that. */
 dn_status dn_load_note(const dn_io *io, const char *key, char *text, size_t *size, char *err);
 
 /* ---- 7 tokenizer (tokenizer.c): byte-level BPE, lossless on any bytes -------------------- */
@@ -313,7 +315,8 @@ typedef struct dn_tokenizer {
 } dn_tokenizer;
 
 /* Memory of a tokenizer with at most max_vocab ids, and scratch for learning one from n bytes;
- * 0 if max_vocab is out of range or the size overflows.  Blocks are aligned as malloc's are. */
+ * 0 if max_vocab is not in DN_MIN_VOCAB .. 2^20, or n above 2^28.  Blocks are aligned as malloc's
+ * are. */
 size_t    dn_tok_bytes(int max_vocab);
 size_t    dn_tok_train_bytes(int max_vocab, size_t n);
 /* Learn merges from text until there are max_vocab ids or no pair occurs twice. */

@@ -2513,6 +2513,7 @@ static double t_borrow(void)
                      >= dn_param_count(m)*sizeof(dn_real) - 64);
             MUST(e, !dn_model_init(&c, DN_BORROW, block, need, err));
             MUST(e, !dn_model_borrow(&c, values, block, need - 1, err));
+            MUST(e, !dn_model_borrow(&c, NULL, block, need, err));
             dn_model *w = dn_model_borrow(&c, values, block, need, err);
             MUST(e, w && same_parameters(m, w) && dn_tensor_at(w, 0).value == values);
             MUST(e, w && !memcmp(get_logits(m, b), get_logits(w, b),
@@ -2944,6 +2945,8 @@ static double t_arena(void)
             err[0] = '\0';
             MUST(e, !lay_out(&c, purpose, values, block, n) && strlen(err) > 8);
         }
+        err[0] = '\0';
+        MUST(e, !lay_out(&c, purpose, values, NULL, need) && strlen(err) > 8);
         for (size_t shift = 0; shift < 64; shift++)     /* at any alignment, and not beyond */
             if (shift%7 < 2) {
                 memset(block, 0x5a, need + 64);
@@ -2968,6 +2971,7 @@ static double t_generator_arena(void)
 
     for (size_t n = 0; n < need; n += n < 300 || n + 300 > need ? 1 : need/500)
         MUST(e, !dn_generator_init(m, 3, get_block(need), n, err) && (drop_last_block(), 1));
+    MUST(e, need > 0 && !dn_generator_init(m, 3, NULL, need, err));
     MUST(e, need > 0 && dn_generator_init(m, 3, get_block(need), need, err));
     MUST(e, dn_generator_bytes(&enc, 3, err) == 0 && strlen(err) > 8);
     MUST(e, dn_generator_bytes(&c, 0, err) == 0 && strlen(err) > 8);
@@ -3163,6 +3167,8 @@ static double t_config_round_trip(void)
     c.lr = 0.30000000000000004;           /* of 17 digits, 15 are kept, and no zero at their end */
     dn_config_get(&c, field_named("lr"), text);
     worst(&e, strcmp(text, "0.3") != 0, "0.3 becomes %s", text);
+    MUST(e, dn_config_set(&c, "lr", "0.00070000000000000006", err) == DN_OK && c.lr == 7e-4);
+    MUST(e, refused(dn_config_set(&c, "steps", "12345678901234567890", err), DN_EINVAL));
     c.lr = 1e-3;
     c.heads = 7;
     c.dim = 512;
@@ -3190,7 +3196,11 @@ static double t_reconfigure(void)
     }
     c.lr = 0.5;
     c.dropout = 0.25;
-    MUST(e, dn_model_reconfigure(m, &c, err) == DN_OK && dn_model_config(m)->lr >= 0.5);
+    c.steps = 77;
+    c.warmup = 7;
+    c.schedule = !c.schedule;
+    MUST(e, dn_model_reconfigure(m, &c, err) == DN_OK && dn_model_config(m)->lr >= 0.5
+            && dn_model_config(m)->steps == 77);
     c.lr = -1;
     MUST(e, refused(dn_model_reconfigure(m, &c, err), DN_EINVAL));
     return e;

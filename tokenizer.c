@@ -283,7 +283,7 @@ typedef struct rec {
 } rec;
 
 typedef struct trainer {
-    cell *cell;                 /* cell[1 .. cells]; cell[cells + 1] begins no chunk's rest */
+    cell *cell;                 /* cell[1 .. cells]; behind them one with back 0: a start  */
     rec *rec;
     int *heap;                  /* heap[1 .. live]: records, best on top; then unused ones  */
     int *slot;                  /* hash table: of chunks (by first cell), later of pairs    */
@@ -416,7 +416,7 @@ static int chunk_equal(const trainer *tr, int p, const unsigned char *s, int n)
     const cell *c = &tr->cell[p];
 
     for (int k = 0; k < n; k++)
-        if (c[k].id != DN_SPECIALS + s[k] || (k > 0 && c[k].back == 0))
+        if ((k > 0 && c[k].back == 0) || c[k].id != DN_SPECIALS + s[k])
             return 0;
     return c[n].back == 0;
 }

@@ -152,12 +152,12 @@ static void signals_watch(int on) { (void)on; }
 
 /* ---- options: the tables ----------------------------------------------------------------- */
 
-enum { CSV_MAX = 40 };                        /* most files in one plot */
+enum { SERIES_MAX = 40 };                     /* most files, and lines, in one plot */
 
 typedef struct options {
     dn_config model;
     const char *verb, *file;                  /* what to do, and the model to do it with */
-    const char *csv[CSV_MAX];                 /* or what to plot: so many files */
+    const char *csv[SERIES_MAX];                 /* or what to plot: so many files */
     int csv_n;
     const char *preset, *plot, *x, *y, *by, *title;
     const char *source, *target, *valid_source, *valid_target, *test_source, *test_target;
@@ -175,31 +175,31 @@ typedef struct options {
 /* The program's own options.  Those of the model come from dn_fields(). */
 static const struct option {
     const char *name;
-    enum { FLAG, COUNT, REAL, WORD } kind;
+    enum { FLAG, COUNT, REAL, WORD, INPUT, OUTPUT } kind;     /* the last two: of files */
     size_t at;
     const char *fallback;
     double low;                               /* least value of a COUNT or REAL */
     const char *group, *help;
 } table[] = {
 #define AT(field) offsetof(options, field)
-    {"source", WORD, AT(source), NULL, 0, "Files", "sentences to translate, one a line"},
-    {"target", WORD, AT(target), NULL, 0, "Files", "their translations, line by line"},
-    {"valid-source", WORD, AT(valid_source), NULL, 0, "Files",
+    {"source", INPUT, AT(source), NULL, 0, "Files", "sentences to translate, one a line"},
+    {"target", INPUT, AT(target), NULL, 0, "Files", "their translations, line by line"},
+    {"valid-source", INPUT, AT(valid_source), NULL, 0, "Files",
      "validation pairs; without them the last tenth, at most 1000, is held out"},
-    {"valid-target", WORD, AT(valid_target), NULL, 0, "Files", "their translations"},
-    {"test-source", WORD, AT(test_source), NULL, 0, "Files", "pairs to score at the end"},
-    {"test-target", WORD, AT(test_target), NULL, 0, "Files", "their translations"},
-    {"text", WORD, AT(text), NULL, 0, "Files", "running text for a language model"},
-    {"valid-text", WORD, AT(valid_text), NULL, 0, "Files",
+    {"valid-target", INPUT, AT(valid_target), NULL, 0, "Files", "their translations"},
+    {"test-source", INPUT, AT(test_source), NULL, 0, "Files", "pairs to score at the end"},
+    {"test-target", INPUT, AT(test_target), NULL, 0, "Files", "their translations"},
+    {"text", INPUT, AT(text), NULL, 0, "Files", "running text for a language model"},
+    {"valid-text", INPUT, AT(valid_text), NULL, 0, "Files",
      "validation text; without it the last tenth of the text is held out"},
-    {"hypothesis", WORD, AT(hypothesis), NULL, 0, "Files",
+    {"hypothesis", INPUT, AT(hypothesis), NULL, 0, "Files",
      "score: BLEU of this file against --target, without a model"},
-    {"c-header", WORD, AT(c_header), NULL, 0, "Files", "export: the file to write"},
-    {"out", WORD, AT(out), NULL, 0, "Files",
+    {"c-header", OUTPUT, AT(c_header), NULL, 0, "Files", "export: the file to write"},
+    {"out", OUTPUT, AT(out), NULL, 0, "Files",
      "the checkpoint; \"\": none (model.safetensors; with --resume the same file)"},
-    {"resume", WORD, AT(file), NULL, 0, "Files",
+    {"resume", INPUT, AT(file), NULL, 0, "Files",
      "go on from this checkpoint; repeat the options of its run"},
-    {"config", WORD, AT(config), NULL, 0, "Files", "read options from lines `key = value`"},
+    {"config", INPUT, AT(config), NULL, 0, "Files", "read options from lines `key = value`"},
     {"preset", WORD, AT(preset), NULL, 0, "Files", "a set of options by name, listed below"},
 
     {"epochs", COUNT, AT(epochs), "0", 0, "Run", "passes over the data, instead of --steps"},
@@ -234,8 +234,8 @@ static const struct option {
     {"stride", COUNT, AT(stride), "0", 0, "Use",
      "tokens a window moves when a text is scored; 0: half of --ctx"},
 
-    {"plot", WORD, AT(plot), NULL, 0, "Plot", "draw the loss of this run here, as SVG"},
-    {"log", WORD, AT(log), NULL, 0, "Plot",
+    {"plot", OUTPUT, AT(plot), NULL, 0, "Plot", "draw the loss of this run here, as SVG"},
+    {"log", OUTPUT, AT(log), NULL, 0, "Plot",
      "write progress here too, as CSV; plot: the logarithmic axes: x, y or xy"},
     {"x", WORD, AT(x), "step", 0, "Plot", "the column across"},
     {"y", WORD, AT(y), NULL, 0, "Plot", "the columns up, with commas between (loss,val)"},
@@ -450,7 +450,7 @@ typedef struct lines {
     size_t *start, n;                         /* line i: start[i] .. start[i + 1] */
 } lines;
 
-/* Read `most` lines or what there is; there is room for one byte more. */
+/* Read `most` lines or what there is, and put a NUL behind. */
 static text text_read(FILE *f, const char *name, size_t most)
 {
     text t = {NULL, 0};
@@ -460,6 +460,7 @@ static text text_read(FILE *f, const char *name, size_t most)
         t.at[t.n++] = (char)c;
     }
     if (ferror(f)) fail(1, "%s: %s", name, strerror(errno));
+    if (t.at) t.at[t.n] = 0;
     return t;
 }
 
@@ -657,18 +658,18 @@ static void unknown_option(const char *where, const char *name)
     fail(2, "%sunknown option --%s", where, name);
 }
 
-static void value_set(options *o, const struct option *p, const char *value)
+static void value_set(options *o, const char *where, const struct option *p, const char *value)
 {
     char *at = (char *)o + p->at, *end;
-    if (p->kind == WORD) {
+    if (p->kind >= WORD) {
         memcpy(at, &value, sizeof value);
         return;
     }
     double v = strtod(value, &end);
     int whole = p->kind != REAL, i;
     if (end == value || *end || !(v >= p->low && v <= INT_MAX) || (whole && v != floor(v)))
-        fail(2, "--%s: `%s` is no %snumber from %g to %d", p->name, value, whole ? "whole " : "",
-             p->low, INT_MAX);
+        fail(2, "%s--%s: `%s` is no %snumber from %g to %d", where, p->name, value,
+             whole ? "whole " : "", p->low, INT_MAX);
     i = (int)v;
     if (whole)
         memcpy(at, &i, sizeof i);
@@ -676,22 +677,22 @@ static void value_set(options *o, const struct option *p, const char *value)
         memcpy(at, &v, sizeof v);
 }
 
-/* Set all that goes by this name, which is known. */
-static void option_set(options *o, const char *name, const char *value)
+/* Set all that goes by this name, which is known; `where` begins the sentence if it cannot be. */
+static void option_set(options *o, const char *where, const char *name, const char *value)
 {
     char err[DN_ERR_MAX];
     int n;
     const dn_field *field = dn_fields(&n);
     for (int i = 0; i < LENGTH(aliases); i++)
         if (strcmp(aliases[i].word, name) == 0)
-            option_set(o, aliases[i].name, value);
+            option_set(o, where, aliases[i].name, value);
     for (int i = 0; i < LENGTH(table); i++)
         if (strcmp(table[i].name, name) == 0)
-            value_set(o, &table[i], value);
+            value_set(o, where, &table[i], value);
     for (int i = 0; i < n; i++)
         if (strcmp(field[i].name, name) == 0
             && dn_config_set(&o->model, name, value, err) != DN_OK)
-            fail(2, "%s", err);
+            fail(2, "%s%s", where, err);
     if (strcmp(name, "steps") == 0) o->epochs = 0;        /* of the two the last one counts */
 }
 
@@ -740,7 +741,8 @@ static void options_file(options *o, const char *path, const lines *l)
         snprintf(where, sizeof where, "%.200s:%zu: ", path, i + 1);
         if (*value != '=') fail(2, "%sa line must be `key = value`", where);
         if (!is_known(name)) unknown_option(where, name);
-        option_set(o, name, value + 1 + strspn(value + 1, " \t"));
+        if (strcmp(name, "config") == 0) fail(2, "%sno file of options names another", where);
+        option_set(o, where, name, value + 1 + strspn(value + 1, " \t"));
     }
 }
 
@@ -756,9 +758,10 @@ static void options_line(options *o, int argc, char **argv)
         const char *word = argv[i], *value;
         if (plain || word[0] != '-' || !word[1]) {
             int is_csv = is_verb(o, "plot");
-            if (is_csv ? o->csv_n == CSV_MAX : o->verb && o->file)
+            if (is_csv ? o->csv_n == SERIES_MAX : o->verb && o->file)
                 fail(2, "`%s` is one word too many%s", word,
-                     is_verb(o, "translate") ? ": translate reads standard input" : "");
+                     is_csv ? ": there are 40 already"
+                     : is_verb(o, "translate") ? ": translate reads standard input" : "");
             *(is_csv ? &o->csv[o->csv_n++] : o->verb ? &o->file : &o->verb) = word;
             continue;
         }
@@ -776,7 +779,7 @@ static void options_line(options *o, int argc, char **argv)
             value = argv[++i];
         else
             fail(2, "--%s needs a value", name);
-        option_set(o, name, value);
+        option_set(o, "", name, value);
     }
 }
 
@@ -791,7 +794,7 @@ static void preset_set(options *o, const char *name)
             at = name_read(key, at);
             size_t n = strcspn(++at, " ");
             snprintf(value, sizeof value, "%.*s", (int)n, at);
-            option_set(o, key, value);
+            option_set(o, "", key, value);
             at += n;
         }
         return;
@@ -804,7 +807,7 @@ static void options_default(options *o, const char *arch)
 {
     memset(o, 0, sizeof *o);
     dn_config_default(&o->model);
-    for (int i = 0; i < LENGTH(table); i++) value_set(o, &table[i], table[i].fallback);
+    for (int i = 0; i < LENGTH(table); i++) value_set(o, "", &table[i], table[i].fallback);
     preset_set(o, arch ? arch : presets[0].name);
 }
 
@@ -834,17 +837,25 @@ static int is_plain(const char *word)
            && !(*word && strchr(" \t\r", word[strlen(word) - 1]));
 }
 
+/* What an option that is a word says, or NULL. */
+static const char *word_of(const options *o, const struct option *p)
+{
+    return p->kind >= WORD ? *(const char *const *)((const char *)o + p->at) : NULL;
+}
+
 /* The options in effect, as lines that --config reads. */
 static void options_print(const options *o)
 {
     config_print(&o->model);
     for (const struct option *p = table; p < table + LENGTH(table); p++) {
         const void *at = (const char *)o + p->at;
-        const char *word = p->kind == WORD ? *(const char *const *)at : NULL;
+        const char *word = word_of(o, p);
         if (p->kind == REAL) printf("%s = %.15g\n", p->name, *(const double *)at);
         if (p->kind == COUNT || (p->kind == FLAG && at != &o->print_config))
             printf("%s = %d\n", p->name, *(const int *)at);
-        if (word && word != o->config && is_plain(word)) printf("%s = %s\n", p->name, word);
+        if (!word || word == o->config) continue;
+        if (is_plain(word)) printf("%s = %s\n", p->name, word);
+        else printf("# %s: only a command line can say it\n", p->name);
     }
 }
 
@@ -875,7 +886,8 @@ static void help_print(const char *self, const char *arch)
     printf("  %s --arch decoder --text book.txt       a language model of one's own text\n", self);
     printf("  %s ... --resume model.safetensors       go on, with the same options\n", self);
     printf("  echo 'Der Hund schläft.' | %s translate model.safetensors\n\n", self);
-    puts("--flag value and --flag=value are the same, and so are _ and -.");
+    puts("--flag value and --flag=value are the same, and so are _ and -.  A file - is standard "
+         "input,\nor for plot --out and export --c-header standard output.");
     printf("In brackets: the defaults of --arch %s.\n", arch);
     for (int i = 0; i < LENGTH(table); i++) {
         if (i == 0 || strcmp(table[i].group, table[i - 1].group) != 0)
@@ -1100,6 +1112,8 @@ typedef struct session {
     options o;
     char **argv;                              /* the command line */
     lines config;                             /* the words of --config */
+    const char *read;                         /* the file whose configuration is */
+    dn_config of_file;
     dn_model *m;
     dn_generator *g;
     void *block, *g_block;                    /* the memory of the two */
@@ -1387,7 +1401,7 @@ static words words_13a(text line)
 static int same_words(const text *a, const text *b, size_t n)
 {
     for (; n > 0; n--, a++, b++)
-        if (a->n != b->n || memcmp(a->at, b->at, a->n) != 0)
+        if (a->n != b->n || (a->n && memcmp(a->at, b->at, a->n) != 0))
             return 0;
     return 1;
 }
@@ -1467,13 +1481,17 @@ static FILE *checkpoint_open(const char *path, dn_io *io)
     return f;
 }
 
-static void config_of_file(const char *path, dn_config *c)
+/* The configuration in a file, which is read once. */
+static const dn_config *config_of_file(session *s, const char *path)
 {
     char err[DN_ERR_MAX];
     dn_io io;
+    if (s->read && strcmp(s->read, path) == 0) return &s->of_file;
     FILE *f = checkpoint_open(path, &io);
-    if (dn_load_config(c, &io, err) != DN_OK) fail(1, "%s: %s", path, err);
+    if (dn_load_config(&s->of_file, &io, err) != DN_OK) fail(1, "%s: %s", path, err);
     fclose(f);
+    s->read = path;
+    return &s->of_file;
 }
 
 /* A note of the file with a NUL behind it, or NULL.  The caller frees it. */
@@ -1507,13 +1525,19 @@ static void path_check(const char *path)
 
 static void out_check(const session *s)
 {
-    char *part = joined(s->o.out, ".tmp");
-    if (is_special(s->o.out))
-        fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", s->o.out);
-    if (*s->o.out) path_check(part);
+    const char *out = s->o.out;
+    char *path[] = {joined(out, ""), joined(out, ".tmp"), joined(out, ".best")};
+    if (is_special(out))
+        fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", out);
+    for (int i = 0; i < LENGTH(path); i++) {
+        if (*out && (i < 2 || s->o.keep_best)) path_check(path[i]);
+        free(path[i]);
+    }
     if (s->o.log) path_check(s->o.log);
     if (s->o.plot) path_check(s->o.plot);
-    free(part);
+    FILE *old = *out && !(s->o.file && strcmp(out, s->o.file) == 0) ? fopen(out, "rb") : NULL;
+    if (old && fclose(old) == 0)
+        say("note: %s is there and will be replaced; --out NAME keeps it", out);
 }
 
 /* Write OUT or OUT.best: a file beside it takes its place when it is complete. */
@@ -1642,7 +1666,7 @@ static void model_make(session *s, enum dn_purpose purpose)
     char err[DN_ERR_MAX], count[16];
     dn_config now = s->o.model, c = now;
     if (s->o.file) {
-        config_of_file(s->o.file, &c);
+        c = *config_of_file(s, s->o.file);
         c.memory = now.memory;
         c.threads = now.threads;
         if (purpose == DN_INFER) now.seed = c.seed, c.batch_tokens = now.batch_tokens;
@@ -1853,7 +1877,7 @@ static void report(session *s, corpus *c)
 
 /* ---- plot: columns of CSV files as an SVG drawing ---------------------------------------- */
 
-enum { CELLS_MAX = 256, SERIES_MAX = 40, TICKS_MAX = 128, LABEL_MAX = 48 };
+enum { CELLS_MAX = 256, TICKS_MAX = 128, LABEL_MAX = 48 };
 
 /* Mid tones, which stand out from a light page and from a dark one. */
 static const char *const colours[] = {"#3b82c4", "#d9701a", "#2f9e58", "#d9484f", "#9467d0",
@@ -2028,7 +2052,7 @@ static void plot_range(plot *p)
                 if (v < low) low = v;
                 if (v > high) high = v;
             }
-        double more = high > low ? (axis ? 0.05 : 0.02) * (high - low)
+        double more = high - low > 1e-9 * fabs(high) ? (axis ? 0.05 : 0.02) * (high - low)
                     : p->log[axis] ? 0.5 : fabs(low) > 1e-12 ? fabs(low) / 2 : 1;
         p->low[axis] = low >= 0 && low < more && !p->log[axis] ? 0 : low - more;
         p->high[axis] = high + more;
@@ -2089,12 +2113,16 @@ static int ticks_log(double low, double high, int most, tick *t)
 /* Bytes of the character that starts s, 0 if XML cannot hold it. */
 static int character(const char *s)
 {
+    static const long least[] = {0, 0x20, 0x80, 0x800, 0x10000};         /* of so many bytes */
     int lead = s[0] & 0xFF, n = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-    if (lead < 0x20 || (lead >= 0x80 && lead < 0xC2) || lead > 0xF4) return 0;
-    for (int i = 1; i < n; i++)
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    return n;
+    long code = n == 1 ? lead : lead & 0x7F >> n;
+    if (lead >= 0x80 && lead < 0xC0) return 0;
+    for (int i = 1; i < n; i++) {
+        if ((s[i] & 0xC0) != 0x80) return 0;
+        code = code << 6 | (s[i] & 0x3F);
+    }
+    return code < least[n] || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)
+           || (code | 1) == 0xFFFF ? 0 : n;
 }
 
 /* Print a text for XML. */
@@ -2298,9 +2326,9 @@ static void row_add(const session *s, progress *p, const char *row)
     size_t n = strlen(row);
     if (p->csv && (fputs(row, p->csv) < 0 || fflush(p->csv) != 0)) write_failed(p, s->o.log);
     if (!s->o.plot) return;
-    if (p->rows.n + n >= p->room)             /* one byte stays for lines_split */
+    if (p->rows.n + n >= p->room)             /* a NUL, too, has room */
         p->rows.at = resize(p->rows.at, p->room = 2 * p->room + n + 4096, 1);
-    memcpy(p->rows.at + p->rows.n, row, n);
+    memcpy(p->rows.at + p->rows.n, row, n + 1);
     p->rows.n += n;
 }
 
@@ -2336,6 +2364,8 @@ static int can_rewrite(void)
     return is_terminal(stderr) && !(term && strcmp(term, "dumb") == 0);
 }
 
+static const char log_header[] = "step,seconds,loss,val,lr,grad_norm,tokens_per_second\n";
+
 /* Bytes of the rows up to this step: those behind it are of steps that were lost or given up, and
  * half a row at the end is none. */
 static size_t rows_until(text t, int64_t step)
@@ -2359,6 +2389,9 @@ static void rows_restore(const char *log, progress *p, int64_t step)
     p->rows = text_read(f, log, SIZE_MAX);
     fclose(f);
     size_t keep = rows_until(p->rows, step), all = p->room = p->rows.n;
+    size_t head = all < sizeof log_header ? all : sizeof log_header - 1;
+    if (head && memcmp(p->rows.at, log_header, head) != 0)
+        fail(1, "%s: not the log of a run", log);
     p->rows.n = keep;
     if (keep == all) return;
     char *part = joined(log, ".tmp");
@@ -2395,10 +2428,12 @@ static void progress_open(session *s, progress *p)
     *p = (progress){0};
     p->begun = p->drawn = seconds();
     p->first = dn_step_count(s->m);
+    row_add(s, p, log_header);
+    if (s->o.plot) rows_plot(s, p, NULL);     /* --x and --y are checked before a file is opened */
+    p->rows.n = 0;
     log_open(s, p);
     p->before = seconds_of(p->rows);
-    if (!p->rows.n) row_add(s, p, "step,seconds,loss,val,lr,grad_norm,tokens_per_second\n");
-    if (s->o.plot) rows_plot(s, p, NULL);     /* --x and --y are checked now */
+    if (!p->rows.n) row_add(s, p, log_header);
 }
 
 /* After a step, a line if one is due: the mean loss since the last, without label smoothing so
@@ -2658,8 +2693,8 @@ static int train_loop(session *s, progress *p)
     int64_t step = p->first;
     int ended = step >= o->model.steps || (o->patience && s->stalled >= o->patience), stop = ended;
     if (ended)
-        say("step %lld of %d: this run has ended; to go on, raise --steps%s", (long long)step,
-            o->model.steps, o->patience ? " or --patience" : "");
+        say("step %lld of %d: this run has ended; to go on, raise --%s%s", (long long)step,
+            o->model.steps, o->epochs ? "epochs" : "steps", o->patience ? " or --patience" : "");
     if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, 0);    /* all there is to do */
     while (!stop) {
         double val = -1;
@@ -2966,8 +3001,13 @@ static int run_info(session *s)
             printf(" in the first layer, %.6f, %.6f in the last", high.alpha, high.beta);
         putchar('\n');
     }
-    printf("# memory: %.1f MiB to train, %.1f MiB to use\n", (double)train / 1048576,
+    printf("# memory: %.1f MiB to train, %.1f MiB to use", (double)train / 1048576,
            (double)dn_model_bytes(c, DN_INFER, err) / 1048576);
+    int at_once = c->arch == DN_ENC_DEC ? s->o.rows * s->o.beam : 1;
+    if (c->arch != DN_ENCODER)
+        printf(" and %.1f to generate %d at a time",
+               (double)dn_generator_bytes(c, at_once, err) / 1048576, at_once);
+    putchar('\n');
     stdout_flush();
     model_make(s, DN_INFER);
     printf("# parameters: %zu in %d tensors\n", dn_param_count(s->m), dn_tensor_count(s->m));
@@ -2978,7 +3018,7 @@ static int run_info(session *s)
 static int run_plot(session *s)
 {
     const options *o = &s->o;
-    lines l[CSV_MAX];
+    lines l[SERIES_MAX];
     plot p = plot_of(o);
     p.by = o->by;
     if (o->csv_n == 0) fail(2, "plot needs a FILE.csv, such as --log writes");
@@ -2991,7 +3031,9 @@ static int run_plot(session *s)
     for (int i = 0, n = 0; i < o->csv_n; i++, n = p.n) {
         l[i] = lines_split(file_read(o->csv[i]));
         plot_read(&p, o->csv[i], &l[i]);
-        if (p.n == n) fail(1, "%s: there is no number to draw in `%s`", o->csv[i], p.y[0]);
+        if (p.n == n)
+            fail(1, "%s: there is no number to draw in `%s`%s", o->csv[i], p.y[0],
+                 o->log ? ", or none above 0" : "");
     }
     const char *out = *o->out ? o->out : "-";
     FILE *f = output_open(out);
@@ -3040,6 +3082,28 @@ static void version_print(void)
            threads, DN_FMA ? "with" : "without");
 }
 
+/* No file is written that is also read, or written as another; but a run goes on in its own. */
+static void outputs_check(const options *o)
+{
+    int trains = !o->verb || is_verb(o, "train");
+    for (const struct option *p = table; p < table + LENGTH(table); p++) {
+        const char *path = p->kind == OUTPUT ? word_of(o, p) : NULL;
+        if (!path || !*path || is_special(path)) continue;
+        if (strcmp(path, "-") == 0) {
+            if (trains) fail(2, "--%s: a run writes no standard output", p->name);
+            continue;
+        }
+        for (const struct option *q = table; q < table + LENGTH(table); q++) {
+            const char *other = q->kind >= INPUT && q != p ? word_of(o, q) : NULL;
+            int goes_on = path == o->out && other == o->file;
+            if (other && !goes_on && strcmp(path, other) == 0)
+                fail(2, "--%s and --%s are both %s", p->name, q->name, path);
+        }
+        for (int i = 0; i < o->csv_n; i++)
+            if (strcmp(path, o->csv[i]) == 0) fail(2, "%s would be read and written", path);
+    }
+}
+
 /* Read the options.  What is weaker comes first: defaults, those of the architecture, the model's
  * file, the preset, --config, and the command line.  But each may say which the ones before it
  * are: so they are read until the first of them is known. */
@@ -3051,7 +3115,7 @@ static void options_read(session *s, int argc, char **argv)
         options last = *o;
         options_default(o, pass ? arch_of(&last.model) : NULL);
         if (last.file && !last.help) {
-            config_of_file(last.file, &o->model);
+            o->model = *config_of_file(s, last.file);
             vocab = o->model.vocab;
         }
         if (last.preset) preset_set(o, last.preset);
@@ -3063,6 +3127,7 @@ static void options_read(session *s, int argc, char **argv)
     }
     if (vocab)
         o->model.vocab = vocab;               /* there it is a limit, here it is a fact */
+    outputs_check(o);
     if (!o->out) o->out = is_verb(o, "plot") ? "-" : o->file ? o->file : "model.safetensors";
     if (o->rows > INT_MAX / o->beam) fail(2, "--rows and --beam are too large together");
     if (!o->save_every) o->save_every = o->eval_every;

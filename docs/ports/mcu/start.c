@@ -1,6 +1,6 @@
 /* start.c - all that stands beneath the two programs on a bare Cortex-M7: no C library.
  *
- * The vector table, the five functions that deepnet.c and tokenizer.c import, and putchar over
+ * The vector table, the seven functions that deepnet.c and tokenizer.c import, and putchar over
  * semihosting, which a debugger or an emulator answers.  Compile with -fno-builtin, or gcc turns
  * memset's loop into a call of memset.  SPDX-License-Identifier: MIT */
 #include "mcu.h"
