@@ -21,8 +21,8 @@
  *
  * A place that needs a letter for something else says so.  (1), (2), ... at the ends of lines are
  * the steps of a forward function; in its backward function the same numbers fall.  A key such as
- * [eq:deepnorm] leads to docs/paper.md, docs/derivations.md and the test of that name; [dev:...]
- * marks a choice that the paper leaves open.
+ * [eq:deepnorm] leads to docs/paper.md and to the test of that name and, where it has a derivative
+ * of its own, to docs/derivations.md; [dev:...] marks a choice that the paper leaves open.
  *
  * The map.  Three tables hold what varies; a dozen operations, each with its derivative right
  * below it, hold the mathematics; the rest is short plumbing.

@@ -5053,7 +5053,7 @@ static const struct test {
       t_post_ln_both, INFINITY, -1, 10, "100 to 6", "figure 5" },
     { "thm:update", "DeepNorm: ||dF||/eta flat, eta = 1..1e-4",
       t_linear, 1.05, 1.05, 0, "max/min", "4.3, the goal" },
-    { "thm:update", "Post-LN: it is not, so not linear in eta",
+    { "thm:update", "Post-LN: it is not: near eta = 1 it saturates",
       t_not_linear, INFINITY, -1, 100, "max/min", "4.3, the goal" },
     { "thm:update", "Post-LN-init: ||dF|| nearly flat",
       t_init_flat, 2, -1, 0, "max/min", "section 3" },

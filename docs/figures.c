@@ -54,7 +54,7 @@ typedef struct look {
     int step;
     double loss, accuracy;              /* of validation: nats per token, percent              */
     double change;                      /* ||F(x,theta_i) - F(x,theta_0)||, mean over tokens   */
-    double attn_in, ffn_in;             /* mean norm of the last decoder layer's LN inputs     */
+    double attn_in, ffn_in;             /* mean norm of LN's inputs, over all decoder layers   */
 } look;
 
 typedef struct run {
@@ -223,8 +223,10 @@ static void states_look(const dn_model *m, dn_real **first, look *l)
     size_t n = (size_t)f.tokens*(size_t)dim;
     if (!*first) *first = memcpy(get(n, sizeof *f.x), f.x, n*sizeof *f.x);
     l->change = mean_norm(f.x, *first, f.tokens, dim);
-    l->attn_in = mean_norm(dn_state_at(m, DECODER, top - 3).sum, NULL, f.tokens, dim);
-    l->ffn_in = mean_norm(dn_state_at(m, DECODER, top - 1).sum, NULL, f.tokens, dim);
+    for (int i = 0; i < top; i += 3) {
+        l->attn_in += mean_norm(dn_state_at(m, DECODER, i).sum, NULL, f.tokens, dim)*3/top;
+        l->ffn_in += mean_norm(dn_state_at(m, DECODER, i + 2).sum, NULL, f.tokens, dim)*3/top;
+    }
 }
 
 /* Score validation, and look at the states of its first batch, which is left in b. */
