@@ -553,8 +553,8 @@ static void print_decimal(char *to, size_t n, double v)
     double a = v < 0 ? -v : v, m = 0;
     int top = 0, e = 0;
     while (a >= scale10(1, top + 1) && top < 37) top++;
-    while (a > 0 && a < scale10(1, top) && top > -22) top--;
-    for (int digits = 1; digits <= 15; digits++) {
+    while (a > 0 && a < scale10(1, top) && top > -37) top--;
+    for (int digits = 1; digits <= 15 && top - digits >= -38; digits++) {
         e = top - digits + 1;
         m = (double)(int64_t)(scale10(a, -e) + 0.5);
         if (scale10(m, e) == a) break;

@@ -3125,7 +3125,7 @@ static double t_config_text(void)
 static double t_config_round_trip(void)
 {
     static const char *const plain[] = { "0", "1", "100", "12.25", "0.1", "0.98", "0.0004", "1e-7",
-                                         "15e-10" };
+                                         "15e-10", "123456789e-30", "123e-37", "1e-37" };
     int n;
     const dn_field *f = dn_fields(&n);
     double e = 0;
