@@ -2905,6 +2905,7 @@ static double t_header_hostile(void)
         { "\"shape\":[5,2]", "\"shape\":[4294967296,4294967296]" },
         { "\"shape\":[5,2]", "\"shape\":[9223372036854775808,2]" },
         { "\"shape\":[5,2]", "\"shape\":[99999999999999999999999,2]" },
+        { "\"shape\":[5,2]", "\"shape\":[18446744073709551621,2]" },       /* 2^64 + 5 */
         { "\"shape\":[5,2]", "\"shape\":[5.0,2]" },   { "\"dtype\":\"F", "\"dtype\":\"I" },
         { "\"decoder.embed.weight\"", "\"decoder.0.ffn.w2.bias\"" },
         { "\"decoder.embed.weight\"", "\"\"" },       { "{\"__metadata__\":{", "{" },
