@@ -92,7 +92,7 @@ same:
 	rm -f test.same same.txt
 
 # The corpus in memory and from files; in files and from stdin, with a byte order mark and \r\n.
-stores: train data/train.de
+stores: train $(CORPUS)
 	$(CC) $(FLAGS) $(OPENMP) -DHELD_MAX=1000 train.c deepnet.c tokenizer.c $(LDFLAGS) -o $@ $(LDLIBS) -lm
 	cp data/val.de stores.train.de
 	(printf '\357\273\277'; sed "s/$$/$$(printf '\r')/" data/val.de) >stores.stores.de
@@ -108,7 +108,7 @@ stores: train data/train.de
 	    test $$? -eq 1) && grep -q 'a temporary file: ' stores.full
 	rm -f stores stores.*
 
-sanitize: data/train.de
+sanitize: $(CORPUS)
 	$(CC) $(SEMANTICS) -O2 -g -march=native -fsanitize=address,undefined -fno-sanitize-recover=all \
 	    -DDN_DOUBLE test.c tokenizer.c -o test.san -lm && ./test.san --quick && rm test.san
 	$(CC) $(SEMANTICS) -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
@@ -131,13 +131,13 @@ coverage:
 # TARGETS="text table": only these.  A find ends it and stays behind as fuzz.TARGET-*, and the seeds
 # of the search in fuzz.tmp; docs/fuzz.c says how to read one of them again.
 SECONDS = 60
-TARGETS = checkpoint tokenizer text options settings table lines
-fuzz: docs/fuzz.c train data/train.de
+KINDS   = checkpoint tokenizer text options settings table lines
+TARGETS = $(KINDS)
+fuzz: docs/fuzz.c train $(CORPUS)
 	clang $(SEMANTICS) -O1 -g -march=native -fsanitize=fuzzer,address,undefined,float-cast-overflow \
 	    -fno-sanitize-recover=all -fno-sanitize-coverage=trace-cmp docs/fuzz.c deepnet.c tokenizer.c \
 	    -o fuzz.san -lm
-	rm -rf fuzz.tmp && mkdir fuzz.tmp && cd fuzz.tmp && \
-	    mkdir checkpoint tokenizer text options settings table lines
+	rm -rf fuzz.tmp && mkdir fuzz.tmp && cd fuzz.tmp && mkdir $(KINDS)
 	for l in de en; do head -n 9 data/val.$$l | cut -c 1-9 >fuzz.tmp/lines/$$l; done
 	cat fuzz.tmp/lines/* >fuzz.tmp/text/both
 	d=fuzz.tmp; run="$(RUN) ./train --layers 1 --dim 2 --heads 1 --ffn 2 --ctx 9 --batch-tokens 16 \
@@ -182,7 +182,7 @@ bench: docs/bench.c deepnet.c tokenizer.c deepnet.h .flags
 	OPENBLAS_NUM_THREADS=1 SERIAL="$$(./bench-serial shares)" ./bench $(BENCH)
 
 # The paper's experiments, small: CSV and SVG in docs/figures.  FIGURES="fig5 fig8": only those.
-figures: docs/figures.c deepnet.c tokenizer.c deepnet.h train data/train.de .flags
+figures: docs/figures.c deepnet.c tokenizer.c deepnet.h train $(CORPUS) .flags
 	$(CC) $(FLAGS) $(OPENMP) docs/figures.c deepnet.c tokenizer.c $(LDFLAGS) -o $@ -lm
 	mkdir -p docs/figures
 	./figures $(FIGURES) >figures.sh && sh -e figures.sh && rm figures.sh

@@ -554,7 +554,7 @@ static void print_decimal(char *to, size_t n, double v)
     int top = 0, e = 0;
     while (a >= scale10(1, top + 1) && top < 37) top++;
     while (a > 0 && a < scale10(1, top) && top > -37) top--;
-    for (int digits = 1; digits <= 15 && top - digits >= -38; digits++) {
+    for (int digits = 1; digits <= 15 && top - digits + 1 >= -37; digits++) {
         e = top - digits + 1;
         m = (double)(int64_t)(scale10(a, -e) + 0.5);
         if (scale10(m, e) == a) break;
@@ -2373,9 +2373,10 @@ static dn_model *model_new(const dn_config *c, enum dn_purpose purpose, real *va
     size_t need = dn_model_bytes(c, purpose, err);
     struct arena a = arena_on(block);
     if (!need) return NULL;
-    if (!block || size < need)
+    if (!block) size = 0;
+    if (size < need)
         return fail(err, DN_ENOMEM, "the model needs %d bytes, the block has %d", (int64_t)need,
-                    (int64_t)(block ? size : 0)), NULL;
+                    (int64_t)size), NULL;
     dn_model *m = take(&a, sizeof *m, 1, 1, 1);
     memset(m, 0, sizeof *m);
     m->c = *c;
@@ -3205,9 +3206,10 @@ dn_generator *dn_generator_init(const dn_model *m, int rows, void *block, size_t
     size_t need = dn_generator_bytes(&m->c, rows, err);
     struct arena a = arena_on(block);
     if (!need) return NULL;
-    if (!block || size < need)
+    if (!block) size = 0;
+    if (size < need)
         return fail(err, DN_ENOMEM, "the generator needs %d bytes, the block has %d",
-                    (int64_t)need, (int64_t)(block ? size : 0)), NULL;
+                    (int64_t)need, (int64_t)size), NULL;
     dn_generator *g = take(&a, sizeof *g, 1, 1, 1);
     *g = (dn_generator){ .m = m, .capacity = rows };
     generator_lay(&a, g, &m->c);

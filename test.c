@@ -279,10 +279,13 @@ static dn_real *get_logits(dn_model *m, const dn_batch *b)
     return logits;
 }
 
+#define HASH_START 14695981039346656037u
+static uint64_t hash_byte(uint64_t h, unsigned char byte) { return (h ^ byte)*1099511628211u; }
+
 /* FNV-1a over the bits of the parameters, whatever the byte order of the machine. */
 static uint64_t hash_parameters(const dn_model *m)
 {
-    uint64_t h = 14695981039346656037u;
+    uint64_t h = HASH_START;
 
     for (int i = 0; i < dn_tensor_count(m); i++) {
         const dn_tensor t = dn_tensor_at(m, i);
@@ -294,7 +297,7 @@ static uint64_t hash_parameters(const dn_model *m)
 #endif
             memcpy(&bits, &t.value[k], sizeof bits);
             for (size_t j = 0; j < sizeof bits; j++)
-                h = (h ^ (bits >> 8*j & 255))*1099511628211u;
+                h = hash_byte(h, (unsigned char)(bits >> 8*j & 255));
         }
     }
     return h;
@@ -2189,12 +2192,17 @@ static double t_cached(void)
     return e;
 }
 
-/* The largest logit each time, by hand, through dn_logits on ever longer sequences, up to as many
- * ids as a translation may have. */
+/* So many ids a translation may have. */
+static int ids_at_most(const dn_config *c, const int *enc, const int *enc_len)
+{
+    return enc ? imin(c->ctx, 2*enc_len[0] + 10) : c->ctx;
+}
+
+/* The largest logit each time, by hand, through dn_logits on ever longer sequences. */
 static int greedy_by_hand(dn_model *m, const int *enc, const int *enc_len, int *out)
 {
     const dn_config *c = dn_model_config(m);
-    const int limit = enc ? imin(c->ctx, 2*enc_len[0] + 10) : c->ctx;
+    const int limit = ids_at_most(c, enc, enc_len);
     int dec[PLAIN_LEN] = { DN_BOS }, n = 1;
 
     for (;;) {
@@ -2236,7 +2244,7 @@ static double t_greedy(void)
                 const int n = greedy_by_hand(m, enc, s.enc_len + r, want);
                 worst(&e, len[r] != n || memcmp(out + CTX*r, want, (size_t)n*sizeof *want),
                       "source %d: %d ids for %d", r, len[r], n);
-                cut += enc && n < CTX && n == 2*s.enc_len[r] + 10;
+                cut += n < CTX && n == ids_at_most(&c, enc, s.enc_len + r);
                 enc = enc ? enc + s.enc_len[r] : NULL;
             }
             free_blocks();
@@ -2305,7 +2313,7 @@ static int plain_beam(dn_model *m, const int *enc, const int *enc_len, int beam,
 {
     enum { MOST = 4 };
     const dn_config *c = dn_model_config(m);
-    const int limit = enc ? imin(c->ctx, 2*enc_len[0] + 10) : c->ctx;
+    const int limit = ids_at_most(c, enc, enc_len);
     static struct plain_hypothesis live[MOST], next[2*MOST + 1];
     int alive = 1, ended = 0, length = 0;
     double best = -INFINITY;
@@ -2775,12 +2783,12 @@ static double t_file_bytes(void)
 {
     dn_config c = small_config(DN_DECODER, choice("norm", "deepnorm"));
     dn_model *m = make_model(&c, DN_TRAIN);
-    uint64_t h = 14695981039346656037u;
+    uint64_t h = HASH_START;
     double e = 0;
 
     MUST(e, save(m, &file_a) == DN_OK);
     for (size_t i = 0; i < file_a.n; i++)
-        h = (h ^ file_a.bytes[i])*1099511628211u;
+        h = hash_byte(h, file_a.bytes[i]);
     worst(&e, h != known_file, "hash is %016llx", (unsigned long long)h);
     return e;
 }

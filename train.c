@@ -157,7 +157,7 @@ enum { SERIES_MAX = 40 };                     /* most files, and lines, in one p
 typedef struct options {
     dn_config model;
     const char *verb, *file;                  /* what to do, and the model to do it with */
-    const char *csv[SERIES_MAX];                 /* or what to plot: so many files */
+    const char *csv[SERIES_MAX];              /* or what to plot: so many files */
     int csv_n;
     const char *preset, *plot, *x, *y, *by, *title;
     const char *source, *target, *valid_source, *valid_target, *test_source, *test_target;
@@ -758,10 +758,11 @@ static void options_line(options *o, int argc, char **argv)
         const char *word = argv[i], *value;
         if (plain || word[0] != '-' || !word[1]) {
             int is_csv = is_verb(o, "plot");
-            if (is_csv ? o->csv_n == SERIES_MAX : o->verb && o->file)
+            if (is_csv && o->csv_n == SERIES_MAX)
+                fail(2, "`%s` is one word too many: there are %d already", word, SERIES_MAX);
+            if (!is_csv && o->verb && o->file)
                 fail(2, "`%s` is one word too many%s", word,
-                     is_csv ? ": there are 40 already"
-                     : is_verb(o, "translate") ? ": translate reads standard input" : "");
+                     is_verb(o, "translate") ? ": translate reads standard input" : "");
             *(is_csv ? &o->csv[o->csv_n++] : o->verb ? &o->file : &o->verb) = word;
             continue;
         }
@@ -1511,33 +1512,37 @@ static char *note_of_file(const char *path, const char *key)
     return note;
 }
 
-/* Can this be written?  Better to know before the training than after it. */
-static void path_check(const char *path)
+/* Can this be written?  Better to know before the training than after it.  1: it is there. */
+static int path_check(const char *path)
 {
     int special = is_special(path);
     FILE *old = special ? NULL : fopen(path, "rb"), *f = fopen(path, "ab");
     int fresh = f && !old && !special && size_of(f) == 0;     /* or it may not be read */
-    int good = f && fclose(f) == 0, why = errno;
+    int good = f && fclose(f) == 0, why = errno, there = old != NULL;
     if (old) fclose(old);
     if (fresh) remove(path);
     if (!good) fail(1, "%s: %s", path, strerror(why));
+    return there;
 }
+
+/* Does the run go on in the file it comes from? */
+static int goes_on(const options *o) { return o->file && strcmp(o->file, o->out) == 0; }
 
 static void out_check(const session *s)
 {
     const char *out = s->o.out;
-    char *path[] = {joined(out, ""), joined(out, ".tmp"), joined(out, ".best")};
+    char *part = joined(out, ".tmp"), *best = joined(out, ".best");
     if (is_special(out))
         fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", out);
-    for (int i = 0; i < LENGTH(path); i++) {
-        if (*out && (i < 2 || s->o.keep_best)) path_check(path[i]);
-        free(path[i]);
-    }
+    int there = *out && path_check(out);
+    if (*out) path_check(part);
+    if (*out && s->o.keep_best) path_check(best);
     if (s->o.log) path_check(s->o.log);
     if (s->o.plot) path_check(s->o.plot);
-    FILE *old = *out && !(s->o.file && strcmp(out, s->o.file) == 0) ? fopen(out, "rb") : NULL;
-    if (old && fclose(old) == 0)
+    if (there && !goes_on(&s->o))
         say("note: %s is there and will be replaced; --out NAME keeps it", out);
+    free(part);
+    free(best);
 }
 
 /* Write OUT or OUT.best: a file beside it takes its place when it is complete. */
@@ -2727,7 +2732,7 @@ static void say_how_to_resume(const session *s)
         shell_print(stderr, *word);
         fputc(' ', stderr);
     }
-    if (!s->o.file || strcmp(s->o.file, s->o.out) != 0) {
+    if (!goes_on(&s->o)) {
         fputs("--resume ", stderr);
         shell_print(stderr, s->o.out);
     }
@@ -3095,8 +3100,8 @@ static void outputs_check(const options *o)
         }
         for (const struct option *q = table; q < table + LENGTH(table); q++) {
             const char *other = q->kind >= INPUT && q != p ? word_of(o, q) : NULL;
-            int goes_on = path == o->out && other == o->file;
-            if (other && !goes_on && strcmp(path, other) == 0)
+            int own = path == o->out && other == o->file;
+            if (other && !own && strcmp(path, other) == 0)
                 fail(2, "--%s and --%s are both %s", p->name, q->name, path);
         }
         for (int i = 0; i < o->csv_n; i++)

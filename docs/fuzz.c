@@ -68,13 +68,20 @@ static int blob_write(void *user, const void *from, size_t n)
     return 0;
 }
 
+/* The bytes of a model, or 0 with a sentence. */
+static size_t model_need(const dn_config *c, enum dn_purpose purpose)
+{
+    const size_t need = dn_model_bytes(c, purpose, err);
+    must(need > 0 || *err, "no size and no sentence");
+    return need;
+}
+
 /* The model of a configuration, if it is small: no bytes make us ask for more.  It ends where a
  * watched array ends; with a block from malloc() an input takes twice the time. */
 static dn_model *model_of(const dn_config *c, enum dn_purpose purpose)
 {
     static char room[SMALL];
-    const size_t need = dn_model_bytes(c, purpose, err);
-    must(need > 0 || *err, "no size and no sentence");
+    const size_t need = model_need(c, purpose);
     if (need == 0 || need > SMALL) return NULL;
     dn_model *m = dn_model_init(c, purpose, room + SMALL - need, need, err);
     must(m != NULL, "the need is not enough");
@@ -288,9 +295,7 @@ static void try_options(blob b)
     const dn_config c = config_of(&l);
     for (int64_t step = 1; step < INT64_MAX / 9; step *= 9)
         must(dn_config_check(&c, err) || dn_learning_rate(&c, step) >= 0, "a rate below 0");
-    for (int train = 0; train < 2; train++)
-        must(dn_model_bytes(&c, train ? DN_TRAIN : DN_INFER, err) > 0 || *err,
-             "no size and no sentence");
+    model_need(&c, DN_INFER), model_need(&c, DN_TRAIN);
     options_default(&o, NULL);
     if (setjmp(left) == 0) options_file(&o, "file", &l);
     free(l.text.at), free(l.start);
