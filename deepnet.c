@@ -29,19 +29,25 @@
  *
  *      1  real numbers          float, fused multiply-add, threads
  *      2  errors                a status and a sentence
- *      3  memory                one block, measured and carved by the same code
- *      4  TABLES 1 and 2        residual schemes; architectures with their alpha and beta
- *      5  configuration         every option once
- *      6  functions, random     exp, log, erf, tanh, sin, cos; bits from counters
- *      7  matrix product        the one kernel
- *      8  operations            linear, norm, activation, dropout, attention, embedding, loss
- *      9  residual              [eq:residual], the mix of DLCL, and their derivatives
- *     10  TABLE 3               parameters; what is saved for the backward pass; initialization
- *     11  sub-layers, stacks    forward, then backward
- *     12  optimizer             clipping, Adam, schedules
- *     13  training              one step, evaluation, masked tokens
+ *      3  the arena             one block, measured and carved by the same code
+ *      4  the engine room       declared: functions, random numbers, the product
+ *      5  TABLES 1 and 2        residual schemes; architectures with their alpha and beta
+ *      6  operations            linear, norm, activation, dropout, attention, embedding, loss
+ *      7  residual              [eq:residual], the mix of DLCL, and their derivatives
+ *      8  TABLE 3               parameters; what is saved for the backward pass; initialization
+ *      9  sub-layers, stacks    forward, then backward
+ *     10  optimizer             clipping, Adam, schedules
+ *     11  training              one step, evaluation
+ *
+ * Here the paper ends; behind it
+ *
+ *     12  memory                who lies where in the block
+ *     13  batches, divergence   what is checked, what is said, masked tokens
  *     14  generation            cache, sampling, beam search
- *     15  checkpoints           safetensors
+ *     15  configuration         every option once
+ *     16  checkpoints           safetensors
+ *     17  functions, random     exp, log, erf, tanh, sin, cos; bits from counters
+ *     18  matrix product        the one kernel
  *
  * The rules:
  *
@@ -192,7 +198,7 @@ static dn_status fail(char *err, dn_status status, const char *format, ...)
     return status;
 }
 
-/* ---- 3 memory ---------------------------------------------------------------------------- */
+/* ---- 3 the arena ------------------------------------------------------------------------- */
 
 /* The layout code runs twice: with base == NULL it only counts, with a block it carves.  Sizes are
  * multiplied in take(), which sees when they overflow; else only in tensor_add(), which does too,
@@ -227,7 +233,39 @@ static real *take_reals(struct arena *a, size_t n1, size_t n2)
     return take(a, sizeof(real), n1, n2, 1);
 }
 
-/* ---- 4 tables 1 and 2: residual schemes, architectures ----------------------------------- */
+/* ---- 4 the engine room, declared --------------------------------------------------------- */
+
+/* What the mathematics below stands on; how it is done follows behind the paper.  Functions, whose
+ * bits are the same everywhere: */
+static acc exp_acc(acc x);
+static acc log_acc(acc x);              /* natural                                            */
+static acc sin_acc(acc x);
+static acc cos_acc(acc x);
+static inline real exp_real(real x);
+static inline real tanh_real(real x);
+static inline real erf_real(real x);
+
+/* Random numbers, which are hashes of a key and an index: a key of a key, bits, N(0, 1). */
+static uint64_t rng_key(uint64_t seed, uint64_t stream);
+static inline uint32_t rng_bits(uint64_t key, uint32_t index);
+static real rng_normal(uint64_t key, uint32_t index);
+
+/* Streams of the library's own; the caller's live under the key of STREAM_CALLER. */
+enum { STREAM_INIT = 1, STREAM_DROPOUT, STREAM_MASK, STREAM_CALLER };
+
+/* op(A)(i,k) = trans ? p[k*ld + i] : p[i*ld + k] */
+typedef struct { const real *p; int ld, trans; } mat;
+
+/* C (M x N, rows of ldc) = init + A B, each element one chain of fused multiply-adds over ascending
+ * k.  init: NULL to start at 0, c to add to C, else a row of N numbers at which every row of C
+ * starts (a bias).  C overlaps neither A nor B.  matmul1 works in w of matmul_work() reals; matmul
+ * shares C out among up to nt threads with nt workspaces. */
+static void matmul1(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K, real *w);
+static void matmul(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K,
+                   real *work, int nt);
+static size_t matmul_work(void);
+
+/* ---- 5 tables 1 and 2: residual schemes, architectures ----------------------------------- */
 
 /* TABLE 1.  Every method is one row of the one residual equation
  *
@@ -337,6 +375,8 @@ static int layers_of(const dn_config *c, int stack)
     return stack == DEC ? c->dec_layers : c->enc_layers;
 }
 
+static int ffn_width(const dn_config *c) { return c->ffn ? c->ffn : 4*c->dim; }
+static int threads_of(const dn_config *c) { return c->threads ? c->threads : thread_max(); }
 /* What a sub-layer computes; the bits make sets of kinds. */
 enum kind { SELF = 1, CROSS = 2, FFN = 4, STACK = 8 };
 
@@ -370,8 +410,6 @@ static enum op op_at(const dn_config *c, enum place place, int stack, int i)
     }
 }
 
-static acc exp_acc(acc x);                              /* section 6 */
-static acc log_acc(acc x);
 static double ln(double x) { return (double)log_acc((acc)x); }
 static double root4(double x) { return sqrt(sqrt(x)); }
 
@@ -427,846 +465,7 @@ dn_gains dn_gains_of(const dn_config *c, int stack, int layer)
     return g;
 }
 
-/* ---- 5 configuration --------------------------------------------------------------------- */
-
-static const char *const no_yes[]       = { "no", "yes" };
-static const char *const activations[]  = { "relu", "gelu", "gelu-tanh" };
-static const char *const position_of[]  = { "sinusoidal", "learned" };
-static const char *const ties[]         = { "none", "output", "all" };
-static const char *const schedules[]    = { "inv-sqrt", "cosine", "constant" };
-static const char *const memory_modes[] = { "keep", "recompute" };
-
-#define INT(name, member, def, lo, hi, saved, help) \
-    { name, DN_INT, offsetof(dn_config, member), def, lo, hi, NULL, 0, saved, help }
-#define NUM(name, member, def, lo, hi, help) \
-    { name, DN_FLOAT, offsetof(dn_config, member), def, lo, hi, NULL, 0, 1, help }
-#define ONE_OF(name, member, def, list, saved, help) \
-    { name, DN_CHOICE, offsetof(dn_config, member), def, 0, \
-      (double)(sizeof(list)/sizeof *(list)) - 1, (const char *const *)(const void *)(list), \
-      sizeof *(list), saved, help }
-
-static const dn_field fields[] = {
-    ONE_OF("arch", arch, DN_ENC_DEC, architectures, 1, "the stacks there are"),
-    ONE_OF("norm", norm, 0, schemes, 1, "the residual scheme"),
-    INT("enc-layers", enc_layers, 12, 1, 100000, 1, "N, layers of the encoder"),
-    INT("dec-layers", dec_layers, 12, 1, 100000, 1, "M, layers of the decoder"),
-    INT("dim", dim, 64, 1, 65536, 1, "D, width of the stream"),
-    INT("heads", heads, 4, 1, 4096, 1, "attention heads; they divide dim"),
-    INT("ffn", ffn, 0, 0, 262144, 1, "F, width of the feed-forward; 0: 4 dim"),
-    INT("vocab", vocab, DN_MIN_VOCAB, DN_SPECIALS + 1, 1 << 24, 1, "V, token ids"),
-    INT("ctx", ctx, 64, 1, 1 << 20, 1, "longest sequence in tokens"),
-    ONE_OF("activation", activation, DN_RELU, activations, 1, "of the feed-forward"),
-    ONE_OF("bias", bias, 1, no_yes, 1, "biases in the linear maps"),
-    ONE_OF("positions", positions, DN_SINUSOIDAL, position_of, 1, "position vectors"),
-    ONE_OF("tie", tie, DN_TIE_ALL, ties, 1, "embeddings shared: none, with the output, all"),
-    NUM("dropout", dropout, 0, 0, 0.99, "of embeddings and branch outputs"),
-    NUM("attn-dropout", attn_dropout, 0, 0, 0.99, "of attention weights"),
-    NUM("act-dropout", act_dropout, 0, 0, 0.99, "after the activation"),
-    NUM("label-smoothing", label_smoothing, 0, 0, 0.99, "share of the uniform target"),
-    INT("batch-tokens", batch_tokens, 1024, 1, 1 << 24, 1, "tokens of a stream per batch"),
-    NUM("lr", lr, 1e-3, 0, 100, "peak learning rate"),
-    NUM("min-lr", min_lr, 0, 0, 100, "where cosine ends"),
-    NUM("warmup-init", warmup_init, 1e-7, 0, 100, "rate where the warm-up starts"),
-    INT("warmup", warmup, 400, 0, INT_MAX, 1, "steps of linear warm-up"),
-    ONE_OF("schedule", schedule, DN_INV_SQRT, schedules, 1, "after the warm-up"),
-    INT("steps", steps, 1000, 1, INT_MAX, 1, "optimizer steps of the run"),
-    NUM("beta1", beta1, 0.9, 0, 0.9999999, "Adam's first moment"),
-    NUM("beta2", beta2, 0.98, 0, 0.9999999, "Adam's second moment"),
-    NUM("eps", eps, 1e-8, 1e-30, 1, "Adam's epsilon"),
-    NUM("weight-decay", weight_decay, 0, 0, 10, "decoupled, of matrices (AdamW)"),
-    NUM("clip", clip, 0, 0, 1e6, "largest gradient norm; 0: no limit"),
-    INT("seed", seed, 1, 0, INT_MAX, 1, "of everything random"),
-    ONE_OF("memory", memory, DN_KEEP, memory_modes, 0, "activations: all, or what makes them"),
-    INT("threads", threads, 0, 0, 4096, 0, "0: as many as OpenMP gives"),
-};
-enum { FIELDS = (int)(sizeof fields/sizeof *fields) };
-
-const dn_field *dn_fields(int *count)
-{
-    *count = FIELDS;
-    return fields;
-}
-
-const char *dn_choice(const dn_field *f, int i)
-{
-    if (f->kind != DN_CHOICE || i < 0 || i > (int)f->high) return NULL;
-    return *(const char *const *)(const void *)((const char *)f->choices + (size_t)i*f->stride);
-}
-
-static double field_value(const dn_config *c, const dn_field *f)
-{
-    const void *at = (const char *)c + f->at;
-    return f->kind == DN_FLOAT ? *(const double *)at : *(const int *)at;
-}
-
-static void field_put(dn_config *c, const dn_field *f, double v)
-{
-    void *at = (char *)c + f->at;
-    if (f->kind == DN_FLOAT) *(double *)at = v;
-    else *(int *)at = (int)v;
-}
-
-void dn_config_default(dn_config *c)
-{
-    memset(c, 0, sizeof *c);
-    for (int i = 0; i < FIELDS; i++) field_put(c, &fields[i], fields[i].fallback);
-}
-
-/* m 10^e for m below 10^15 and e within +-37: one exact operation for e within +-22. */
-static double scale10(double m, int e)
-{
-    double p = 1;
-    for (int i = 0; i < (e < 0 ? -e : e); i++) p *= 10;
-    return e < 0 ? m/p : m*p;
-}
-
-/* A decimal number, read to 15 significant digits; 0 if text is anything else. */
-static int parse_decimal(const char *s, double *v)
-{
-    double m = 0;
-    int e = 0, digits = 0, any = 0, point = 0, minus = *s == '-';
-    for (s += *s == '-' || *s == '+'; (*s >= '0' && *s <= '9') || (*s == '.' && !point); s++) {
-        if (*s == '.') { point = 1; continue; }
-        any = 1;
-        if (m > 0 || *s != '0') digits++;
-        if (digits > 15) {
-            e += !point;
-            continue;
-        }
-        m = 10*m + (*s - '0');
-        e -= point;
-    }
-    if (any && (*s == 'e' || *s == 'E')) {
-        int x = 0, down = s[1] == '-', first = 1 + (s[1] == '-' || s[1] == '+');
-        for (s += first, any = 0; *s >= '0' && *s <= '9' && x < 100; s++, any = 1)
-            x = 10*x + (*s - '0');
-        e += down ? -x : x;
-    }
-    if (!any || *s || e < -37 || e > 37) return 0;
-    *v = (minus ? -1 : 1)*scale10(m, e);
-    return 1;
-}
-
-/* The shortest decimal that parse_decimal reads back to v, or failing that 15 digits of it. */
-static void print_decimal(char *to, size_t n, double v)
-{
-    double a = v < 0 ? -v : v, m = 0;
-    int top = 0, e = 0;
-    while (a >= scale10(1, top + 1) && top < 37) top++;
-    while (a > 0 && a < scale10(1, top) && top > -37) top--;
-    for (int digits = 1; digits <= 15 && top - digits + 1 >= -37; digits++) {
-        e = top - digits + 1;
-        m = (double)(int64_t)(scale10(a, -e) + 0.5);
-        if (scale10(m, e) == a) break;
-    }
-    while (m > 0 && e < 0 && m == 10*(double)(int64_t)(m/10)) m /= 10, e++;
-    int64_t whole = (int64_t)m, one = 1;
-    const char *minus = v < 0 ? "-" : "";
-    if (e >= 0 && top < 15) {                                      /* 4000 */
-        say(to, n, "%s%d", minus, (int64_t)scale10(m, e));
-    } else if (e < 0 && e > -7) {                                  /* 0.098 */
-        char digits[DN_NAME_MAX];
-        for (int i = 0; i > e; i--) one *= 10;
-        say(digits, sizeof digits, "%d", one + whole%one);         /* 1098: the 1 keeps zeros */
-        say(to, n, "%s%d.%s", minus, whole/one, digits + 1);
-    } else {                                                       /* 1e-8 */
-        say(to, n, "%s%de%d", minus, whole, (int64_t)e);
-    }
-}
-
-static const dn_field *field_find(const char *name)
-{
-    for (int i = 0; i < FIELDS; i++)
-        if (!strcmp(fields[i].name, name)) return &fields[i];
-    return NULL;
-}
-
-dn_status dn_config_set(dn_config *c, const char *name, const char *value, char *err)
-{
-    const dn_field *f = field_find(name);
-    double v = -1;
-    if (!f) return fail(err, DN_EINVAL, "there is no option '%s'", name);
-    if (f->kind == DN_CHOICE) {
-        char list[DN_ERR_MAX], *p = list;
-        while (++v <= f->high && strcmp(dn_choice(f, (int)v), value)) {
-            p = put_text(p, list + sizeof list - 1, v > 0 ? ", " : "");
-            p = put_text(p, list + sizeof list - 1, dn_choice(f, (int)v));
-        }
-        *p = 0;
-        if (v > f->high)
-            return fail(err, DN_EINVAL, "%s cannot be '%s'; it is one of %s", name, value, list);
-    } else if (!parse_decimal(value, &v) || v < f->low || v > f->high ||
-               (f->kind == DN_INT && v != (double)(int64_t)v)) {
-        char lo[DN_NAME_MAX], hi[DN_NAME_MAX];
-        print_decimal(lo, sizeof lo, f->low);
-        print_decimal(hi, sizeof hi, f->high);
-        return fail(err, DN_EINVAL, "%s must be %s from %s to %s, not '%s'", name,
-                    f->kind == DN_INT ? "a whole number" : "a number", lo, hi, value);
-    }
-    field_put(c, f, v);
-    return DN_OK;
-}
-
-void dn_config_get(const dn_config *c, const dn_field *f, char text[DN_NAME_MAX])
-{
-    if (f->kind == DN_CHOICE) say(text, DN_NAME_MAX, "%s", dn_choice(f, (int)field_value(c, f)));
-    else print_decimal(text, DN_NAME_MAX, field_value(c, f));
-}
-
-/* A model computes with the values that its checkpoint can hold: 15 digits of each number. */
-static void config_round(dn_config *c)
-{
-    char text[DN_NAME_MAX];
-    for (int i = 0; i < FIELDS; i++) {
-        double v = 0;
-        if (fields[i].kind != DN_FLOAT) continue;
-        print_decimal(text, sizeof text, field_value(c, &fields[i]));
-        if (parse_decimal(text, &v)) field_put(c, &fields[i], v);
-    }
-}
-
-static int ffn_width(const dn_config *c) { return c->ffn ? c->ffn : 4*c->dim; }
-static int threads_of(const dn_config *c) { return c->threads ? c->threads : thread_max(); }
-
-dn_status dn_config_check(const dn_config *c, char *err)
-{
-    for (int i = 0; i < FIELDS; i++) {
-        double v = field_value(c, &fields[i]);
-        char text[DN_NAME_MAX];
-        if (v >= fields[i].low && v <= fields[i].high) continue;      /* false for NaN */
-        if (is_finite(v) && v > -1e15 && v < 1e15) print_decimal(text, sizeof text, v);
-        else say(text, sizeof text, "that");
-        return fail(err, DN_EINVAL, "%s cannot be %s", fields[i].name, text);
-    }
-    if (c->dim % c->heads)
-        return fail(err, DN_EINVAL, "dim %d is not a multiple of heads %d",
-                    (int64_t)c->dim, (int64_t)c->heads);
-    if (c->positions == DN_SINUSOIDAL && c->dim % 2)
-        return fail(err, DN_EINVAL, "dim %d is odd; sinusoidal positions need pairs",
-                    (int64_t)c->dim);
-    if (c->batch_tokens < c->ctx)
-        return fail(err, DN_EINVAL, "batch-tokens %d is less than ctx %d",
-                    (int64_t)c->batch_tokens, (int64_t)c->ctx);
-    if (c->warmup_init > c->lr && c->warmup > 0)
-        return fail(err, DN_EINVAL, "lr is smaller than warmup-init, where the warm-up starts");
-    return DN_OK;
-}
-
-/* ---- 6 functions, random numbers --------------------------------------------------------- */
-
-/* Every libm rounds in its own way, so here are our own exp, log, sin, cos, tanh and erf, made of
- * + - * / sqrt, comparisons and integers alone: operations with one right answer each (IEEE, to
- * nearest), hence the same bits everywhere.  There are two families:
- *
- *   _acc    for statistics, tables and random numbers; any precision of acc.  Series that compute
- *           their coefficients as they go: short loops, for none of them is hot.
- *   _real   for the inner loops.  In float: minimax polynomials without branch or call, so that a
- *           loop over an array becomes vector code.  In double (tests only): the series again.
- *
- * Errors are the worst measured, in ulp, as without / with fused multiply-add where these differ:
- * over all floats for the float versions, over random arguments for the double ones. */
-
-/* ln 2 = LN2_HI + LN2_LO.  LN2_HI = 355/512 has 9 bits: a small integer times it is exact. */
-#define LN2_HI 0.693359375
-#define LN2_LO (-2.121944400546905827679e-4)
-
-/* 2^n, exact, by repeated squaring. */
-static acc power_of_two(int n)
-{
-    acc p = 1, square = n < 0 ? (acc)0.5 : 2;
-    for (int m = n < 0 ? -n : n; m > 0; m /= 2) {
-        if (m & 1)
-            p *= square;
-        square *= square;
-    }
-    return p;
-}
-
-/* The nearest integer; 0 for what no int can hold, NaN included. */
-static int nearest(acc x)
-{
-    if (!(x > (acc)-1e9 && x < (acc)1e9))
-        return 0;
-    return (int)(x < 0 ? x - (acc)0.5 : x + (acc)0.5);
-}
-
-/* Writes e^x as scale (1 + q), scale = 2^n and q = e^r - 1 for r = x - n ln 2, |r| <= ln(2)/2.
- * Keeping q apart from the 1 saves the digits that expm1, tanh and erf live on near zero.
- * q = r (1 + r/2 (1 + r/3 (1 + ...))); the 14th term is below 2e-17 r. */
-static acc exp_parts_acc(acc x, acc *scale)
-{
-    int n = nearest(x * (acc)1.44269504088896340736);
-    acc r = (x - (acc)n * (acc)LN2_HI) - (acc)n * (acc)LN2_LO;
-    acc q = 1;
-    for (int k = 13; k > 1; k--)
-        q = 1 + r / (acc)k * q;
-    *scale = power_of_two(n);
-    return r * q;
-}
-
-/* e^x while it is a normal number: |x| < 708 in double, 87 in float.  1.3 ulp. */
-static acc exp_acc(acc x)
-{
-    acc scale, q = exp_parts_acc(x, &scale);
-    return scale + scale * q;
-}
-
-/* ln x, x > 0.  With x = m 2^n, sqrt(1/2) <= m < sqrt(2), and t = (m-1)/(m+1), |t| < 0.172:
- * ln m = 2 t (1 + t^2/3 + t^4/5 + ...).  0 and below give -inf; +inf and NaN pass.  2 ulp. */
-static acc log_acc(acc x)
-{
-    if (!(x > 0 && x - x == 0))
-        return x <= 0 ? -(acc)INFINITY : x;
-    int n = 0;
-    for (; x >= (acc)1.41421356237309504880; x *= (acc)0.5)
-        n++;
-    for (; x < (acc)0.70710678118654752440; x *= 2)
-        n--;
-    acc t = (x - 1) / (x + 1), series = 0;
-    for (int k = 21; k > 1; k -= 2)
-        series = t * t * (1 / (acc)k + series);
-    return (acc)n * (acc)LN2_HI + ((acc)n * (acc)LN2_LO + 2 * t * series + 2 * t);
-}
-
-/* sin(x + quarters pi/2), to 1.7e-16 while |x| <= 1e6 (in float: 1e-7, 1e4).  The nearest multiple
- * k of pi/2 is subtracted in four pieces, the first three so short that k times them is exact. */
-static acc sine(acc x, int quarters)
-{
-    static const acc HALF_PI[4] = {
-        (acc)1.5703125, (acc)4.837512969970703125e-4, (acc)7.5495336204767227173e-8,
-        (acc)2.563344151594518788189e-12
-    };
-    int k = nearest(x * (acc)0.63661977236758134308);
-    for (int i = 0; i < 4; i++)
-        x -= (acc)k * HALF_PI[i];
-
-    unsigned quadrant = (unsigned)k + (unsigned)quarters;
-    int odd = quadrant & 1;
-    acc series = 1;   /* cos = 1 - x^2/(1 2) (1 - x^2/(3 4) (...)); sin/x = 1 - x^2/(2 3) (...) */
-    for (int j = 17 - odd; j > 1; j -= 2)
-        series = 1 - x * x / (acc)(j * (j - 1)) * series;
-    acc y = odd ? series : x * series;
-    return quadrant & 2 ? -y : y;
-}
-
-static acc sin_acc(acc x)
-{
-    return sine(x, 0);
-}
-
-static acc cos_acc(acc x)
-{
-    return sine(x, 1);
-}
-
-#ifdef DN_DOUBLE
-
-#define REAL_MAX DBL_MAX
-#define EXP_MIN (-708.3)
-#define EXP_MAX 709.4
-
-static inline real exp_parts(real x, real *scale)
-{
-    return exp_parts_acc(x, scale);
-}
-
-/* erf x = 2/sqrt(pi) x e^(-z) (1 + 2z/3 (1 + 2z/5 (1 + 2z/7 (...)))), z = x^2: all terms are
- * positive and 110 are enough up to |x| = 6, where erf has rounded to 1.  4 ulp to 1, 16 to 6. */
-static real erf_real(real x)
-{
-    real z = x * x, series = 1;
-    if (z > 36)
-        return x < 0 ? -1 : 1;
-    for (int k = 221; k > 1; k -= 2)
-        series = 1 + 2 * z / k * series;
-    return 1.12837916709551257390 * x * exp_acc(-z) * series;
-}
-
-#else
-
-#define REAL_MAX FLT_MAX
-#define EXP_MIN (-87.3f)
-#define EXP_MAX 88.37f
-
-static inline uint32_t bits_of(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-
-static inline float float_of(uint32_t bits)
-{
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-/* Horner's rule; the count is a constant wherever it is called, so the loop unrolls. */
-static inline real polynomial(const real *c, int count, real x)
-{
-    real y = c[count - 1];
-    for (int i = count - 2; i >= 0; i--)
-        y = fmadd(y, x, c[i]);
-    return y;
-}
-
-/* As exp_parts_acc, for float.  Adding 1.5 2^23 rounds x / ln 2 to an integer and leaves it in
- * the low bits, ready to become the exponent of scale.  Outside EXP_MIN..EXP_MAX the result is
- * garbage, but harmless; NaN gives NaN. */
-static inline real exp_parts(real x, real *scale)
-{
-    static const real C[] = {   /* (e^r - 1 - r) / r^2, to 3e-9 of e^r */
-        0.499999933f, 0.166665189f, 0.0416684080f, 0.00836892178f, 0.00138141721f
-    };
-    const real MAGIC = 12582912;
-    real shifted = fmadd(x, 1.44269504f, MAGIC), n = shifted - MAGIC;
-    real r = fmadd(n, (real)-LN2_LO, fmadd(n, (real)-LN2_HI, x));
-    *scale = float_of((bits_of(shifted) + 127) << 23);
-    return fmadd(r * r, polynomial(C, 5, r), r);
-}
-
-/* erf |x| = 1 - e^(-a R(a)) with a = |x|: one smooth R, -ln(1 - erf a) / a, serves from 0 to 4,
- * where erf has rounded to 1, and erf is as accurate near 0 as q is.  3.2 ulp, 1e-7 at most. */
-static inline real erf_real(real x)
-{
-    static const real R[] = {   /* erf to 4e-9 of itself */
-        1.12837917f, 0.636619382f, 0.102777831f, -0.0191530641f, -1.60395405e-4f,
-        1.66702653e-3f, -6.32836208e-4f, 1.17641054e-4f, -9.25623702e-6f
-    };
-    real a = x < 0 ? -x : x, scale;
-    a = a > 4 ? 4 : a;
-    real q = exp_parts(-a * polynomial(R, 9, a), &scale);
-    real y = fmadd(-scale, q, 1 - scale);
-    return x < 0 ? -y : y;
-}
-
-#endif
-
-/* e^x; +inf above EXP_MAX, 0 below EXP_MIN, so never subnormal.  0.99 / 1.02 ulp; 1.3 in double. */
-static inline real exp_real(real x)
-{
-    real scale, q = exp_parts(x, &scale), y = fmadd(scale, q, scale);
-    return x > EXP_MAX ? (real)INFINITY : x < EXP_MIN ? 0 : y;
-}
-
-/* tanh x = m / (m + 2), m = e^(2x) - 1; rounded to 1 before 20.  2.7 ulp; 3.2 in double. */
-static inline real tanh_real(real x)
-{
-    x = x > 20 ? 20 : x < -20 ? -20 : x;
-    real scale, q = exp_parts(2 * x, &scale), m = fmadd(scale, q, scale - 1);
-    return m / (m + 2);
-}
-
-/* Random numbers are counter based: a number is a hash of (seed, stream, index), so any element
- * of any mask or matrix can be had in any order, on any number of threads, without a state to
- * carry along. */
-
-/* One step of splitmix64 (Steele, Lea and Flood, 2014): a bijection of 64 bits. */
-static uint64_t mix64(uint64_t x)
-{
-    x += 0x9e3779b97f4a7c15u;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
-/* The key of one stream of numbers. */
-static uint64_t rng_key(uint64_t seed, uint64_t stream)
-{
-    return mix64(mix64(seed) + stream);
-}
-
-/* A bijection of 32 bits; the constants are those of Chris Wellons's lowbias32. */
-static inline uint32_t mix32(uint32_t x)
-{
-    x = (x ^ x >> 16) * 0x7feb352du;
-    x = (x ^ x >> 15) * 0x846ca68bu;
-    return x ^ x >> 16;
-}
-
-/* 32 random bits.  One integer width throughout, so that a loop over index vectorizes. */
-static inline uint32_t rng_bits(uint64_t key, uint32_t index)
-{
-    return mix32(mix32(index ^ (uint32_t)key) + (uint32_t)(key >> 32));
-}
-
-/* Uniform on (0, 1], in steps of 2^-24: exact in float, and its logarithm is finite. */
-static real rng_uniform(uint64_t key, uint32_t index)
-{
-    return (real)((rng_bits(key, index) >> 8) + 1) / 16777216;
-}
-
-/* Normal, by Box and Muller; it spends the uniforms 2 index and 2 index + 1, index < 2^31. */
-static real rng_normal(uint64_t key, uint32_t index)
-{
-    acc radius2 = -2 * log_acc((acc)rng_uniform(key, 2 * index));
-    acc angle = (acc)6.28318530717958647693 * (acc)rng_uniform(key, 2 * index + 1);
-    return (real)(sqrt_acc(radius2) * cos_acc(angle));
-}
-
-/* Streams of the library's own; the caller's live under the key of STREAM_CALLER. */
-enum { STREAM_INIT = 1, STREAM_DROPOUT, STREAM_MASK, STREAM_CALLER };
-
-uint32_t dn_random(uint64_t seed, uint64_t stream, uint32_t index)
-{
-    return rng_bits(rng_key(rng_key(seed, STREAM_CALLER), stream), index);
-}
-
-/* Rounds of bijections of 0 .. 2^b - 1 (odd multiplier, sum, xor with a shift), repeated until
- * the image is below n: a permutation of 0 .. n-1 in constant memory. */
-uint32_t dn_shuffle(uint64_t seed, uint64_t stream, uint32_t i, uint32_t n)
-{
-    uint64_t key = rng_key(rng_key(seed, STREAM_CALLER), stream);
-    uint32_t mask = n - 1;
-    int shift = 1;
-    for (int s = 1; s < 32; s *= 2) mask |= mask >> s;
-    while (shift < 16 && mask >> 2*shift) shift++;
-    do {
-        for (uint32_t round = 0; round < 6; round++) {
-            i = (i*(rng_bits(key, 2*round) | 1) + rng_bits(key, 2*round + 1)) & mask;
-            i ^= i >> shift;
-        }
-    } while (i >= n);
-    return i;
-}
-
-/* ---- 7 matrix product -------------------------------------------------------------------- */
-
-/*     for i < M, j < N:
- *         s = start at 0, at C(i,j) or at bias[j]
- *         for k = 0 .. K-1 in this order: s = fmadd(A(i,k), B(k,j), s)
- *         C(i,j) = s
- *
- * is the definition, and what follows gives its very bits: an element of C is always one chain of
- * fmadds over ascending k.  Vectors and threads only take elements side by side, and a later
- * block of k goes on from the C that the earlier one stored (an exact round trip).
- *
- * Speed is from the register tile: MR rows of 2 vectors (NR columns), the accumulators of
- * MR*NR chains, so that each loaded number is used many times and the chains hide each other's
- * latency.  MR is what the register file holds beside 2 vectors of B and 1 number of A.  B is
- * copied ("packed") in blocks of KC x NC that stay in the second-level cache (512 KB), A in
- * strips of MR x KC that stay in the first (14 KB).  A port may set any of them at compile
- * time, tiny ones too. */
-#ifndef DN_VBYTES                   /* bytes of a vector, a power of two */
-#if defined __AVX512F__
-#define DN_VBYTES 64
-#elif defined __AVX__
-#define DN_VBYTES 32
-#else
-#define DN_VBYTES 16
-#endif
-#endif
-#ifndef DN_MR
-#if defined __AVX512F__             /* 32 registers: 28 + 2 + 1 */
-#define DN_MR 14
-#elif defined __aarch64__           /* 32 too, but 14 leave none to spare */
-#define DN_MR 12
-#else                               /* 16: 12 + 2 + 1 */
-#define DN_MR 6
-#endif
-#endif
-#ifndef DN_KC
-#define DN_KC 256
-#endif
-#ifndef DN_NC
-#define DN_NC (2048/(int)sizeof(real))
-#endif
-#define CACHE_LINE (64/(int)sizeof(real))
-#define DN_VL (DN_VBYTES/(int)sizeof(real))     /* numbers in a vector */
-#define DN_NR (2*DN_VL)
-#define DN_SR (DN_MR < 4 ? DN_MR : 4)           /* rows of the short tile, for what MR leaves */
-#define DN_NP ((DN_NC + DN_NR - 1)/DN_NR*DN_NR) /* NC in whole panels */
-/* reals of workspace per thread */
-#define MATMUL_WORK ((DN_KC*(DN_NP + DN_MR) + DN_SR + 15)/16*16)
-
-/* op(A)(i,k) = trans ? p[k*ld + i] : p[i*ld + k] */
-typedef struct { const real *p; int ld, trans; } mat;
-
-static mat corner(mat m, int i, int k)
-{
-    m.p += m.trans ? (ptrdiff_t)k*m.ld + i : (ptrdiff_t)i*m.ld + k;
-    return m;
-}
-
-/* Half a row of the tile.  The lane loop of vfma is plain C and says all there is to say, but the
- * whole tile must stay in registers, and compilers take a struct apart into single numbers; a
- * vector type stops that.  The loop hints and prefetch() too change nothing but speed. */
-#ifdef __GNUC__
-typedef real vec __attribute__((vector_size(DN_VBYTES)));
-#else
-typedef struct { real v[DN_VL]; } vec;
-#endif
-#if defined __clang__
-#define DN_UNROLL _Pragma("clang loop unroll(full)")        /* the rows, into registers */
-#define DN_ROLLED _Pragma("clang loop vectorize(disable)")    /* this loop by itself is best */
-#elif defined __GNUC__
-#define DN_UNROLL _Pragma("GCC unroll 16")
-#define DN_ROLLED _Pragma("GCC unroll 1")
-#else
-#define DN_UNROLL
-#define DN_ROLLED
-#endif
-
-/* The number `ahead` of p, if there is one, will be needed soon. */
-static inline void prefetch(const real *p, ptrdiff_t ahead)
-{
-#ifdef __GNUC__
-    __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)ahead*sizeof *p));
-#else
-    (void)p, (void)ahead;
-#endif
-}
-
-static inline vec vload(const real *p)
-{
-    vec r;
-    memcpy(&r, p, sizeof r);
-    return r;
-}
-
-static inline vec vfma(real a, vec b, vec c)
-{
-    union { vec v; real r[DN_VL]; } x, y;
-    x.v = b;
-    y.v = c;
-    DN_ROLLED
-    for (int l = 0; l < DN_VL; l++) y.r[l] = fmadd(a, x.r[l], y.r[l]);
-    return y.v;
-}
-
-/* C tile of mr rows (a constant in each call) = init tile + A strip times B panel; init may be c */
-static inline void tile(int mr, real *c, ptrdiff_t ldc, const real *init, ptrdiff_t ldi,
-                        const real *a, ptrdiff_t rs, ptrdiff_t cs, const real *b, int K)
-{
-    vec t[DN_MR][2];
-
-    DN_UNROLL
-    for (int i = 0; i < mr; i++) {
-        t[i][0] = vload(init + i*ldi);
-        t[i][1] = vload(init + i*ldi + DN_VL);
-    }
-    for (int k = 0; k < K; k++, a += cs, b += DN_NR) {
-        vec b0 = vload(b), b1 = vload(b + DN_VL);
-        DN_UNROLL
-        for (int l = 0; l < DN_NR; l += CACHE_LINE) prefetch(b, 4*DN_NR + l);
-        DN_UNROLL
-        for (int i = 0; i < mr; i++) {
-            t[i][0] = vfma(a[i*rs], b0, t[i][0]);
-            t[i][1] = vfma(a[i*rs], b1, t[i][1]);
-        }
-    }
-    DN_UNROLL
-    for (int i = 0; i < mr; i++) {
-        memcpy(c + i*ldc, &t[i][0], sizeof(vec));
-        memcpy(c + i*ldc + DN_VL, &t[i][1], sizeof(vec));
-    }
-}
-
-/* m <= MR rows and n columns of C from one strip of A, a(i,k) at a[i*rs + k*cs], and packed B */
-static void strip(real *c, ptrdiff_t ldc, const real *init, ptrdiff_t ldi, const real *a,
-                  ptrdiff_t rs, ptrdiff_t cs, const real *b, int m, int n, int K)
-{
-    real e[DN_MR*DN_NR];                          /* a tile cut by C's edge */
-    int mr = m == DN_MR ? DN_MR : DN_SR;
-
-    for (int j = 0; j < n; j += DN_NR, b += (ptrdiff_t)K*DN_NR)
-        for (int i = 0; i < m; i += mr) {
-            int mt = imin(m - i, mr), nt = imin(n - j, DN_NR), cut = mt < mr || nt < DN_NR;
-            real *ct = c + i*ldc + j, *to = cut ? e : ct;
-            const real *from = init + i*ldi + j, *at = a + i*rs;
-            ptrdiff_t ldt = cut ? DN_NR : ldc, ldf = cut ? DN_NR : ldi;
-            if (cut) {
-                for (int l = 0; l < mr*DN_NR; l++) e[l] = 0;
-                for (int r = 0; r < mt; r++)
-                    for (int l = 0; l < nt; l++) e[r*DN_NR + l] = from[r*ldi + l];
-                from = e;
-            }
-            if (mr < DN_MR)
-                tile(DN_SR, to, ldt, from, ldf, at, 1, DN_MR, b, K);
-            else if (rs == 1)
-                tile(DN_MR, to, ldt, from, ldf, at, 1, cs, b, K);
-            else
-                tile(DN_MR, to, ldt, from, ldf, at, rs, 1, b, K);
-            for (int r = 0; cut && r < mt; r++)
-                for (int l = 0; l < nt; l++) ct[r*ldc + l] = e[r*DN_NR + l];
-        }
-}
-
-/* dst[k*w + i] = m(i,k) for k < K, i < n, and 0 for n <= i < w.  w is a constant in each call: a
- * whole row of it is copied by a few wide moves. */
-static inline void pack(real *dst, int w, mat m, int n, int K)
-{
-    int i = 0;
-
-    if (n < w) memset(dst, 0, (size_t)K*(size_t)w*sizeof *dst);
-    if (m.trans) {
-        for (int k = 0; n == w && k < K; k++)
-            memcpy(dst + k*w, m.p + (ptrdiff_t)k*m.ld, (size_t)w*sizeof *dst);
-        for (int k = 0; n < w && k < K; k++)
-            for (int l = 0; l < n; l++) dst[k*w + l] = m.p[(ptrdiff_t)k*m.ld + l];
-        return;
-    }
-    for (; i + 8 <= n; i += 8)                  /* transpose: 8 rows give one wide store each k */
-        DN_ROLLED                                 /* vectors over k would scatter their stores */
-        for (int k = 0; k < K; k++) {
-            real q[8];
-            for (int r = 0; r < 8; r++) q[r] = m.p[(ptrdiff_t)(i + r)*m.ld + k];
-            memcpy(dst + k*w + i, q, sizeof q);
-        }
-    for (; i < n; i++)
-        for (int k = 0; k < K; k++) dst[k*w + i] = m.p[(ptrdiff_t)i*m.ld + k];
-}
-
-/* A B that lies transposed, as the weights of a layer do where one token is generated, is read
- * once, as it lies, SIDE of its rows at a time: as many chains as hide their latency, and as many
- * cache lines as a first-level cache holds where all of them fall into one set.  These rows end
- * before a processor foresees the next ones: so each line asks for its like there. */
-enum { SIDE = 8 };
-
-/* Rows j, j + 1, ... of B^T from k on; returns how many there are.  Behind them: the last again. */
-static inline int rows_from(const real *p[SIDE], mat b, int j, int k, int N)
-{
-    int n = imin(N - j, SIDE);
-    for (int r = 0; r < SIDE; r++) p[r] = b.p + (ptrdiff_t)(j + imin(r, n - 1))*b.ld + k;
-    return n;
-}
-
-/* matmul1, below, for one row, where no number of B would be used twice: c = init + a B. */
-static void matmul_row(real *c, const real *init, mat a, mat b, int N, int K)
-{
-    const ptrdiff_t step = a.trans ? a.ld : 1;
-
-    for (int j = 0; j < N && init != c; j++) c[j] = init ? init[j] : 0;
-    for (int k = 0; k < K && !b.trans; k++) {
-        const real ak = a.p[k*step], *bk = b.p + (ptrdiff_t)k*b.ld;
-        for (int j = 0; j < N; j++) c[j] = fmadd(ak, bk[j], c[j]);
-    }
-    for (int j = 0; j < N && b.trans; j += SIDE) {
-        const real *p[SIDE];
-        real t[SIDE];
-        int n = rows_from(p, b, j, 0, N);
-        for (int r = 0; r < SIDE; r++) t[r] = c[j + imin(r, n - 1)];
-        for (int k = 0, end = 0; k < K; ) {
-            for (int r = 0; r < SIDE; r++) prefetch(p[r] + k, (ptrdiff_t)SIDE*b.ld);
-            for (end = imin(K, end + CACHE_LINE); k < end; k++) {
-                real x = a.p[k*step];
-                DN_UNROLL
-                for (int r = 0; r < SIDE; r++) t[r] = fmadd(p[r][k], x, t[r]);
-            }
-        }
-        for (int r = 0; r < n; r++) c[j + r] = t[r];
-    }
-}
-
-/* matmul1 for M <= VL rows and a B that lies transposed: C^T = B^T A^T, with A^T a panel of one
- * vector. */
-static void matmul_few(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K,
-                       real *w)
-{
-    enum { BLOCK = DN_KC*DN_NP/DN_VL };
-
-    for (int k0 = 0; k0 == 0 || k0 < K; k0 += BLOCK) {
-        int kc = imin(K - k0, BLOCK), add = k0 > 0 || init == c;
-        pack(w, DN_VL, corner(a, 0, k0), M, kc);
-        for (int j = 0; j < N; j += SIDE) {
-            const real *p[SIDE];
-            real e[SIDE][DN_VL];
-            vec t[SIDE];
-            int n = rows_from(p, b, j, k0, N);
-            for (int r = 0; r < SIDE; r++) {
-                real first = !add && init && r < n ? init[j + r] : 0;
-                for (int i = 0; i < DN_VL; i++) e[r][i] = first;
-                for (int i = 0; i < M && add && r < n; i++) e[r][i] = c[(ptrdiff_t)i*ldc + j + r];
-            }
-            DN_UNROLL
-            for (int r = 0; r < SIDE; r++) t[r] = vload(e[r]);
-            for (int k = 0, end = 0; k < kc; ) {
-                for (int r = 0; r < SIDE; r++) prefetch(p[r] + k, (ptrdiff_t)SIDE*b.ld);
-                for (end = imin(kc, end + CACHE_LINE); k < end; k++) {
-                    vec x = vload(w + (ptrdiff_t)k*DN_VL);
-                    DN_UNROLL
-                    for (int r = 0; r < SIDE; r++) t[r] = vfma(p[r][k], x, t[r]);
-                }
-            }
-            memcpy(e, t, sizeof e);
-            for (int i = 0; i < M; i++)
-                for (int r = 0; r < n; r++) c[(ptrdiff_t)i*ldc + j + r] = e[r][i];
-        }
-    }
-}
-
-/* C (M x N) = init + A B by one thread, with w of MATMUL_WORK reals.  init: NULL to start at 0,
- * c to add to C, else a row of N numbers at which every row of C starts (a bias).  C overlaps
- * neither A nor B. */
-static void matmul1(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K, real *w)
-{
-    static const real zero[DN_NC];
-    real *aw = w + DN_KC*DN_NP;
-    mat bt = { b.p, b.ld, !b.trans };
-
-    if (M == 1) {
-        matmul_row(c, init, a, b, N, K);
-        return;
-    }
-    if (M <= DN_VL && b.trans) {
-        matmul_few(c, ldc, init, a, b, M, N, K, w);
-        return;
-    }
-    for (int j = 0; j < N; j += DN_NC)
-        for (int k = 0; k == 0 || k < K; k += DN_KC) {
-            int n = imin(N - j, DN_NC), kc = imin(K - k, DN_KC), add = k > 0 || init == c;
-            for (int l = 0; l < n; l += DN_NR)
-                pack(w + (ptrdiff_t)l*kc, DN_NR, corner(bt, j + l, k), imin(n - l, DN_NR), kc);
-            for (int i = 0; i < M; i += DN_MR) {
-                real *ct = c + (ptrdiff_t)i*ldc + j;
-                const real *from = add ? ct : init ? init + j : zero;
-                mat s = corner(a, i, k);
-                int m = imin(M - i, DN_MR);
-                if (m == DN_MR && (!s.trans || n <= 4*DN_NR)) {  /* fast enough where it lies */
-                    strip(ct, ldc, from, add ? ldc : 0, s.p, s.trans ? 1 : s.ld,
-                          s.trans ? s.ld : 1, w, m, n, kc);
-                } else {
-                    pack(aw, DN_MR, s, m, kc);
-                    strip(ct, ldc, from, add ? ldc : 0, aw, 1, DN_MR, w, m, n, kc);
-                }
-            }
-        }
-}
-
-/* The same by up to nt threads with nt workspaces.  Each takes one part of C on a grid of
- * tm x tn <= nt parts, chosen for the least work of the busiest thread: its products, and the
- * numbers it packs (about as slow as a vector of products each). */
-static void matmul(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K,
-                   real *work, int nt)
-{
-    int pm = (M + DN_MR - 1)/DN_MR, pn = (N + DN_NR - 1)/DN_NR, tm = 1, tn = 1;
-    double best = -1;
-
-    if (M < 1 || N < 1) return;
-    nt = enough(nt, (double)M*N*K);
-    for (int t = 1; t <= nt && t <= pm; t++) {
-        int u = imin(nt/t, pn);
-        double rows = (pm + t - 1)/t*DN_MR, cols = (pn + u - 1)/u*DN_NR;
-        double cost = rows*cols + DN_VL*(rows + cols);
-        if (best < 0 || cost < best) {
-            best = cost;
-            tm = t;
-            tn = u;
-        }
-    }
-    PARALLEL_FOR(tm*tn)
-    for (int t = 0; t < tm*tn; t++) {
-        long long y = t/tn, x = t%tn;
-        int i = imin(M, (int)(pm*y/tm)*DN_MR), m = imin(M, (int)(pm*(y + 1)/tm)*DN_MR) - i;
-        int j = imin(N, (int)(pn*x/tn)*DN_NR), n = imin(N, (int)(pn*(x + 1)/tn)*DN_NR) - j;
-        real *ct = c + (ptrdiff_t)i*ldc + j;
-        matmul1(ct, ldc, init == c ? ct : init ? init + j : NULL, corner(a, i, 0),
-                corner(b, 0, j), m, n, K, work + (ptrdiff_t)t*MATMUL_WORK);
-    }
-}
-
-/* ---- 8 operations ------------------------------------------------------------------------ */
+/* ---- 6 operations ------------------------------------------------------------------------ */
 
 /* What an operation works with: the threads, and memory for each of them. */
 struct team { int threads, ctx; real *product, *attention; };
@@ -1679,7 +878,7 @@ static void attend_fwd(const struct team *k, real *c, real *stat, const real *q,
     for (int64_t job = 0; job < (int64_t)a->rows*a->H; job++) {
         const struct span *s = &a->span[job/a->H];
         int h = (int)(job%a->H), me = thread_id();
-        real *w = k->product + (size_t)me*MATMUL_WORK;
+        real *w = k->product + (size_t)me*matmul_work();
         real *P = k->attention + (size_t)me*2*QROWS*(size_t)k->ctx;
         const real *K = ROW(key, s->k, a->ldk) + h*a->E, *Vh = ROW(value, s->k, a->ldk) + h*a->E;
         for (int i = 0; i < s->nq; i += QROWS) {
@@ -1719,7 +918,7 @@ static void attend_bwd(const struct team *k, real *dq, real *dk, real *dv, const
     for (int64_t job = 0; job < (int64_t)a->rows*a->H; job++) {
         const struct span *s = &a->span[job/a->H];
         int h = (int)(job%a->H), col = h*a->E, me = thread_id();
-        real *w = k->product + (size_t)me*MATMUL_WORK;
+        real *w = k->product + (size_t)me*matmul_work();
         real *P = k->attention + (size_t)me*2*QROWS*(size_t)k->ctx, *A = P + QROWS*(size_t)k->ctx;
         const real *K = ROW(key, s->k, a->ldk) + col, *Vh = ROW(value, s->k, a->ldk) + col;
         real *dK = ROW(dk, s->k, a->ldk) + col, *dV = ROW(dv, s->k, a->ldk) + col;
@@ -1836,7 +1035,7 @@ static struct token_loss cross_entropy_row(real *z, int y, double e, int V, int 
     return out;
 }
 
-/* ---- 9 the residual equation ------------------------------------------------------------- */
+/* ---- 7 the residual equation ------------------------------------------------------------- */
 
 /* [eq:residual]   r = a x + b drop(g)                                          T rows of D
  *                 dx = a dr,  dg = b drop(dr),
@@ -1909,7 +1108,7 @@ static void mix_bwd(const struct team *k, real *dn, real *dw, const real *dz, co
         }
 }
 
-/* ---- 10 table 3: parameters; saved activations; initialization --------------------------- */
+/* ---- 8 table 3: parameters; saved activations; initialization ---------------------------- */
 
 static const char *const stack_name[] = { "encoder", "decoder" };
 
@@ -2079,219 +1278,6 @@ static const char *kind_name(enum kind k)
     return k == SELF ? "self_attn" : k == CROSS ? "cross_attn" : "ffn";
 }
 
-/* One tensor of a stack (sub < 0) or sub-layer: count it, and in the second run note it. */
-static void tensor_add(struct arena *a, dn_model *m, const struct param *p, int stack, int sub)
-{
-    int rows = extent_of(&m->c, stack, p->rows), cols = extent_of(&m->c, stack, p->cols);
-    struct tensor t = { p, stack, sub, rows, cols, m->scalars,
-                        (size_t)rows*(size_t)imax(cols, 1), {0, 0, 0} };
-    uint64_t all = (uint64_t)rows*(uint64_t)imax(cols, 1) + m->scalars;
-    if (all > SIZE_MAX/sizeof(real)) a->overflow = 1;
-    if (m->tensor) {
-        m->tensor[m->tensors] = t;
-        (sub < 0 ? m->stack[stack].p : m->sub[sub].p)[p->slot] = m->value + t.at;
-    }
-    m->tensors++;
-    m->scalars = (size_t)all;
-}
-
-/* All tensors: matrices of both stacks first, then vectors, so that weight decay is a prefix. */
-static void tensors_lay(struct arena *a, dn_model *m)
-{
-    m->tensors = 0;
-    m->scalars = 0;
-    for (int vectors = 0; vectors < 2; vectors++) {
-        if (vectors) m->matrix_scalars = m->scalars;
-        for (int s = ENC; s <= DEC; s++) {
-            if (!has_stack(&m->c, s)) continue;
-            for (int i = -1; i < m->stack[s].subs; i++) {
-                enum kind kind = i < 0 ? STACK : kind_at(&m->c, s, i);
-                unsigned has = features(&m->c, s, i);
-                int sub = i < 0 ? -1 : m->stack[s].first + i;
-                for (const struct param *p = params; p < params + PARAMS; p++) {
-                    if (!(p->kinds & kind) || (p->slot >= MATRICES) != vectors) continue;
-                    if (p->when && !(p->when & has)) continue;
-                    tensor_add(a, m, p, s, sub);
-                }
-            }
-        }
-    }
-}
-
-/* Does anything stand at a place, in some sub-layer of these kinds? */
-static int stands(const dn_config *c, enum place place, unsigned kinds)
-{
-    int yes = 0;
-    for (int s = ENC; s <= DEC; s++)
-        for (int i = 0; i < imin(subs_of(c, s), 4); i++)        /* the fourth: see OPEN */
-            yes |= (kind_at(c, s, i) & kinds) && op_at(c, place, s, i) != ID;
-    return yes;
-}
-
-static void saved_take(struct arena *a, struct saved *v, const dn_config *c, unsigned kinds,
-                       size_t T, size_t S)
-{
-    size_t D = (size_t)c->dim;
-    if (stands(c, IN, kinds)) v->n = take_reals(a, T, D), v->n_stat = take_reals(a, T, 2);
-    if (kinds & SELF)       v->q = take_reals(a, T, 3*D);
-    else if (kinds & CROSS) v->q = take_reals(a, T, D);
-    if (kinds & CROSS)      v->kv = take_reals(a, S, 2*D);
-    if (kinds & (SELF|CROSS))
-        v->c = take_reals(a, T, D), v->c_stat = take_reals(a, T, 2*(size_t)c->heads);
-    if (kinds & FFN)        v->h = take_reals(a, T, (size_t)ffn_width(c));
-    if (stands(c, MID, kinds)) v->mid_stat = take_reals(a, T, 2);
-    if (stands(c, BR, kinds))  v->g = take_reals(a, T, D), v->g_stat = take_reals(a, T, 2);
-    if (schemes[c->norm].more & (SCALED|GATED)) v->b = take_reals(a, T, D);
-}
-
-static void sum_take(struct arena *a, struct saved *v, const dn_config *c, unsigned kinds, size_t T)
-{
-    if (!stands(c, OUT, kinds)) return;
-    v->r = take_reals(a, T, (size_t)c->dim);
-    v->r_stat = take_reals(a, T, 2);
-}
-
-static void team_take(struct arena *a, struct team *k, const dn_config *c)
-{
-    k->threads = threads_of(c);
-    k->ctx = c->ctx;
-    k->product = take_reals(a, (size_t)k->threads, MATMUL_WORK);
-    k->attention = take(a, sizeof(real), (size_t)k->threads, 2*QROWS, (size_t)c->ctx);
-}
-
-static void ends_take(struct arena *a, struct ends *e, unsigned more, size_t T, size_t D,
-                      size_t outputs)
-{
-    if (more & (FINAL|SHIFTED)) e->top = take_reals(a, T, D), e->top_stat = take_reals(a, T, 2);
-    if (!(more & MIXED)) return;
-    e->mixed = take(a, sizeof(real), outputs, T, D);
-    e->mixed_stat = take(a, sizeof(real), outputs, T, 2);
-}
-
-/* The stream: x of each sub-layer, and y, which is x of the next, or is mixed first.  Without a
- * backward pass two buffers alternate, and a mix may overwrite what it has read. */
-static void stream_take(struct arena *a, dn_model *m, int stack, size_t T, size_t D)
-{
-    struct stack *s = &m->stack[stack];
-    int train = m->purpose == DN_TRAIN, per = subs_per_layer(&m->c, stack);
-    unsigned more = schemes[m->c.norm].more;
-    real *two[2] = { take_reals(a, T, D), train ? NULL : take_reals(a, T, D) }, *x = two[0];
-    s->embedded = x;
-    for (int i = 0; i < s->subs; i++) {
-        if (train && (more & MIXED) && i%per == 0) x = take_reals(a, T, D);
-        real *y = train ? take_reals(a, T, D) : two[!(i & 1)];
-        if (m->sub) m->sub[s->first + i].x = x, m->sub[s->first + i].y = y;
-        x = y;
-    }
-    if (train && (more & MIXED)) x = take_reals(a, T, D);
-    s->last = s->ends.top = x;
-    ends_take(a, &s->ends, more, T, D, (size_t)layers_of(&m->c, stack) + 1);
-}
-
-static void saved_lay(struct arena *a, dn_model *m, size_t T)
-{
-    int train = m->purpose == DN_TRAIN, own = train && m->c.memory == DN_KEEP;
-    unsigned kinds = m->c.arch == DN_ENC_DEC ? SELF|CROSS|FFN : SELF|FFN;
-    struct saved *v = take(a, sizeof *v, train ? (size_t)m->subs : 1, 1, 1);
-    struct saved shared = {0};
-    if (!own) saved_take(a, &shared, &m->c, kinds, T, T);
-    if (!train) sum_take(a, &shared, &m->c, kinds, T);
-    if (v) *v = shared;
-    for (int i = 0; i < m->subs; i++) {
-        int dec = i >= m->stack[DEC].first;
-        struct saved vi = shared;
-        if (train) kinds = kind_at(&m->c, dec, i - m->stack[dec].first);
-        if (own) saved_take(a, &vi, &m->c, kinds, T, T);
-        if (train) sum_take(a, &vi, &m->c, kinds, T);
-        if (v) *(m->sub[i].saved = v + (train ? i : 0)) = vi;
-    }
-}
-
-/* What mid writes: 0, or the wider of its two inputs. */
-static size_t mid_width(const dn_config *c)
-{
-    return stands(c, MID, SELF|CROSS|FFN) ? (size_t)imax(c->dim, ffn_width(c)) : 0;
-}
-
-/* The embedding and the layers of the deeper stack. */
-static size_t outputs_of(const dn_config *c)
-{
-    int enc = has_stack(c, ENC) ? c->enc_layers : 0, dec = has_stack(c, DEC) ? c->dec_layers : 0;
-    return 1 + (size_t)imax(enc, dec);
-}
-
-static void scratch_take(struct arena *a, dn_model *m, size_t T)
-{
-    size_t D = (size_t)m->c.dim, F = (size_t)ffn_width(&m->c), V = (size_t)m->c.vocab;
-    size_t rows = (size_t)imin(LOSS_ROWS, m->c.batch_tokens);
-    m->g = take_reals(a, T, D);
-    m->u = take_reals(a, T, F);
-    m->w = take_reals(a, T, mid_width(&m->c));
-    m->logits = take_reals(a, rows, V);
-    m->picked = take_reals(a, rows, D);
-    m->scored = take(a, sizeof(int), T, 1, 1);
-    m->token_loss = take(a, sizeof(struct token_loss), T, 1, 1);
-    if (m->purpose != DN_TRAIN) return;
-    m->dg = take_reals(a, T, D);
-    if (stands(&m->c, IN, SELF|CROSS|FFN)) m->dn = take_reals(a, T, D);
-    m->dc = take_reals(a, T, D);
-    m->du = take_reals(a, T, F);
-    m->dq = take_reals(a, T, 3*D);
-    if (m->c.arch == DN_ENC_DEC) m->dkv = take_reals(a, T, 2*D);
-    m->dpicked = take_reals(a, rows, D);
-    if (schemes[m->c.norm].more & MIXED)
-        m->dmixed = take(a, sizeof(real), outputs_of(&m->c), T, D);
-}
-
-/* Everything in the block.  Twice the same code: see struct arena. */
-static void model_lay(struct arena *a, dn_model *m)
-{
-    size_t T = (size_t)m->c.batch_tokens, D = (size_t)m->c.dim;
-    m->subs = 0;
-    for (int s = ENC; s <= DEC; s++) {
-        m->stack[s].first = m->subs;
-        m->stack[s].subs = subs_of(&m->c, s);
-        m->subs += m->stack[s].subs;
-    }
-    m->sub = take(a, sizeof *m->sub, (size_t)m->subs, 1, 1);
-    if (m->sub) memset(m->sub, 0, (size_t)m->subs*sizeof *m->sub);
-    tensors_lay(a, m);
-    m->tensor = take(a, sizeof *m->tensor, (size_t)m->tensors, 1, 1);
-    if (m->purpose != DN_BORROW) m->value = take_reals(a, m->scalars, 1);
-    if (m->tensor) tensors_lay(a, m);
-    if (m->purpose == DN_TRAIN) {
-        m->grad = take_reals(a, m->scalars, 1);
-        m->m = take_reals(a, m->scalars, 1);
-        m->v = take_reals(a, m->scalars, 1);
-    }
-    if (m->c.positions == DN_SINUSOIDAL) m->sinusoid = take_reals(a, (size_t)m->c.ctx, D);
-    team_take(a, &m->team, &m->c);
-    for (int s = ENC; s <= DEC; s++) {
-        if (!has_stack(&m->c, s)) continue;
-        stream_take(a, m, s, T, D);
-        m->stack[s].span = take(a, sizeof(struct span), T, 1, 1);
-        if (m->purpose == DN_TRAIN) m->stack[s].d = take_reals(a, T, D);
-    }
-    m->cross = take(a, sizeof(struct span), T, 1, 1);
-    saved_lay(a, m, T);
-    scratch_take(a, m, T);
-}
-
-size_t dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err)
-{
-    struct arena a = { NULL, 0, 0 };
-    dn_model m;
-    if (dn_config_check(c, err)) return 0;
-    memset(&m, 0, sizeof m);
-    m.c = *c;
-    m.purpose = purpose;
-    take(&a, sizeof m, 1, 1, 1);
-    model_lay(&a, &m);
-    if (a.overflow)
-        return fail(err, DN_EINVAL, "this model is too large for this machine's addresses"), 0;
-    return a.used + ALIGN - 1;
-}
-
 static const char *tensor_name(const dn_model *m, const struct tensor *t, char name[DN_NAME_MAX])
 {
     if (t->row->slot == OUTPUT)
@@ -2344,108 +1330,7 @@ static void model_draw(dn_model *m)
     }
 }
 
-static void stacks_link(dn_model *m)
-{
-    for (int s = ENC; s <= DEC; s++) {
-        struct stack *k = &m->stack[s];
-        int per = subs_per_layer(&m->c, s);
-        if (!has_stack(&m->c, s)) continue;
-        for (int i = 0; i < k->subs; i++) {
-            struct sublayer *b = &m->sub[k->first + i];
-            b->kind = kind_at(&m->c, s, i);
-            b->stack = s;
-            b->layer = i/per;
-            b->index = k->first + i;
-            b->a = (real)skip_of(&m->c, s, b->layer);
-            for (int p = 0; p < PLACES; p++) b->op[p] = op_at(&m->c, (enum place)p, s, i);
-            if (!b->p[SCALE]) b->p[SCALE] = m->sub[b->index - i%per].p[SCALE];  /* the layer's */
-        }
-        k->positions = k->p[POSITIONS] ? k->p[POSITIONS] : m->sinusoid;
-        if (!k->p[EMBED]) k->p[EMBED] = m->stack[ENC].p[EMBED];
-    }
-    struct stack *top = &m->stack[top_stack(&m->c)];
-    if (!top->p[OUTPUT]) top->p[OUTPUT] = top->p[EMBED];
-}
-
-static dn_model *model_new(const dn_config *c, enum dn_purpose purpose, real *values, void *block,
-                           size_t size, char *err)
-{
-    size_t need = dn_model_bytes(c, purpose, err);
-    struct arena a = arena_on(block);
-    if (!need) return NULL;
-    if (!block) size = 0;
-    if (size < need)
-        return fail(err, DN_ENOMEM, "the model needs %d bytes, the block has %d", (int64_t)need,
-                    (int64_t)size), NULL;
-    dn_model *m = take(&a, sizeof *m, 1, 1, 1);
-    memset(m, 0, sizeof *m);
-    m->c = *c;
-    config_round(&m->c);
-    m->purpose = purpose;
-    m->value = values;
-    model_lay(&a, m);
-    stacks_link(m);
-    if (m->sinusoid) sinusoids(m->sinusoid, c->ctx, c->dim);
-    return m;
-}
-
-dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block, size_t size,
-                        char *err)
-{
-    if (purpose == DN_BORROW)
-        return fail(err, DN_EINVAL, "whose parameters? (dn_model_borrow)"), NULL;
-    dn_model *m = model_new(c, purpose, NULL, block, size, err);
-    if (!m) return NULL;
-    model_draw(m);
-    if (purpose == DN_TRAIN) {
-        zero_all(m->m, m->scalars, m->team.threads);
-        zero_all(m->v, m->scalars, m->team.threads);
-        dn_zero_grad(m);
-    }
-    return m;
-}
-
-dn_model *dn_model_borrow(const dn_config *c, const dn_real *values, void *block, size_t size,
-                          char *err)
-{
-    if (!values) return fail(err, DN_EINVAL, "no parameters to borrow"), NULL;
-    return model_new(c, DN_BORROW, (real *)values, block, size, err);   /* only read from there */
-}
-
-const dn_config *dn_model_config(const dn_model *m) { return &m->c; }
-size_t  dn_param_count(const dn_model *m)  { return m->scalars; }
-int     dn_tensor_count(const dn_model *m) { return m->tensors; }
-int64_t dn_step_count(const dn_model *m)   { return m->step; }
-
-dn_tensor dn_tensor_at(const dn_model *m, int i)
-{
-    const struct tensor *t = &m->tensor[i];
-    dn_tensor out;
-    tensor_name(m, t, out.name);
-    out.rows = t->rows;
-    out.cols = t->cols;
-    out.value = m->value + t->at;
-    out.grad = m->grad ? m->grad + t->at : NULL;
-    return out;
-}
-
-/* Fixed are the fields from which sizes, values already drawn, or what was learned follow: all but
- * the rates and the schedule. */
-dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err)
-{
-    if (dn_config_check(c, err)) return DN_EINVAL;
-    for (const dn_field *f = fields; f < fields + FIELDS; f++) {
-        int free = f->kind == DN_FLOAT || f->at == offsetof(dn_config, warmup)
-                   || f->at == offsetof(dn_config, steps) || f->at == offsetof(dn_config, schedule);
-        if (!free && field_value(c, f) != field_value(&m->c, f))
-            return fail(err, DN_EINVAL, "%s cannot change once the model is made", f->name);
-    }
-    m->c = *c;
-    config_round(&m->c);
-    return DN_OK;
-}
-
-/* ---- 11 sub-layers and stacks ------------------------------------------------------------ */
+/* ---- 9 sub-layers and stacks ------------------------------------------------------------- */
 
 /* One run through the network: which tokens, with or without dropout, in whose memory. */
 struct pass {
@@ -2816,90 +1701,7 @@ static const real *network_fwd(struct pass *p, const dn_batch *b)
     return top;
 }
 
-static dn_status ids_check(const dn_config *c, const char *what, const int *id, int n, char *err)
-{
-    for (int t = 0; t < n; t++)
-        if (id[t] < 0 || id[t] >= c->vocab)
-            return fail(err, DN_EINVAL, "token %d of the %s is %d, not below vocab %d", (int64_t)t,
-                        what, (int64_t)id[t], (int64_t)c->vocab);
-    return DN_OK;
-}
-
-/* Rows of 1 to ctx tokens, at most `room` in all; their number goes to *tokens. */
-static dn_status rows_check(const dn_config *c, const char *what, const int *id, const int *len,
-                            int rows, int room, int *tokens, char *err)
-{
-    *tokens = 0;
-    if (!id || !len) return fail(err, DN_EINVAL, "the %s has no input", what);
-    for (int r = 0; r < rows; r++) {
-        if (len[r] < 1 || len[r] > c->ctx)
-            return fail(err, DN_EINVAL, "row %d of the %s has %d tokens; 1 to %d are allowed",
-                        (int64_t)r, what, (int64_t)len[r], (int64_t)c->ctx);
-        if (len[r] > room - *tokens)
-            return fail(err, DN_EINVAL, "the %s has more than batch-tokens %d tokens", what,
-                        (int64_t)room);
-        *tokens += len[r];
-    }
-    return ids_check(c, what, id, *tokens, err);
-}
-
-/* Every array in range, every token id in the vocabulary: after this nothing is checked. */
-static dn_status batch_check(const dn_model *m, const dn_batch *b, int labels, char *err)
-{
-    const dn_config *c = &m->c;
-    int tokens = 0;
-    if (b->rows < 1 || b->rows > c->batch_tokens)
-        return fail(err, DN_EINVAL, "a batch cannot have %d rows", (int64_t)b->rows);
-    for (int s = ENC; s <= DEC; s++)
-        if (has_stack(c, s) && rows_check(c, stack_name[s], ids_of(b, s), lengths_of(b, s),
-                                          b->rows, c->batch_tokens, &tokens, err))
-            return DN_EINVAL;
-    if (labels && !b->label) return fail(err, DN_EINVAL, "the batch has no labels");
-    for (int t = 0; labels && t < tokens; t++)
-        if (b->label[t] < DN_IGNORE || b->label[t] >= c->vocab)
-            return fail(err, DN_EINVAL, "label %d is %d, outside the vocabulary of %d", (int64_t)t,
-                        (int64_t)b->label[t], (int64_t)c->vocab);
-    return DN_OK;
-}
-
-/* Losses of the scored tokens, LOSS_ROWS at a time so that logits take rows x V memory only.
- * back != 0: the gradient of their sum goes into the output matrix and the top stack's d. */
-static void loss_run(dn_model *m, const real *top, const int *label, int T, int back, dn_stats *out)
-{
-    int D = m->c.dim, V = m->c.vocab, n = 0;
-    const real *W = m->stack[top_stack(&m->c)].p[OUTPUT];
-    real *d = m->stack[top_stack(&m->c)].d;
-    acc loss = 0, nll = 0;
-    for (int t = 0; t < T; t++) if (label[t] != DN_IGNORE) m->scored[n++] = t;
-    if (back) memset(d, 0, (size_t)T*(size_t)D*sizeof(real));
-    for (int i = 0; i < n; i += LOSS_ROWS) {
-        int rows = imin(LOSS_ROWS, n - i);
-        const int *at = m->scored + i;
-        for (int r = 0; r < rows; r++)
-            memcpy(ROW(m->picked, r, D), ROW(top, at[r], D), (size_t)D*sizeof(real));
-        linear_fwd(&m->team, m->logits, V, m->picked, W, NULL, rows, V, D);              /* (1) */
-        PARALLEL_FOR(m->team.threads)
-        for (int r = 0; r < rows; r++)                                                   /* (2) */
-            m->token_loss[i + r] = cross_entropy_row(ROW(m->logits, r, V), label[at[r]],
-                                                     m->c.label_smoothing, V, back);
-        if (!back) continue;
-        linear_bwd(&m->team, m->dpicked, NULL, grad_of(m, W), NULL, m->logits, V, m->picked, W,
-                   rows, V, D);                                                          /* (1) */
-        for (int r = 0; r < rows; r++)
-            memcpy(ROW(d, at[r], D), ROW(m->dpicked, r, D), (size_t)D*sizeof(real));
-    }
-    out->tokens = n;
-    out->correct = 0;
-    for (int i = 0; i < n; i++) {
-        loss += m->token_loss[i].loss;
-        nll += m->token_loss[i].nll;
-        out->correct += m->token_loss[i].correct;
-    }
-    out->loss = (double)loss;                           /* sums; the callers divide */
-    out->nll = (double)nll;
-}
-
-/* ---- 12 optimizer ------------------------------------------------------------------------ */
+/* ---- 10 optimizer ------------------------------------------------------------------------ */
 
 /* [eq:inv-sqrt]   lr_t = lr0 + (lr - lr0) t/W for t <= W, then lr sqrt(W/t);   t from 1 */
 double dn_learning_rate(const dn_config *c, int64_t step)
@@ -2943,59 +1745,52 @@ static void adam(dn_model *m, double scale, double lr)
         }
 }
 
-/* ---- 13 training ------------------------------------------------------------------------- */
+/* ---- 11 training ------------------------------------------------------------------------- */
 
 void dn_zero_grad(dn_model *m)
 {
     if (m->grad) zero_all(m->grad, m->scalars, m->team.threads);
 }
 
-static int row_finite(const real *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++) if (!is_finite((acc)x[i])) return 0;
-    return 1;
-}
+static dn_status batch_check(const dn_model *m, const dn_batch *b, int labels, char *err);
+static dn_status diverged_forward(const dn_model *m, char *err);
+static dn_status diverged_backward(const dn_model *m, char *err);
 
-/* After a loss that is not finite: the first sub-layer, in order of computation, whose output
- * is not, and before it the parameters, which may have been handed in that way. */
-static dn_status diverged_forward(const dn_model *m, char *err)
+/* Losses of the scored tokens, LOSS_ROWS at a time so that logits take rows x V memory only.
+ * back != 0: the gradient of their sum goes into the output matrix and the top stack's d. */
+static void loss_run(dn_model *m, const real *top, const int *label, int T, int back, dn_stats *out)
 {
-    char name[DN_NAME_MAX];
-    for (int i = 0; i < m->tensors; i++)
-        if (!row_finite(m->value + m->tensor[i].at, m->tensor[i].count))
-            return fail(err, DN_EDIVERGED, "step %d: parameter %s is not finite", m->step + 1,
-                        tensor_name(m, &m->tensor[i], name));
-    for (int i = 0; m->purpose == DN_TRAIN && i < m->subs; i++) {
-        const struct sublayer *b = &m->sub[i];
-        if (!row_finite(b->y, (size_t)m->stack[b->stack].tokens*(size_t)m->c.dim))
-            return fail(err, DN_EDIVERGED, "step %d: the output of %s.%d.%s is not finite",
-                        m->step + 1, stack_name[b->stack], (int64_t)b->layer, kind_name(b->kind));
+    int D = m->c.dim, V = m->c.vocab, n = 0;
+    const real *W = m->stack[top_stack(&m->c)].p[OUTPUT];
+    real *d = m->stack[top_stack(&m->c)].d;
+    acc loss = 0, nll = 0;
+    for (int t = 0; t < T; t++) if (label[t] != DN_IGNORE) m->scored[n++] = t;
+    if (back) memset(d, 0, (size_t)T*(size_t)D*sizeof(real));
+    for (int i = 0; i < n; i += LOSS_ROWS) {
+        int rows = imin(LOSS_ROWS, n - i);
+        const int *at = m->scored + i;
+        for (int r = 0; r < rows; r++)
+            memcpy(ROW(m->picked, r, D), ROW(top, at[r], D), (size_t)D*sizeof(real));
+        linear_fwd(&m->team, m->logits, V, m->picked, W, NULL, rows, V, D);              /* (1) */
+        PARALLEL_FOR(m->team.threads)
+        for (int r = 0; r < rows; r++)                                                   /* (2) */
+            m->token_loss[i + r] = cross_entropy_row(ROW(m->logits, r, V), label[at[r]],
+                                                     m->c.label_smoothing, V, back);
+        if (!back) continue;
+        linear_bwd(&m->team, m->dpicked, NULL, grad_of(m, W), NULL, m->logits, V, m->picked, W,
+                   rows, V, D);                                                          /* (1) */
+        for (int r = 0; r < rows; r++)
+            memcpy(ROW(d, at[r], D), ROW(m->dpicked, r, D), (size_t)D*sizeof(real));
     }
-    return fail(err, DN_EDIVERGED, "step %d: the logits are not finite", m->step + 1);
-}
-
-/* The order of computation: a stack's embedding, its sub-layers, what stands on top of it. */
-static int order_of(const dn_model *m, const struct tensor *t)
-{
-    enum slot w = t->row->slot;
-    if (t->sub >= 0) return 2*t->sub + 1;
-    if (w == OUTPUT) return INT_MAX;
-    const struct stack *k = &m->stack[t->stack];
-    return 2*(k->first + (w == FINAL_G || w == FINAL_B ? k->subs : 0));
-}
-
-/* The loss was finite, its gradient is not: backward meets the last tensors first. */
-static dn_status diverged_backward(const dn_model *m, char *err)
-{
-    char name[DN_NAME_MAX];
-    const struct tensor *found = NULL;
-    for (const struct tensor *t = m->tensor; t < m->tensor + m->tensors; t++)
-        if (!row_finite(m->grad + t->at, t->count)
-            && (!found || order_of(m, t) >= order_of(m, found))) found = t;
-    if (!found)
-        return fail(err, DN_EDIVERGED, "step %d: the gradient is too large", m->step + 1);
-    return fail(err, DN_EDIVERGED, "step %d: the gradient of %s is not finite", m->step + 1,
-                tensor_name(m, found, name));
+    out->tokens = n;
+    out->correct = 0;
+    for (int i = 0; i < n; i++) {
+        loss += m->token_loss[i].loss;
+        nll += m->token_loss[i].nll;
+        out->correct += m->token_loss[i].correct;
+    }
+    out->loss = (double)loss;                           /* sums; the callers divide */
+    out->nll = (double)nll;
 }
 
 /* Sums of losses into s, gradients of the sum onto grad. */
@@ -3061,7 +1856,7 @@ dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *s, 
     if (!is_finite((acc)s->grad_norm)) return diverged_backward(m, err);
     double norm = s->grad_norm;
     if (m->c.clip > 0 && norm > m->c.clip) scale *= m->c.clip/norm, norm = m->c.clip;
-    if (norm*norm > REAL_MAX) return diverged_backward(m, err);      /* Adam squares it */
+    if (norm*norm > (sizeof(real) == 8 ? DBL_MAX : FLT_MAX)) return diverged_backward(m, err);      /* Adam squares it */
     adam(m, scale, lr);
     m->step++;
     return DN_OK;
@@ -3100,6 +1895,404 @@ dn_status dn_profile(dn_model *m, const dn_batch *b, char *err)
     p.profile = &deviation;
     network_fwd(&p, b);
     return DN_OK;
+}
+/* ---- HERE THE PAPER ENDS: what follows is plumbing ---------------------------------------- */
+
+/* ---- 12 memory: who lies where in the block ---------------------------------------------- */
+
+static void config_round(dn_config *c);
+
+/* One tensor of a stack (sub < 0) or sub-layer: count it, and in the second run note it. */
+static void tensor_add(struct arena *a, dn_model *m, const struct param *p, int stack, int sub)
+{
+    int rows = extent_of(&m->c, stack, p->rows), cols = extent_of(&m->c, stack, p->cols);
+    struct tensor t = { p, stack, sub, rows, cols, m->scalars,
+                        (size_t)rows*(size_t)imax(cols, 1), {0, 0, 0} };
+    uint64_t all = (uint64_t)rows*(uint64_t)imax(cols, 1) + m->scalars;
+    if (all > SIZE_MAX/sizeof(real)) a->overflow = 1;
+    if (m->tensor) {
+        m->tensor[m->tensors] = t;
+        (sub < 0 ? m->stack[stack].p : m->sub[sub].p)[p->slot] = m->value + t.at;
+    }
+    m->tensors++;
+    m->scalars = (size_t)all;
+}
+
+/* All tensors: matrices of both stacks first, then vectors, so that weight decay is a prefix. */
+static void tensors_lay(struct arena *a, dn_model *m)
+{
+    m->tensors = 0;
+    m->scalars = 0;
+    for (int vectors = 0; vectors < 2; vectors++) {
+        if (vectors) m->matrix_scalars = m->scalars;
+        for (int s = ENC; s <= DEC; s++) {
+            if (!has_stack(&m->c, s)) continue;
+            for (int i = -1; i < m->stack[s].subs; i++) {
+                enum kind kind = i < 0 ? STACK : kind_at(&m->c, s, i);
+                unsigned has = features(&m->c, s, i);
+                int sub = i < 0 ? -1 : m->stack[s].first + i;
+                for (const struct param *p = params; p < params + PARAMS; p++) {
+                    if (!(p->kinds & kind) || (p->slot >= MATRICES) != vectors) continue;
+                    if (p->when && !(p->when & has)) continue;
+                    tensor_add(a, m, p, s, sub);
+                }
+            }
+        }
+    }
+}
+
+/* Does anything stand at a place, in some sub-layer of these kinds? */
+static int stands(const dn_config *c, enum place place, unsigned kinds)
+{
+    int yes = 0;
+    for (int s = ENC; s <= DEC; s++)
+        for (int i = 0; i < imin(subs_of(c, s), 4); i++)        /* the fourth: see OPEN */
+            yes |= (kind_at(c, s, i) & kinds) && op_at(c, place, s, i) != ID;
+    return yes;
+}
+
+static void saved_take(struct arena *a, struct saved *v, const dn_config *c, unsigned kinds,
+                       size_t T, size_t S)
+{
+    size_t D = (size_t)c->dim;
+    if (stands(c, IN, kinds)) v->n = take_reals(a, T, D), v->n_stat = take_reals(a, T, 2);
+    if (kinds & SELF)       v->q = take_reals(a, T, 3*D);
+    else if (kinds & CROSS) v->q = take_reals(a, T, D);
+    if (kinds & CROSS)      v->kv = take_reals(a, S, 2*D);
+    if (kinds & (SELF|CROSS))
+        v->c = take_reals(a, T, D), v->c_stat = take_reals(a, T, 2*(size_t)c->heads);
+    if (kinds & FFN)        v->h = take_reals(a, T, (size_t)ffn_width(c));
+    if (stands(c, MID, kinds)) v->mid_stat = take_reals(a, T, 2);
+    if (stands(c, BR, kinds))  v->g = take_reals(a, T, D), v->g_stat = take_reals(a, T, 2);
+    if (schemes[c->norm].more & (SCALED|GATED)) v->b = take_reals(a, T, D);
+}
+
+static void sum_take(struct arena *a, struct saved *v, const dn_config *c, unsigned kinds, size_t T)
+{
+    if (!stands(c, OUT, kinds)) return;
+    v->r = take_reals(a, T, (size_t)c->dim);
+    v->r_stat = take_reals(a, T, 2);
+}
+
+static void team_take(struct arena *a, struct team *k, const dn_config *c)
+{
+    k->threads = threads_of(c);
+    k->ctx = c->ctx;
+    k->product = take_reals(a, (size_t)k->threads, matmul_work());
+    k->attention = take(a, sizeof(real), (size_t)k->threads, 2*QROWS, (size_t)c->ctx);
+}
+
+static void ends_take(struct arena *a, struct ends *e, unsigned more, size_t T, size_t D,
+                      size_t outputs)
+{
+    if (more & (FINAL|SHIFTED)) e->top = take_reals(a, T, D), e->top_stat = take_reals(a, T, 2);
+    if (!(more & MIXED)) return;
+    e->mixed = take(a, sizeof(real), outputs, T, D);
+    e->mixed_stat = take(a, sizeof(real), outputs, T, 2);
+}
+
+/* The stream: x of each sub-layer, and y, which is x of the next, or is mixed first.  Without a
+ * backward pass two buffers alternate, and a mix may overwrite what it has read. */
+static void stream_take(struct arena *a, dn_model *m, int stack, size_t T, size_t D)
+{
+    struct stack *s = &m->stack[stack];
+    int train = m->purpose == DN_TRAIN, per = subs_per_layer(&m->c, stack);
+    unsigned more = schemes[m->c.norm].more;
+    real *two[2] = { take_reals(a, T, D), train ? NULL : take_reals(a, T, D) }, *x = two[0];
+    s->embedded = x;
+    for (int i = 0; i < s->subs; i++) {
+        if (train && (more & MIXED) && i%per == 0) x = take_reals(a, T, D);
+        real *y = train ? take_reals(a, T, D) : two[!(i & 1)];
+        if (m->sub) m->sub[s->first + i].x = x, m->sub[s->first + i].y = y;
+        x = y;
+    }
+    if (train && (more & MIXED)) x = take_reals(a, T, D);
+    s->last = s->ends.top = x;
+    ends_take(a, &s->ends, more, T, D, (size_t)layers_of(&m->c, stack) + 1);
+}
+
+static void saved_lay(struct arena *a, dn_model *m, size_t T)
+{
+    int train = m->purpose == DN_TRAIN, own = train && m->c.memory == DN_KEEP;
+    unsigned kinds = m->c.arch == DN_ENC_DEC ? SELF|CROSS|FFN : SELF|FFN;
+    struct saved *v = take(a, sizeof *v, train ? (size_t)m->subs : 1, 1, 1);
+    struct saved shared = {0};
+    if (!own) saved_take(a, &shared, &m->c, kinds, T, T);
+    if (!train) sum_take(a, &shared, &m->c, kinds, T);
+    if (v) *v = shared;
+    for (int i = 0; i < m->subs; i++) {
+        int dec = i >= m->stack[DEC].first;
+        struct saved vi = shared;
+        if (train) kinds = kind_at(&m->c, dec, i - m->stack[dec].first);
+        if (own) saved_take(a, &vi, &m->c, kinds, T, T);
+        if (train) sum_take(a, &vi, &m->c, kinds, T);
+        if (v) *(m->sub[i].saved = v + (train ? i : 0)) = vi;
+    }
+}
+
+/* What mid writes: 0, or the wider of its two inputs. */
+static size_t mid_width(const dn_config *c)
+{
+    return stands(c, MID, SELF|CROSS|FFN) ? (size_t)imax(c->dim, ffn_width(c)) : 0;
+}
+
+/* The embedding and the layers of the deeper stack. */
+static size_t outputs_of(const dn_config *c)
+{
+    int enc = has_stack(c, ENC) ? c->enc_layers : 0, dec = has_stack(c, DEC) ? c->dec_layers : 0;
+    return 1 + (size_t)imax(enc, dec);
+}
+
+static void scratch_take(struct arena *a, dn_model *m, size_t T)
+{
+    size_t D = (size_t)m->c.dim, F = (size_t)ffn_width(&m->c), V = (size_t)m->c.vocab;
+    size_t rows = (size_t)imin(LOSS_ROWS, m->c.batch_tokens);
+    m->g = take_reals(a, T, D);
+    m->u = take_reals(a, T, F);
+    m->w = take_reals(a, T, mid_width(&m->c));
+    m->logits = take_reals(a, rows, V);
+    m->picked = take_reals(a, rows, D);
+    m->scored = take(a, sizeof(int), T, 1, 1);
+    m->token_loss = take(a, sizeof(struct token_loss), T, 1, 1);
+    if (m->purpose != DN_TRAIN) return;
+    m->dg = take_reals(a, T, D);
+    if (stands(&m->c, IN, SELF|CROSS|FFN)) m->dn = take_reals(a, T, D);
+    m->dc = take_reals(a, T, D);
+    m->du = take_reals(a, T, F);
+    m->dq = take_reals(a, T, 3*D);
+    if (m->c.arch == DN_ENC_DEC) m->dkv = take_reals(a, T, 2*D);
+    m->dpicked = take_reals(a, rows, D);
+    if (schemes[m->c.norm].more & MIXED)
+        m->dmixed = take(a, sizeof(real), outputs_of(&m->c), T, D);
+}
+
+/* Everything in the block.  Twice the same code: see struct arena. */
+static void model_lay(struct arena *a, dn_model *m)
+{
+    size_t T = (size_t)m->c.batch_tokens, D = (size_t)m->c.dim;
+    m->subs = 0;
+    for (int s = ENC; s <= DEC; s++) {
+        m->stack[s].first = m->subs;
+        m->stack[s].subs = subs_of(&m->c, s);
+        m->subs += m->stack[s].subs;
+    }
+    m->sub = take(a, sizeof *m->sub, (size_t)m->subs, 1, 1);
+    if (m->sub) memset(m->sub, 0, (size_t)m->subs*sizeof *m->sub);
+    tensors_lay(a, m);
+    m->tensor = take(a, sizeof *m->tensor, (size_t)m->tensors, 1, 1);
+    if (m->purpose != DN_BORROW) m->value = take_reals(a, m->scalars, 1);
+    if (m->tensor) tensors_lay(a, m);
+    if (m->purpose == DN_TRAIN) {
+        m->grad = take_reals(a, m->scalars, 1);
+        m->m = take_reals(a, m->scalars, 1);
+        m->v = take_reals(a, m->scalars, 1);
+    }
+    if (m->c.positions == DN_SINUSOIDAL) m->sinusoid = take_reals(a, (size_t)m->c.ctx, D);
+    team_take(a, &m->team, &m->c);
+    for (int s = ENC; s <= DEC; s++) {
+        if (!has_stack(&m->c, s)) continue;
+        stream_take(a, m, s, T, D);
+        m->stack[s].span = take(a, sizeof(struct span), T, 1, 1);
+        if (m->purpose == DN_TRAIN) m->stack[s].d = take_reals(a, T, D);
+    }
+    m->cross = take(a, sizeof(struct span), T, 1, 1);
+    saved_lay(a, m, T);
+    scratch_take(a, m, T);
+}
+
+size_t dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err)
+{
+    struct arena a = { NULL, 0, 0 };
+    dn_model m;
+    if (dn_config_check(c, err)) return 0;
+    memset(&m, 0, sizeof m);
+    m.c = *c;
+    m.purpose = purpose;
+    take(&a, sizeof m, 1, 1, 1);
+    model_lay(&a, &m);
+    if (a.overflow)
+        return fail(err, DN_EINVAL, "this model is too large for this machine's addresses"), 0;
+    return a.used + ALIGN - 1;
+}
+
+static void stacks_link(dn_model *m)
+{
+    for (int s = ENC; s <= DEC; s++) {
+        struct stack *k = &m->stack[s];
+        int per = subs_per_layer(&m->c, s);
+        if (!has_stack(&m->c, s)) continue;
+        for (int i = 0; i < k->subs; i++) {
+            struct sublayer *b = &m->sub[k->first + i];
+            b->kind = kind_at(&m->c, s, i);
+            b->stack = s;
+            b->layer = i/per;
+            b->index = k->first + i;
+            b->a = (real)skip_of(&m->c, s, b->layer);
+            for (int p = 0; p < PLACES; p++) b->op[p] = op_at(&m->c, (enum place)p, s, i);
+            if (!b->p[SCALE]) b->p[SCALE] = m->sub[b->index - i%per].p[SCALE];  /* the layer's */
+        }
+        k->positions = k->p[POSITIONS] ? k->p[POSITIONS] : m->sinusoid;
+        if (!k->p[EMBED]) k->p[EMBED] = m->stack[ENC].p[EMBED];
+    }
+    struct stack *top = &m->stack[top_stack(&m->c)];
+    if (!top->p[OUTPUT]) top->p[OUTPUT] = top->p[EMBED];
+}
+
+static dn_model *model_new(const dn_config *c, enum dn_purpose purpose, real *values, void *block,
+                           size_t size, char *err)
+{
+    size_t need = dn_model_bytes(c, purpose, err);
+    struct arena a = arena_on(block);
+    if (!need) return NULL;
+    if (!block) size = 0;
+    if (size < need)
+        return fail(err, DN_ENOMEM, "the model needs %d bytes, the block has %d", (int64_t)need,
+                    (int64_t)size), NULL;
+    dn_model *m = take(&a, sizeof *m, 1, 1, 1);
+    memset(m, 0, sizeof *m);
+    m->c = *c;
+    config_round(&m->c);
+    m->purpose = purpose;
+    m->value = values;
+    model_lay(&a, m);
+    stacks_link(m);
+    if (m->sinusoid) sinusoids(m->sinusoid, c->ctx, c->dim);
+    return m;
+}
+
+dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block, size_t size,
+                        char *err)
+{
+    if (purpose == DN_BORROW)
+        return fail(err, DN_EINVAL, "whose parameters? (dn_model_borrow)"), NULL;
+    dn_model *m = model_new(c, purpose, NULL, block, size, err);
+    if (!m) return NULL;
+    model_draw(m);
+    if (purpose == DN_TRAIN) {
+        zero_all(m->m, m->scalars, m->team.threads);
+        zero_all(m->v, m->scalars, m->team.threads);
+        dn_zero_grad(m);
+    }
+    return m;
+}
+
+dn_model *dn_model_borrow(const dn_config *c, const dn_real *values, void *block, size_t size,
+                          char *err)
+{
+    if (!values) return fail(err, DN_EINVAL, "no parameters to borrow"), NULL;
+    return model_new(c, DN_BORROW, (real *)values, block, size, err);   /* only read from there */
+}
+
+const dn_config *dn_model_config(const dn_model *m) { return &m->c; }
+size_t  dn_param_count(const dn_model *m)  { return m->scalars; }
+int     dn_tensor_count(const dn_model *m) { return m->tensors; }
+int64_t dn_step_count(const dn_model *m)   { return m->step; }
+
+dn_tensor dn_tensor_at(const dn_model *m, int i)
+{
+    const struct tensor *t = &m->tensor[i];
+    dn_tensor out;
+    tensor_name(m, t, out.name);
+    out.rows = t->rows;
+    out.cols = t->cols;
+    out.value = m->value + t->at;
+    out.grad = m->grad ? m->grad + t->at : NULL;
+    return out;
+}
+/* ---- 13 batches, states, divergence ------------------------------------------------------ */
+
+static dn_status ids_check(const dn_config *c, const char *what, const int *id, int n, char *err)
+{
+    for (int t = 0; t < n; t++)
+        if (id[t] < 0 || id[t] >= c->vocab)
+            return fail(err, DN_EINVAL, "token %d of the %s is %d, not below vocab %d", (int64_t)t,
+                        what, (int64_t)id[t], (int64_t)c->vocab);
+    return DN_OK;
+}
+
+/* Rows of 1 to ctx tokens, at most `room` in all; their number goes to *tokens. */
+static dn_status rows_check(const dn_config *c, const char *what, const int *id, const int *len,
+                            int rows, int room, int *tokens, char *err)
+{
+    *tokens = 0;
+    if (!id || !len) return fail(err, DN_EINVAL, "the %s has no input", what);
+    for (int r = 0; r < rows; r++) {
+        if (len[r] < 1 || len[r] > c->ctx)
+            return fail(err, DN_EINVAL, "row %d of the %s has %d tokens; 1 to %d are allowed",
+                        (int64_t)r, what, (int64_t)len[r], (int64_t)c->ctx);
+        if (len[r] > room - *tokens)
+            return fail(err, DN_EINVAL, "the %s has more than batch-tokens %d tokens", what,
+                        (int64_t)room);
+        *tokens += len[r];
+    }
+    return ids_check(c, what, id, *tokens, err);
+}
+
+/* Every array in range, every token id in the vocabulary: after this nothing is checked. */
+static dn_status batch_check(const dn_model *m, const dn_batch *b, int labels, char *err)
+{
+    const dn_config *c = &m->c;
+    int tokens = 0;
+    if (b->rows < 1 || b->rows > c->batch_tokens)
+        return fail(err, DN_EINVAL, "a batch cannot have %d rows", (int64_t)b->rows);
+    for (int s = ENC; s <= DEC; s++)
+        if (has_stack(c, s) && rows_check(c, stack_name[s], ids_of(b, s), lengths_of(b, s),
+                                          b->rows, c->batch_tokens, &tokens, err))
+            return DN_EINVAL;
+    if (labels && !b->label) return fail(err, DN_EINVAL, "the batch has no labels");
+    for (int t = 0; labels && t < tokens; t++)
+        if (b->label[t] < DN_IGNORE || b->label[t] >= c->vocab)
+            return fail(err, DN_EINVAL, "label %d is %d, outside the vocabulary of %d", (int64_t)t,
+                        (int64_t)b->label[t], (int64_t)c->vocab);
+    return DN_OK;
+}
+
+static int row_finite(const real *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) if (!is_finite((acc)x[i])) return 0;
+    return 1;
+}
+
+/* After a loss that is not finite: the first sub-layer, in order of computation, whose output
+ * is not, and before it the parameters, which may have been handed in that way. */
+static dn_status diverged_forward(const dn_model *m, char *err)
+{
+    char name[DN_NAME_MAX];
+    for (int i = 0; i < m->tensors; i++)
+        if (!row_finite(m->value + m->tensor[i].at, m->tensor[i].count))
+            return fail(err, DN_EDIVERGED, "step %d: parameter %s is not finite", m->step + 1,
+                        tensor_name(m, &m->tensor[i], name));
+    for (int i = 0; m->purpose == DN_TRAIN && i < m->subs; i++) {
+        const struct sublayer *b = &m->sub[i];
+        if (!row_finite(b->y, (size_t)m->stack[b->stack].tokens*(size_t)m->c.dim))
+            return fail(err, DN_EDIVERGED, "step %d: the output of %s.%d.%s is not finite",
+                        m->step + 1, stack_name[b->stack], (int64_t)b->layer, kind_name(b->kind));
+    }
+    return fail(err, DN_EDIVERGED, "step %d: the logits are not finite", m->step + 1);
+}
+
+/* The order of computation: a stack's embedding, its sub-layers, what stands on top of it. */
+static int order_of(const dn_model *m, const struct tensor *t)
+{
+    enum slot w = t->row->slot;
+    if (t->sub >= 0) return 2*t->sub + 1;
+    if (w == OUTPUT) return INT_MAX;
+    const struct stack *k = &m->stack[t->stack];
+    return 2*(k->first + (w == FINAL_G || w == FINAL_B ? k->subs : 0));
+}
+
+/* The loss was finite, its gradient is not: backward meets the last tensors first. */
+static dn_status diverged_backward(const dn_model *m, char *err)
+{
+    char name[DN_NAME_MAX];
+    const struct tensor *found = NULL;
+    for (const struct tensor *t = m->tensor; t < m->tensor + m->tensors; t++)
+        if (!row_finite(m->grad + t->at, t->count)
+            && (!found || order_of(m, t) >= order_of(m, found))) found = t;
+    if (!found)
+        return fail(err, DN_EDIVERGED, "step %d: the gradient is too large", m->step + 1);
+    return fail(err, DN_EDIVERGED, "step %d: the gradient of %s is not finite", m->step + 1,
+                tensor_name(m, found, name));
 }
 
 dn_state dn_state_at(const dn_model *m, int stack, int i)
@@ -3488,7 +2681,245 @@ dn_status dn_translate(dn_generator *g, int n, const int *enc, const int *enc_le
     return DN_OK;
 }
 
-/* ---- 15 checkpoints ---------------------------------------------------------------------- */
+/* ---- 15 configuration -------------------------------------------------------------------- */
+
+static const char *const no_yes[]       = { "no", "yes" };
+static const char *const activations[]  = { "relu", "gelu", "gelu-tanh" };
+static const char *const position_of[]  = { "sinusoidal", "learned" };
+static const char *const ties[]         = { "none", "output", "all" };
+static const char *const schedules[]    = { "inv-sqrt", "cosine", "constant" };
+static const char *const memory_modes[] = { "keep", "recompute" };
+
+#define INT(name, member, def, lo, hi, saved, help) \
+    { name, DN_INT, offsetof(dn_config, member), def, lo, hi, NULL, 0, saved, help }
+#define NUM(name, member, def, lo, hi, help) \
+    { name, DN_FLOAT, offsetof(dn_config, member), def, lo, hi, NULL, 0, 1, help }
+#define ONE_OF(name, member, def, list, saved, help) \
+    { name, DN_CHOICE, offsetof(dn_config, member), def, 0, \
+      (double)(sizeof(list)/sizeof *(list)) - 1, (const char *const *)(const void *)(list), \
+      sizeof *(list), saved, help }
+
+static const dn_field fields[] = {
+    ONE_OF("arch", arch, DN_ENC_DEC, architectures, 1, "the stacks there are"),
+    ONE_OF("norm", norm, 0, schemes, 1, "the residual scheme"),
+    INT("enc-layers", enc_layers, 12, 1, 100000, 1, "N, layers of the encoder"),
+    INT("dec-layers", dec_layers, 12, 1, 100000, 1, "M, layers of the decoder"),
+    INT("dim", dim, 64, 1, 65536, 1, "D, width of the stream"),
+    INT("heads", heads, 4, 1, 4096, 1, "attention heads; they divide dim"),
+    INT("ffn", ffn, 0, 0, 262144, 1, "F, width of the feed-forward; 0: 4 dim"),
+    INT("vocab", vocab, DN_MIN_VOCAB, DN_SPECIALS + 1, 1 << 24, 1, "V, token ids"),
+    INT("ctx", ctx, 64, 1, 1 << 20, 1, "longest sequence in tokens"),
+    ONE_OF("activation", activation, DN_RELU, activations, 1, "of the feed-forward"),
+    ONE_OF("bias", bias, 1, no_yes, 1, "biases in the linear maps"),
+    ONE_OF("positions", positions, DN_SINUSOIDAL, position_of, 1, "position vectors"),
+    ONE_OF("tie", tie, DN_TIE_ALL, ties, 1, "embeddings shared: none, with the output, all"),
+    NUM("dropout", dropout, 0, 0, 0.99, "of embeddings and branch outputs"),
+    NUM("attn-dropout", attn_dropout, 0, 0, 0.99, "of attention weights"),
+    NUM("act-dropout", act_dropout, 0, 0, 0.99, "after the activation"),
+    NUM("label-smoothing", label_smoothing, 0, 0, 0.99, "share of the uniform target"),
+    INT("batch-tokens", batch_tokens, 1024, 1, 1 << 24, 1, "tokens of a stream per batch"),
+    NUM("lr", lr, 1e-3, 0, 100, "peak learning rate"),
+    NUM("min-lr", min_lr, 0, 0, 100, "where cosine ends"),
+    NUM("warmup-init", warmup_init, 1e-7, 0, 100, "rate where the warm-up starts"),
+    INT("warmup", warmup, 400, 0, INT_MAX, 1, "steps of linear warm-up"),
+    ONE_OF("schedule", schedule, DN_INV_SQRT, schedules, 1, "after the warm-up"),
+    INT("steps", steps, 1000, 1, INT_MAX, 1, "optimizer steps of the run"),
+    NUM("beta1", beta1, 0.9, 0, 0.9999999, "Adam's first moment"),
+    NUM("beta2", beta2, 0.98, 0, 0.9999999, "Adam's second moment"),
+    NUM("eps", eps, 1e-8, 1e-30, 1, "Adam's epsilon"),
+    NUM("weight-decay", weight_decay, 0, 0, 10, "decoupled, of matrices (AdamW)"),
+    NUM("clip", clip, 0, 0, 1e6, "largest gradient norm; 0: no limit"),
+    INT("seed", seed, 1, 0, INT_MAX, 1, "of everything random"),
+    ONE_OF("memory", memory, DN_KEEP, memory_modes, 0, "activations: all, or what makes them"),
+    INT("threads", threads, 0, 0, 4096, 0, "0: as many as OpenMP gives"),
+};
+enum { FIELDS = (int)(sizeof fields/sizeof *fields) };
+
+const dn_field *dn_fields(int *count)
+{
+    *count = FIELDS;
+    return fields;
+}
+
+const char *dn_choice(const dn_field *f, int i)
+{
+    if (f->kind != DN_CHOICE || i < 0 || i > (int)f->high) return NULL;
+    return *(const char *const *)(const void *)((const char *)f->choices + (size_t)i*f->stride);
+}
+
+static double field_value(const dn_config *c, const dn_field *f)
+{
+    const void *at = (const char *)c + f->at;
+    return f->kind == DN_FLOAT ? *(const double *)at : *(const int *)at;
+}
+
+static void field_put(dn_config *c, const dn_field *f, double v)
+{
+    void *at = (char *)c + f->at;
+    if (f->kind == DN_FLOAT) *(double *)at = v;
+    else *(int *)at = (int)v;
+}
+
+void dn_config_default(dn_config *c)
+{
+    memset(c, 0, sizeof *c);
+    for (int i = 0; i < FIELDS; i++) field_put(c, &fields[i], fields[i].fallback);
+}
+
+/* m 10^e for m below 10^15 and e within +-37: one exact operation for e within +-22. */
+static double scale10(double m, int e)
+{
+    double p = 1;
+    for (int i = 0; i < (e < 0 ? -e : e); i++) p *= 10;
+    return e < 0 ? m/p : m*p;
+}
+
+/* A decimal number, read to 15 significant digits; 0 if text is anything else. */
+static int parse_decimal(const char *s, double *v)
+{
+    double m = 0;
+    int e = 0, digits = 0, any = 0, point = 0, minus = *s == '-';
+    for (s += *s == '-' || *s == '+'; (*s >= '0' && *s <= '9') || (*s == '.' && !point); s++) {
+        if (*s == '.') { point = 1; continue; }
+        any = 1;
+        if (m > 0 || *s != '0') digits++;
+        if (digits > 15) {
+            e += !point;
+            continue;
+        }
+        m = 10*m + (*s - '0');
+        e -= point;
+    }
+    if (any && (*s == 'e' || *s == 'E')) {
+        int x = 0, down = s[1] == '-', first = 1 + (s[1] == '-' || s[1] == '+');
+        for (s += first, any = 0; *s >= '0' && *s <= '9' && x < 100; s++, any = 1)
+            x = 10*x + (*s - '0');
+        e += down ? -x : x;
+    }
+    if (!any || *s || e < -37 || e > 37) return 0;
+    *v = (minus ? -1 : 1)*scale10(m, e);
+    return 1;
+}
+
+/* The shortest decimal that parse_decimal reads back to v, or failing that 15 digits of it. */
+static void print_decimal(char *to, size_t n, double v)
+{
+    double a = v < 0 ? -v : v, m = 0;
+    int top = 0, e = 0;
+    while (a >= scale10(1, top + 1) && top < 37) top++;
+    while (a > 0 && a < scale10(1, top) && top > -37) top--;
+    for (int digits = 1; digits <= 15 && top - digits + 1 >= -37; digits++) {
+        e = top - digits + 1;
+        m = (double)(int64_t)(scale10(a, -e) + 0.5);
+        if (scale10(m, e) == a) break;
+    }
+    while (m > 0 && e < 0 && m == 10*(double)(int64_t)(m/10)) m /= 10, e++;
+    int64_t whole = (int64_t)m, one = 1;
+    const char *minus = v < 0 ? "-" : "";
+    if (e >= 0 && top < 15) {                                      /* 4000 */
+        say(to, n, "%s%d", minus, (int64_t)scale10(m, e));
+    } else if (e < 0 && e > -7) {                                  /* 0.098 */
+        char digits[DN_NAME_MAX];
+        for (int i = 0; i > e; i--) one *= 10;
+        say(digits, sizeof digits, "%d", one + whole%one);         /* 1098: the 1 keeps zeros */
+        say(to, n, "%s%d.%s", minus, whole/one, digits + 1);
+    } else {                                                       /* 1e-8 */
+        say(to, n, "%s%de%d", minus, whole, (int64_t)e);
+    }
+}
+
+static const dn_field *field_find(const char *name)
+{
+    for (int i = 0; i < FIELDS; i++)
+        if (!strcmp(fields[i].name, name)) return &fields[i];
+    return NULL;
+}
+
+dn_status dn_config_set(dn_config *c, const char *name, const char *value, char *err)
+{
+    const dn_field *f = field_find(name);
+    double v = -1;
+    if (!f) return fail(err, DN_EINVAL, "there is no option '%s'", name);
+    if (f->kind == DN_CHOICE) {
+        char list[DN_ERR_MAX], *p = list;
+        while (++v <= f->high && strcmp(dn_choice(f, (int)v), value)) {
+            p = put_text(p, list + sizeof list - 1, v > 0 ? ", " : "");
+            p = put_text(p, list + sizeof list - 1, dn_choice(f, (int)v));
+        }
+        *p = 0;
+        if (v > f->high)
+            return fail(err, DN_EINVAL, "%s cannot be '%s'; it is one of %s", name, value, list);
+    } else if (!parse_decimal(value, &v) || v < f->low || v > f->high ||
+               (f->kind == DN_INT && v != (double)(int64_t)v)) {
+        char lo[DN_NAME_MAX], hi[DN_NAME_MAX];
+        print_decimal(lo, sizeof lo, f->low);
+        print_decimal(hi, sizeof hi, f->high);
+        return fail(err, DN_EINVAL, "%s must be %s from %s to %s, not '%s'", name,
+                    f->kind == DN_INT ? "a whole number" : "a number", lo, hi, value);
+    }
+    field_put(c, f, v);
+    return DN_OK;
+}
+
+void dn_config_get(const dn_config *c, const dn_field *f, char text[DN_NAME_MAX])
+{
+    if (f->kind == DN_CHOICE) say(text, DN_NAME_MAX, "%s", dn_choice(f, (int)field_value(c, f)));
+    else print_decimal(text, DN_NAME_MAX, field_value(c, f));
+}
+
+/* A model computes with the values that its checkpoint can hold: 15 digits of each number. */
+static void config_round(dn_config *c)
+{
+    char text[DN_NAME_MAX];
+    for (int i = 0; i < FIELDS; i++) {
+        double v = 0;
+        if (fields[i].kind != DN_FLOAT) continue;
+        print_decimal(text, sizeof text, field_value(c, &fields[i]));
+        if (parse_decimal(text, &v)) field_put(c, &fields[i], v);
+    }
+}
+
+dn_status dn_config_check(const dn_config *c, char *err)
+{
+    for (int i = 0; i < FIELDS; i++) {
+        double v = field_value(c, &fields[i]);
+        char text[DN_NAME_MAX];
+        if (v >= fields[i].low && v <= fields[i].high) continue;      /* false for NaN */
+        if (is_finite(v) && v > -1e15 && v < 1e15) print_decimal(text, sizeof text, v);
+        else say(text, sizeof text, "that");
+        return fail(err, DN_EINVAL, "%s cannot be %s", fields[i].name, text);
+    }
+    if (c->dim % c->heads)
+        return fail(err, DN_EINVAL, "dim %d is not a multiple of heads %d",
+                    (int64_t)c->dim, (int64_t)c->heads);
+    if (c->positions == DN_SINUSOIDAL && c->dim % 2)
+        return fail(err, DN_EINVAL, "dim %d is odd; sinusoidal positions need pairs",
+                    (int64_t)c->dim);
+    if (c->batch_tokens < c->ctx)
+        return fail(err, DN_EINVAL, "batch-tokens %d is less than ctx %d",
+                    (int64_t)c->batch_tokens, (int64_t)c->ctx);
+    if (c->warmup_init > c->lr && c->warmup > 0)
+        return fail(err, DN_EINVAL, "lr is smaller than warmup-init, where the warm-up starts");
+    return DN_OK;
+}
+
+/* Fixed are the fields from which sizes, values already drawn, or what was learned follow: all but
+ * the rates and the schedule. */
+dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err)
+{
+    if (dn_config_check(c, err)) return DN_EINVAL;
+    for (const dn_field *f = fields; f < fields + FIELDS; f++) {
+        int free = f->kind == DN_FLOAT || f->at == offsetof(dn_config, warmup)
+                   || f->at == offsetof(dn_config, steps) || f->at == offsetof(dn_config, schedule);
+        if (!free && field_value(c, f) != field_value(&m->c, f))
+            return fail(err, DN_EINVAL, "%s cannot change once the model is made", f->name);
+    }
+    m->c = *c;
+    config_round(&m->c);
+    return DN_OK;
+}
+
+/* ---- 16 checkpoints ---------------------------------------------------------------------- */
 
 /* [fmt:safetensors]   8 bytes N, little-endian;  N bytes of JSON;  the tensors, to the end
  *
@@ -4062,4 +3493,612 @@ dn_status dn_load(dn_model *m, const dn_io *io, char *err)
     }
     m->step = r.count[1] ? r.step : 0;
     return DN_OK;
+}
+
+/* ---- 17 functions, random numbers -------------------------------------------------------- */
+
+/* Every libm rounds in its own way, so here are our own exp, log, sin, cos, tanh and erf, made of
+ * + - * / sqrt, comparisons and integers alone: operations with one right answer each (IEEE, to
+ * nearest), hence the same bits everywhere.  There are two families:
+ *
+ *   _acc    for statistics, tables and random numbers; any precision of acc.  Series that compute
+ *           their coefficients as they go: short loops, for none of them is hot.
+ *   _real   for the inner loops.  In float: minimax polynomials without branch or call, so that a
+ *           loop over an array becomes vector code.  In double (tests only): the series again.
+ *
+ * Errors are the worst measured, in ulp, as without / with fused multiply-add where these differ:
+ * over all floats for the float versions, over random arguments for the double ones. */
+
+/* ln 2 = LN2_HI + LN2_LO.  LN2_HI = 355/512 has 9 bits: a small integer times it is exact. */
+#define LN2_HI 0.693359375
+#define LN2_LO (-2.121944400546905827679e-4)
+
+/* 2^n, exact, by repeated squaring. */
+static acc power_of_two(int n)
+{
+    acc p = 1, square = n < 0 ? (acc)0.5 : 2;
+    for (int m = n < 0 ? -n : n; m > 0; m /= 2) {
+        if (m & 1)
+            p *= square;
+        square *= square;
+    }
+    return p;
+}
+
+/* The nearest integer; 0 for what no int can hold, NaN included. */
+static int nearest(acc x)
+{
+    if (!(x > (acc)-1e9 && x < (acc)1e9))
+        return 0;
+    return (int)(x < 0 ? x - (acc)0.5 : x + (acc)0.5);
+}
+
+/* Writes e^x as scale (1 + q), scale = 2^n and q = e^r - 1 for r = x - n ln 2, |r| <= ln(2)/2.
+ * Keeping q apart from the 1 saves the digits that expm1, tanh and erf live on near zero.
+ * q = r (1 + r/2 (1 + r/3 (1 + ...))); the 14th term is below 2e-17 r. */
+static acc exp_parts_acc(acc x, acc *scale)
+{
+    int n = nearest(x * (acc)1.44269504088896340736);
+    acc r = (x - (acc)n * (acc)LN2_HI) - (acc)n * (acc)LN2_LO;
+    acc q = 1;
+    for (int k = 13; k > 1; k--)
+        q = 1 + r / (acc)k * q;
+    *scale = power_of_two(n);
+    return r * q;
+}
+
+/* e^x while it is a normal number: |x| < 708 in double, 87 in float.  1.3 ulp. */
+static acc exp_acc(acc x)
+{
+    acc scale, q = exp_parts_acc(x, &scale);
+    return scale + scale * q;
+}
+
+/* ln x, x > 0.  With x = m 2^n, sqrt(1/2) <= m < sqrt(2), and t = (m-1)/(m+1), |t| < 0.172:
+ * ln m = 2 t (1 + t^2/3 + t^4/5 + ...).  0 and below give -inf; +inf and NaN pass.  2 ulp. */
+static acc log_acc(acc x)
+{
+    if (!(x > 0 && x - x == 0))
+        return x <= 0 ? -(acc)INFINITY : x;
+    int n = 0;
+    for (; x >= (acc)1.41421356237309504880; x *= (acc)0.5)
+        n++;
+    for (; x < (acc)0.70710678118654752440; x *= 2)
+        n--;
+    acc t = (x - 1) / (x + 1), series = 0;
+    for (int k = 21; k > 1; k -= 2)
+        series = t * t * (1 / (acc)k + series);
+    return (acc)n * (acc)LN2_HI + ((acc)n * (acc)LN2_LO + 2 * t * series + 2 * t);
+}
+
+/* sin(x + quarters pi/2), to 1.7e-16 while |x| <= 1e6 (in float: 1e-7, 1e4).  The nearest multiple
+ * k of pi/2 is subtracted in four pieces, the first three so short that k times them is exact. */
+static acc sine(acc x, int quarters)
+{
+    static const acc HALF_PI[4] = {
+        (acc)1.5703125, (acc)4.837512969970703125e-4, (acc)7.5495336204767227173e-8,
+        (acc)2.563344151594518788189e-12
+    };
+    int k = nearest(x * (acc)0.63661977236758134308);
+    for (int i = 0; i < 4; i++)
+        x -= (acc)k * HALF_PI[i];
+
+    unsigned quadrant = (unsigned)k + (unsigned)quarters;
+    int odd = quadrant & 1;
+    acc series = 1;   /* cos = 1 - x^2/(1 2) (1 - x^2/(3 4) (...)); sin/x = 1 - x^2/(2 3) (...) */
+    for (int j = 17 - odd; j > 1; j -= 2)
+        series = 1 - x * x / (acc)(j * (j - 1)) * series;
+    acc y = odd ? series : x * series;
+    return quadrant & 2 ? -y : y;
+}
+
+static acc sin_acc(acc x)
+{
+    return sine(x, 0);
+}
+
+static acc cos_acc(acc x)
+{
+    return sine(x, 1);
+}
+
+#ifdef DN_DOUBLE
+
+#define REAL_MAX DBL_MAX
+#define EXP_MIN (-708.3)
+#define EXP_MAX 709.4
+
+static inline real exp_parts(real x, real *scale)
+{
+    return exp_parts_acc(x, scale);
+}
+
+/* erf x = 2/sqrt(pi) x e^(-z) (1 + 2z/3 (1 + 2z/5 (1 + 2z/7 (...)))), z = x^2: all terms are
+ * positive and 110 are enough up to |x| = 6, where erf has rounded to 1.  4 ulp to 1, 16 to 6. */
+static real erf_real(real x)
+{
+    real z = x * x, series = 1;
+    if (z > 36)
+        return x < 0 ? -1 : 1;
+    for (int k = 221; k > 1; k -= 2)
+        series = 1 + 2 * z / k * series;
+    return 1.12837916709551257390 * x * exp_acc(-z) * series;
+}
+
+#else
+
+#define REAL_MAX FLT_MAX
+#define EXP_MIN (-87.3f)
+#define EXP_MAX 88.37f
+
+static inline uint32_t bits_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static inline float float_of(uint32_t bits)
+{
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Horner's rule; the count is a constant wherever it is called, so the loop unrolls. */
+static inline real polynomial(const real *c, int count, real x)
+{
+    real y = c[count - 1];
+    for (int i = count - 2; i >= 0; i--)
+        y = fmadd(y, x, c[i]);
+    return y;
+}
+
+/* As exp_parts_acc, for float.  Adding 1.5 2^23 rounds x / ln 2 to an integer and leaves it in
+ * the low bits, ready to become the exponent of scale.  Outside EXP_MIN..EXP_MAX the result is
+ * garbage, but harmless; NaN gives NaN. */
+static inline real exp_parts(real x, real *scale)
+{
+    static const real C[] = {   /* (e^r - 1 - r) / r^2, to 3e-9 of e^r */
+        0.499999933f, 0.166665189f, 0.0416684080f, 0.00836892178f, 0.00138141721f
+    };
+    const real MAGIC = 12582912;
+    real shifted = fmadd(x, 1.44269504f, MAGIC), n = shifted - MAGIC;
+    real r = fmadd(n, (real)-LN2_LO, fmadd(n, (real)-LN2_HI, x));
+    *scale = float_of((bits_of(shifted) + 127) << 23);
+    return fmadd(r * r, polynomial(C, 5, r), r);
+}
+
+/* erf |x| = 1 - e^(-a R(a)) with a = |x|: one smooth R, -ln(1 - erf a) / a, serves from 0 to 4,
+ * where erf has rounded to 1, and erf is as accurate near 0 as q is.  3.2 ulp, 1e-7 at most. */
+static inline real erf_real(real x)
+{
+    static const real R[] = {   /* erf to 4e-9 of itself */
+        1.12837917f, 0.636619382f, 0.102777831f, -0.0191530641f, -1.60395405e-4f,
+        1.66702653e-3f, -6.32836208e-4f, 1.17641054e-4f, -9.25623702e-6f
+    };
+    real a = x < 0 ? -x : x, scale;
+    a = a > 4 ? 4 : a;
+    real q = exp_parts(-a * polynomial(R, 9, a), &scale);
+    real y = fmadd(-scale, q, 1 - scale);
+    return x < 0 ? -y : y;
+}
+
+#endif
+
+/* e^x; +inf above EXP_MAX, 0 below EXP_MIN, so never subnormal.  0.99 / 1.02 ulp; 1.3 in double. */
+static inline real exp_real(real x)
+{
+    real scale, q = exp_parts(x, &scale), y = fmadd(scale, q, scale);
+    return x > EXP_MAX ? (real)INFINITY : x < EXP_MIN ? 0 : y;
+}
+
+/* tanh x = m / (m + 2), m = e^(2x) - 1; rounded to 1 before 20.  2.7 ulp; 3.2 in double. */
+static inline real tanh_real(real x)
+{
+    x = x > 20 ? 20 : x < -20 ? -20 : x;
+    real scale, q = exp_parts(2 * x, &scale), m = fmadd(scale, q, scale - 1);
+    return m / (m + 2);
+}
+
+/* Random numbers are counter based: a number is a hash of (seed, stream, index), so any element
+ * of any mask or matrix can be had in any order, on any number of threads, without a state to
+ * carry along. */
+
+/* One step of splitmix64 (Steele, Lea and Flood, 2014): a bijection of 64 bits. */
+static uint64_t mix64(uint64_t x)
+{
+    x += 0x9e3779b97f4a7c15u;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+/* The key of one stream of numbers. */
+static uint64_t rng_key(uint64_t seed, uint64_t stream)
+{
+    return mix64(mix64(seed) + stream);
+}
+
+/* A bijection of 32 bits; the constants are those of Chris Wellons's lowbias32. */
+static inline uint32_t mix32(uint32_t x)
+{
+    x = (x ^ x >> 16) * 0x7feb352du;
+    x = (x ^ x >> 15) * 0x846ca68bu;
+    return x ^ x >> 16;
+}
+
+/* 32 random bits.  One integer width throughout, so that a loop over index vectorizes. */
+static inline uint32_t rng_bits(uint64_t key, uint32_t index)
+{
+    return mix32(mix32(index ^ (uint32_t)key) + (uint32_t)(key >> 32));
+}
+
+/* Uniform on (0, 1], in steps of 2^-24: exact in float, and its logarithm is finite. */
+static real rng_uniform(uint64_t key, uint32_t index)
+{
+    return (real)((rng_bits(key, index) >> 8) + 1) / 16777216;
+}
+
+/* Normal, by Box and Muller; it spends the uniforms 2 index and 2 index + 1, index < 2^31. */
+static real rng_normal(uint64_t key, uint32_t index)
+{
+    acc radius2 = -2 * log_acc((acc)rng_uniform(key, 2 * index));
+    acc angle = (acc)6.28318530717958647693 * (acc)rng_uniform(key, 2 * index + 1);
+    return (real)(sqrt_acc(radius2) * cos_acc(angle));
+}
+
+uint32_t dn_random(uint64_t seed, uint64_t stream, uint32_t index)
+{
+    return rng_bits(rng_key(rng_key(seed, STREAM_CALLER), stream), index);
+}
+
+/* Rounds of bijections of 0 .. 2^b - 1 (odd multiplier, sum, xor with a shift), repeated until
+ * the image is below n: a permutation of 0 .. n-1 in constant memory. */
+uint32_t dn_shuffle(uint64_t seed, uint64_t stream, uint32_t i, uint32_t n)
+{
+    uint64_t key = rng_key(rng_key(seed, STREAM_CALLER), stream);
+    uint32_t mask = n - 1;
+    int shift = 1;
+    for (int s = 1; s < 32; s *= 2) mask |= mask >> s;
+    while (shift < 16 && mask >> 2*shift) shift++;
+    do {
+        for (uint32_t round = 0; round < 6; round++) {
+            i = (i*(rng_bits(key, 2*round) | 1) + rng_bits(key, 2*round + 1)) & mask;
+            i ^= i >> shift;
+        }
+    } while (i >= n);
+    return i;
+}
+
+/* ---- 18 matrix product ------------------------------------------------------------------- */
+
+/*     for i < M, j < N:
+ *         s = start at 0, at C(i,j) or at bias[j]
+ *         for k = 0 .. K-1 in this order: s = fmadd(A(i,k), B(k,j), s)
+ *         C(i,j) = s
+ *
+ * is the definition, and what follows gives its very bits: an element of C is always one chain of
+ * fmadds over ascending k.  Vectors and threads only take elements side by side, and a later
+ * block of k goes on from the C that the earlier one stored (an exact round trip).
+ *
+ * Speed is from the register tile: MR rows of 2 vectors (NR columns), the accumulators of
+ * MR*NR chains, so that each loaded number is used many times and the chains hide each other's
+ * latency.  MR is what the register file holds beside 2 vectors of B and 1 number of A.  B is
+ * copied ("packed") in blocks of KC x NC that stay in the second-level cache (512 KB), A in
+ * strips of MR x KC that stay in the first (14 KB).  A port may set any of them at compile
+ * time, tiny ones too. */
+#ifndef DN_VBYTES                   /* bytes of a vector, a power of two */
+#if defined __AVX512F__
+#define DN_VBYTES 64
+#elif defined __AVX__
+#define DN_VBYTES 32
+#else
+#define DN_VBYTES 16
+#endif
+#endif
+#ifndef DN_MR
+#if defined __AVX512F__             /* 32 registers: 28 + 2 + 1 */
+#define DN_MR 14
+#elif defined __aarch64__           /* 32 too, but 14 leave none to spare */
+#define DN_MR 12
+#else                               /* 16: 12 + 2 + 1 */
+#define DN_MR 6
+#endif
+#endif
+#ifndef DN_KC
+#define DN_KC 256
+#endif
+#ifndef DN_NC
+#define DN_NC (2048/(int)sizeof(real))
+#endif
+#define CACHE_LINE (64/(int)sizeof(real))
+#define DN_VL (DN_VBYTES/(int)sizeof(real))     /* numbers in a vector */
+#define DN_NR (2*DN_VL)
+#define DN_SR (DN_MR < 4 ? DN_MR : 4)           /* rows of the short tile, for what MR leaves */
+#define DN_NP ((DN_NC + DN_NR - 1)/DN_NR*DN_NR) /* NC in whole panels */
+/* reals of workspace per thread */
+#define MATMUL_WORK ((DN_KC*(DN_NP + DN_MR) + DN_SR + 15)/16*16)
+
+static size_t matmul_work(void) { return MATMUL_WORK; }
+
+static mat corner(mat m, int i, int k)
+{
+    m.p += m.trans ? (ptrdiff_t)k*m.ld + i : (ptrdiff_t)i*m.ld + k;
+    return m;
+}
+
+/* Half a row of the tile.  The lane loop of vfma is plain C and says all there is to say, but the
+ * whole tile must stay in registers, and compilers take a struct apart into single numbers; a
+ * vector type stops that.  The loop hints and prefetch() too change nothing but speed. */
+#ifdef __GNUC__
+typedef real vec __attribute__((vector_size(DN_VBYTES)));
+#else
+typedef struct { real v[DN_VL]; } vec;
+#endif
+#if defined __clang__
+#define DN_UNROLL _Pragma("clang loop unroll(full)")        /* the rows, into registers */
+#define DN_ROLLED _Pragma("clang loop vectorize(disable)")    /* this loop by itself is best */
+#elif defined __GNUC__
+#define DN_UNROLL _Pragma("GCC unroll 16")
+#define DN_ROLLED _Pragma("GCC unroll 1")
+#else
+#define DN_UNROLL
+#define DN_ROLLED
+#endif
+
+/* The number `ahead` of p, if there is one, will be needed soon. */
+static inline void prefetch(const real *p, ptrdiff_t ahead)
+{
+#ifdef __GNUC__
+    __builtin_prefetch((const void *)((uintptr_t)p + (uintptr_t)ahead*sizeof *p));
+#else
+    (void)p, (void)ahead;
+#endif
+}
+
+static inline vec vload(const real *p)
+{
+    vec r;
+    memcpy(&r, p, sizeof r);
+    return r;
+}
+
+static inline vec vfma(real a, vec b, vec c)
+{
+    union { vec v; real r[DN_VL]; } x, y;
+    x.v = b;
+    y.v = c;
+    DN_ROLLED
+    for (int l = 0; l < DN_VL; l++) y.r[l] = fmadd(a, x.r[l], y.r[l]);
+    return y.v;
+}
+
+/* C tile of mr rows (a constant in each call) = init tile + A strip times B panel; init may be c */
+static inline void tile(int mr, real *c, ptrdiff_t ldc, const real *init, ptrdiff_t ldi,
+                        const real *a, ptrdiff_t rs, ptrdiff_t cs, const real *b, int K)
+{
+    vec t[DN_MR][2];
+
+    DN_UNROLL
+    for (int i = 0; i < mr; i++) {
+        t[i][0] = vload(init + i*ldi);
+        t[i][1] = vload(init + i*ldi + DN_VL);
+    }
+    for (int k = 0; k < K; k++, a += cs, b += DN_NR) {
+        vec b0 = vload(b), b1 = vload(b + DN_VL);
+        DN_UNROLL
+        for (int l = 0; l < DN_NR; l += CACHE_LINE) prefetch(b, 4*DN_NR + l);
+        DN_UNROLL
+        for (int i = 0; i < mr; i++) {
+            t[i][0] = vfma(a[i*rs], b0, t[i][0]);
+            t[i][1] = vfma(a[i*rs], b1, t[i][1]);
+        }
+    }
+    DN_UNROLL
+    for (int i = 0; i < mr; i++) {
+        memcpy(c + i*ldc, &t[i][0], sizeof(vec));
+        memcpy(c + i*ldc + DN_VL, &t[i][1], sizeof(vec));
+    }
+}
+
+/* m <= MR rows and n columns of C from one strip of A, a(i,k) at a[i*rs + k*cs], and packed B */
+static void strip(real *c, ptrdiff_t ldc, const real *init, ptrdiff_t ldi, const real *a,
+                  ptrdiff_t rs, ptrdiff_t cs, const real *b, int m, int n, int K)
+{
+    real e[DN_MR*DN_NR];                          /* a tile cut by C's edge */
+    int mr = m == DN_MR ? DN_MR : DN_SR;
+
+    for (int j = 0; j < n; j += DN_NR, b += (ptrdiff_t)K*DN_NR)
+        for (int i = 0; i < m; i += mr) {
+            int mt = imin(m - i, mr), nt = imin(n - j, DN_NR), cut = mt < mr || nt < DN_NR;
+            real *ct = c + i*ldc + j, *to = cut ? e : ct;
+            const real *from = init + i*ldi + j, *at = a + i*rs;
+            ptrdiff_t ldt = cut ? DN_NR : ldc, ldf = cut ? DN_NR : ldi;
+            if (cut) {
+                for (int l = 0; l < mr*DN_NR; l++) e[l] = 0;
+                for (int r = 0; r < mt; r++)
+                    for (int l = 0; l < nt; l++) e[r*DN_NR + l] = from[r*ldi + l];
+                from = e;
+            }
+            if (mr < DN_MR)
+                tile(DN_SR, to, ldt, from, ldf, at, 1, DN_MR, b, K);
+            else if (rs == 1)
+                tile(DN_MR, to, ldt, from, ldf, at, 1, cs, b, K);
+            else
+                tile(DN_MR, to, ldt, from, ldf, at, rs, 1, b, K);
+            for (int r = 0; cut && r < mt; r++)
+                for (int l = 0; l < nt; l++) ct[r*ldc + l] = e[r*DN_NR + l];
+        }
+}
+
+/* dst[k*w + i] = m(i,k) for k < K, i < n, and 0 for n <= i < w.  w is a constant in each call: a
+ * whole row of it is copied by a few wide moves. */
+static inline void pack(real *dst, int w, mat m, int n, int K)
+{
+    int i = 0;
+
+    if (n < w) memset(dst, 0, (size_t)K*(size_t)w*sizeof *dst);
+    if (m.trans) {
+        for (int k = 0; n == w && k < K; k++)
+            memcpy(dst + k*w, m.p + (ptrdiff_t)k*m.ld, (size_t)w*sizeof *dst);
+        for (int k = 0; n < w && k < K; k++)
+            for (int l = 0; l < n; l++) dst[k*w + l] = m.p[(ptrdiff_t)k*m.ld + l];
+        return;
+    }
+    for (; i + 8 <= n; i += 8)                  /* transpose: 8 rows give one wide store each k */
+        DN_ROLLED                                 /* vectors over k would scatter their stores */
+        for (int k = 0; k < K; k++) {
+            real q[8];
+            for (int r = 0; r < 8; r++) q[r] = m.p[(ptrdiff_t)(i + r)*m.ld + k];
+            memcpy(dst + k*w + i, q, sizeof q);
+        }
+    for (; i < n; i++)
+        for (int k = 0; k < K; k++) dst[k*w + i] = m.p[(ptrdiff_t)i*m.ld + k];
+}
+
+/* A B that lies transposed, as the weights of a layer do where one token is generated, is read
+ * once, as it lies, SIDE of its rows at a time: as many chains as hide their latency, and as many
+ * cache lines as a first-level cache holds where all of them fall into one set.  These rows end
+ * before a processor foresees the next ones: so each line asks for its like there. */
+enum { SIDE = 8 };
+
+/* Rows j, j + 1, ... of B^T from k on; returns how many there are.  Behind them: the last again. */
+static inline int rows_from(const real *p[SIDE], mat b, int j, int k, int N)
+{
+    int n = imin(N - j, SIDE);
+    for (int r = 0; r < SIDE; r++) p[r] = b.p + (ptrdiff_t)(j + imin(r, n - 1))*b.ld + k;
+    return n;
+}
+
+/* matmul1, below, for one row, where no number of B would be used twice: c = init + a B. */
+static void matmul_row(real *c, const real *init, mat a, mat b, int N, int K)
+{
+    const ptrdiff_t step = a.trans ? a.ld : 1;
+
+    for (int j = 0; j < N && init != c; j++) c[j] = init ? init[j] : 0;
+    for (int k = 0; k < K && !b.trans; k++) {
+        const real ak = a.p[k*step], *bk = b.p + (ptrdiff_t)k*b.ld;
+        for (int j = 0; j < N; j++) c[j] = fmadd(ak, bk[j], c[j]);
+    }
+    for (int j = 0; j < N && b.trans; j += SIDE) {
+        const real *p[SIDE];
+        real t[SIDE];
+        int n = rows_from(p, b, j, 0, N);
+        for (int r = 0; r < SIDE; r++) t[r] = c[j + imin(r, n - 1)];
+        for (int k = 0, end = 0; k < K; ) {
+            for (int r = 0; r < SIDE; r++) prefetch(p[r] + k, (ptrdiff_t)SIDE*b.ld);
+            for (end = imin(K, end + CACHE_LINE); k < end; k++) {
+                real x = a.p[k*step];
+                DN_UNROLL
+                for (int r = 0; r < SIDE; r++) t[r] = fmadd(p[r][k], x, t[r]);
+            }
+        }
+        for (int r = 0; r < n; r++) c[j + r] = t[r];
+    }
+}
+
+/* matmul1 for M <= VL rows and a B that lies transposed: C^T = B^T A^T, with A^T a panel of one
+ * vector. */
+static void matmul_few(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K,
+                       real *w)
+{
+    enum { BLOCK = DN_KC*DN_NP/DN_VL };
+
+    for (int k0 = 0; k0 == 0 || k0 < K; k0 += BLOCK) {
+        int kc = imin(K - k0, BLOCK), add = k0 > 0 || init == c;
+        pack(w, DN_VL, corner(a, 0, k0), M, kc);
+        for (int j = 0; j < N; j += SIDE) {
+            const real *p[SIDE];
+            real e[SIDE][DN_VL];
+            vec t[SIDE];
+            int n = rows_from(p, b, j, k0, N);
+            for (int r = 0; r < SIDE; r++) {
+                real first = !add && init && r < n ? init[j + r] : 0;
+                for (int i = 0; i < DN_VL; i++) e[r][i] = first;
+                for (int i = 0; i < M && add && r < n; i++) e[r][i] = c[(ptrdiff_t)i*ldc + j + r];
+            }
+            DN_UNROLL
+            for (int r = 0; r < SIDE; r++) t[r] = vload(e[r]);
+            for (int k = 0, end = 0; k < kc; ) {
+                for (int r = 0; r < SIDE; r++) prefetch(p[r] + k, (ptrdiff_t)SIDE*b.ld);
+                for (end = imin(kc, end + CACHE_LINE); k < end; k++) {
+                    vec x = vload(w + (ptrdiff_t)k*DN_VL);
+                    DN_UNROLL
+                    for (int r = 0; r < SIDE; r++) t[r] = vfma(p[r][k], x, t[r]);
+                }
+            }
+            memcpy(e, t, sizeof e);
+            for (int i = 0; i < M; i++)
+                for (int r = 0; r < n; r++) c[(ptrdiff_t)i*ldc + j + r] = e[r][i];
+        }
+    }
+}
+
+/* By one thread; see section 4. */
+static void matmul1(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K, real *w)
+{
+    static const real zero[DN_NC];
+    real *aw = w + DN_KC*DN_NP;
+    mat bt = { b.p, b.ld, !b.trans };
+
+    if (M == 1) {
+        matmul_row(c, init, a, b, N, K);
+        return;
+    }
+    if (M <= DN_VL && b.trans) {
+        matmul_few(c, ldc, init, a, b, M, N, K, w);
+        return;
+    }
+    for (int j = 0; j < N; j += DN_NC)
+        for (int k = 0; k == 0 || k < K; k += DN_KC) {
+            int n = imin(N - j, DN_NC), kc = imin(K - k, DN_KC), add = k > 0 || init == c;
+            for (int l = 0; l < n; l += DN_NR)
+                pack(w + (ptrdiff_t)l*kc, DN_NR, corner(bt, j + l, k), imin(n - l, DN_NR), kc);
+            for (int i = 0; i < M; i += DN_MR) {
+                real *ct = c + (ptrdiff_t)i*ldc + j;
+                const real *from = add ? ct : init ? init + j : zero;
+                mat s = corner(a, i, k);
+                int m = imin(M - i, DN_MR);
+                if (m == DN_MR && (!s.trans || n <= 4*DN_NR)) {  /* fast enough where it lies */
+                    strip(ct, ldc, from, add ? ldc : 0, s.p, s.trans ? 1 : s.ld,
+                          s.trans ? s.ld : 1, w, m, n, kc);
+                } else {
+                    pack(aw, DN_MR, s, m, kc);
+                    strip(ct, ldc, from, add ? ldc : 0, aw, 1, DN_MR, w, m, n, kc);
+                }
+            }
+        }
+}
+
+/* The same by up to nt threads with nt workspaces.  Each takes one part of C on a grid of
+ * tm x tn <= nt parts, chosen for the least work of the busiest thread: its products, and the
+ * numbers it packs (about as slow as a vector of products each). */
+static void matmul(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K,
+                   real *work, int nt)
+{
+    int pm = (M + DN_MR - 1)/DN_MR, pn = (N + DN_NR - 1)/DN_NR, tm = 1, tn = 1;
+    double best = -1;
+
+    if (M < 1 || N < 1) return;
+    nt = enough(nt, (double)M*N*K);
+    for (int t = 1; t <= nt && t <= pm; t++) {
+        int u = imin(nt/t, pn);
+        double rows = (pm + t - 1)/t*DN_MR, cols = (pn + u - 1)/u*DN_NR;
+        double cost = rows*cols + DN_VL*(rows + cols);
+        if (best < 0 || cost < best) {
+            best = cost;
+            tm = t;
+            tn = u;
+        }
+    }
+    PARALLEL_FOR(tm*tn)
+    for (int t = 0; t < tm*tn; t++) {
+        long long y = t/tn, x = t%tn;
+        int i = imin(M, (int)(pm*y/tm)*DN_MR), m = imin(M, (int)(pm*(y + 1)/tm)*DN_MR) - i;
+        int j = imin(N, (int)(pn*x/tn)*DN_NR), n = imin(N, (int)(pn*(x + 1)/tn)*DN_NR) - j;
+        real *ct = c + (ptrdiff_t)i*ldc + j;
+        matmul1(ct, ldc, init == c ? ct : init ? init + j : NULL, corner(a, i, 0),
+                corner(b, 0, j), m, n, K, work + (ptrdiff_t)t*MATMUL_WORK);
+    }
 }
