@@ -282,20 +282,32 @@ static size_t matmul_work(void);
  * A new method is a new row; below this table code asks for columns, never for names.  Where a
  * method's paper and its code differ, the paper is followed; docs/paper.md says how. */
 enum place { IN, MID, BR, OUT, PLACES };
-enum op    { ID, LN, SHIFT, HEAD_GAIN };
+enum op    { ID, LN, SHIFT, HEAD_GAIN, OPS };
 enum law   { ONE, ALPHA, BETA, TOP_DOWN, BOTTOM_UP, FIXUP, T_FIXUP, SUB_LN, ADMIN, SUBLAYERS };
-enum more {
-    FINAL    = 1,                       /* a LayerNorm after the last layer of a stack        */
-    OMEGA    = 2,                       /* a is a learned vector                              */
-    PROFILE  = 4,                       /* which dn_profile sets                              */
-    SCALED   = 8,                       /* b is a learned scalar of each sub-layer, first 1   */
-    GATED    = 16,                      /* b is a learned scalar of each layer, first 0       */
-    SHIFTED  = 32,                      /* no biases; scalar shifts also before activations
+/* Every feature that a method (column more), a configuration or a place can have: a parameter of
+ * table 3 exists where one of its features does. */
+enum feature {
+    FINAL      = 1 << 0,                /* a LayerNorm after the last layer of a stack        */
+    OMEGA      = 1 << 1,                /* a is a learned vector                              */
+    PROFILE    = 1 << 2,                /* which dn_profile sets                              */
+    SCALED     = 1 << 3,                /* b is a learned scalar of each sub-layer, first 1   */
+    GATED      = 1 << 4,                /* b is a learned scalar of each layer, first 0       */
+    SHIFTED    = 1 << 5,                /* no biases; scalar shifts also before activations
                                          * and after a stack                                  */
-    MIXED    = 64,                      /* a layer's input is a learned mix of outputs below  */
-    OPEN     = 128,                     /* the first sub-layer of a stack has no out          */
-    BY_DEPTH = 256                      /* in(x) is divided by sqrt(layer)                    */
+    MIXED      = 1 << 6,                /* a layer's input is a learned mix of outputs below  */
+    OPEN       = 1 << 7,                /* the first sub-layer of a stack has no out          */
+    BY_DEPTH   = 1 << 8,                /* in(x) is divided by sqrt(layer)                    */
+    BIASED     = 1 << 9,                /* of a configuration: biases in the linear maps,     */
+    LEARNED    = 1 << 10,               /* positions learned,                                 */
+    OWN_EMBED  = 1 << 11,               /* an embedding of the stack's own,                   */
+    OWN_OUTPUT = 1 << 12,               /* an output matrix of its own                        */
+    FIRST_AT   = 1 << 13                /* from here on one for each op at each place: AT()   */
 };
+#define AT(place, op) ((uint64_t)FIRST_AT << (OPS*(int)(place) + (int)(op)))
+
+/* An array of -1 elements, which no compiler takes, where the last op at the last place has no bit
+ * left: a new feature or op cannot be mistaken for another. */
+typedef char features_fit[AT(PLACES - 1, OPS - 1) >> (OPS*PLACES - 1) == FIRST_AT ? 1 : -1];
 
 static const struct scheme {
     const char *name, *op[PLACES];
@@ -1118,10 +1130,6 @@ static const char *const stack_name[] = { "encoder", "decoder" };
  * matrices and lie side by side in memory, so that one product serves them all. */
 enum extent { VECTOR, OF_1, OF_D, OF_F, OF_H, OF_V, OF_CTX, OF_OUTPUTS };
 enum first  { ZEROS, ONES, SKIPS, MEANS, TABLE, XAVIER };   /* from TABLE on: random        */
-enum {                                  /* features: enum more, and                           */
-    BIASED = 512, LEARNED = 1024, OWN_EMBED = 2048, OWN_OUTPUT = 4096, FIRST_AT = 8192
-};                                      /* from FIRST_AT on one for each op at each place     */
-#define AT(place, op) ((unsigned)FIRST_AT << (4*(int)(place) + (int)(op)))
 
 static const struct param {
     enum slot slot;
@@ -1129,7 +1137,7 @@ static const struct param {
     const char *name;
     enum extent rows, cols;
     enum first first;
-    unsigned when;
+    uint64_t when;
 } params[] = {
     { EMBED,     STACK,      "embed.weight",      OF_V,   OF_D,   TABLE,  OWN_EMBED          },
     { POSITIONS, STACK,      "positions.weight",  OF_CTX, OF_D,   TABLE,  LEARNED            },
@@ -1173,9 +1181,9 @@ static const struct param {
 enum { PARAMS = (int)(sizeof params/sizeof *params) };
 
 /* The features of a stack (i < 0) or of its sub-layer i. */
-static unsigned features(const dn_config *c, int stack, int i)
+static uint64_t features(const dn_config *c, int stack, int i)
 {
-    unsigned f = schemes[c->norm].more;
+    uint64_t f = schemes[c->norm].more;
     if (c->bias && !(f & SHIFTED)) f |= BIASED;
     if (c->positions == DN_LEARNED) f |= LEARNED;
     if (c->tie != DN_TIE_ALL || stack == ENC || !has_stack(c, ENC)) f |= OWN_EMBED;
@@ -1929,7 +1937,7 @@ static void tensors_lay(struct arena *a, dn_model *m)
             if (!has_stack(&m->c, s)) continue;
             for (int i = -1; i < m->stack[s].subs; i++) {
                 enum kind kind = i < 0 ? STACK : kind_at(&m->c, s, i);
-                unsigned has = features(&m->c, s, i);
+                uint64_t has = features(&m->c, s, i);
                 int sub = i < 0 ? -1 : m->stack[s].first + i;
                 for (const struct param *p = params; p < params + PARAMS; p++) {
                     if (!(p->kinds & kind) || (p->slot >= MATRICES) != vectors) continue;
