@@ -253,16 +253,26 @@ static real rng_normal(uint64_t key, uint32_t index);
 /* Streams of the library's own; the caller's live under the key of STREAM_CALLER. */
 enum { STREAM_INIT = 1, STREAM_DROPOUT, STREAM_MASK, STREAM_CALLER };
 
-/* op(A)(i,k) = trans ? p[k*ld + i] : p[i*ld + k] */
-typedef struct { const real *p; int ld, trans; } mat;
+/* What an operation works with: the threads, and memory for each of them. */
+struct team { int threads, ctx; real *product, *attention; };
 
-/* C (M x N, rows of ldc) = init + A B, each element one chain of fused multiply-adds over ascending
- * k.  init: NULL to start at 0, c to add to C, else a row of N numbers at which every row of C
- * starts (a bias).  C overlaps neither A nor B.  matmul1 works in w of matmul_work() reals; matmul
- * shares C out among up to nt threads with nt workspaces. */
-static void matmul1(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K, real *w);
-static void matmul(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K,
-                   real *work, int nt);
+/* A matrix that is read, its element (i, k) at p[i*ld + k] or, transposed, at p[k*ld + i]; and one
+ * that is written, (i, j) at p[i*ld + j]. */
+struct mat  { const real *p; int ld, trans; };
+struct dest { real *p; ptrdiff_t ld; };
+
+static struct mat  plain(const real *p, int ld)  { return (struct mat){ p, ld, 0 }; }
+static struct mat  turned(const real *p, int ld) { return (struct mat){ p, ld, 1 }; }
+static struct dest into(real *p, int ld)         { return (struct dest){ p, ld }; }
+
+/* C (M x N) = init + A B, each element one chain of fused multiply-adds over ascending k.  init:
+ * NULL to start at 0, C itself to add to it, else a row of N numbers at which every row of C starts
+ * (a bias).  C overlaps neither A nor B.  matmul1 is one thread's and works in matmul_work() reals
+ * at w; matmul shares C out among the team. */
+static void matmul1(struct dest c, const real *init, struct mat a, struct mat b, int M, int N,
+                    int K, real *w);
+static void matmul(const struct team *team, struct dest c, const real *init, struct mat a,
+                   struct mat b, int M, int N, int K);
 static size_t matmul_work(void);
 
 /* ---- 5 tables 1 and 2: residual schemes, architectures ----------------------------------- */
@@ -479,17 +489,11 @@ dn_gains dn_gains_of(const dn_config *c, int stack, int layer)
 
 /* ---- 6 operations ------------------------------------------------------------------------ */
 
-/* What an operation works with: the threads, and memory for each of them. */
-struct team { int threads, ctx; real *product, *attention; };
-
 /* For T rows of n numbers, each of which costs what 64 multiply-adds of a product do. */
 static int row_threads(const struct team *k, int T, int n)
 {
     return enough(k->threads, 64.0*T*n);
 }
-
-static mat plain(const real *p, int ld) { mat m = { p, ld, 0 }; return m; }
-static mat turned(const real *p, int ld) { mat m = { p, ld, 1 }; return m; }
 
 /* Sums of a row: LANES partial sums, element i in lane i % LANES, then a fixed tree. */
 enum { LANES = 8 };
@@ -584,14 +588,14 @@ static void columns_add(const struct team *k, real *db, const real *x, const rea
 static void linear_fwd(const struct team *k, real *y, int ldy, const real *x, const real *W,
                        const real *b, int T, int O, int I)
 {
-    matmul(y, ldy, b, plain(x, I), turned(W, I), T, O, I, k->product, k->threads);
+    matmul(k, into(y, ldy), b, plain(x, I), turned(W, I), T, O, I);
 }
 
 static void linear_bwd(const struct team *k, real *dx, const real *onto, real *dW, real *db,
                        const real *dy, int ldy, const real *x, const real *W, int T, int O, int I)
 {
-    matmul(dx, I, onto, plain(dy, ldy), plain(W, I), T, I, O, k->product, k->threads);
-    matmul(dW, I, dW, turned(dy, ldy), plain(x, I), O, I, T, k->product, k->threads);
+    matmul(k, into(dx, I), onto, plain(dy, ldy), plain(W, I), T, I, O);
+    matmul(k, into(dW, I), dW, turned(dy, ldy), plain(x, I), O, I, T);
     if (db) columns_add(k, db, NULL, dy, ldy, T, O);
 }
 
@@ -896,11 +900,11 @@ static void attend_fwd(const struct team *k, real *c, real *stat, const real *q,
         for (int i = 0; i < s->nq; i += QROWS) {
             int n = imin(QROWS, s->nq - i), m = keys_seen(a, s, i + n - 1);
             const real *Q = ROW(q, s->q + i, a->ldq) + h*a->E;
-            matmul1(P, m, NULL, plain(Q, a->ldq), turned(K, a->ldk), n, m, a->E, w);      /* (1) */
+            matmul1(into(P, m), NULL, plain(Q, a->ldq), turned(K, a->ldk), n, m, a->E, w);      /* (1) */
             softmax_rows(P, stat, a, s, h, i, n, m, 0);                                   /* (2) */
             for (int r = 0; r < n; r++)                                                   /* (3) */
                 drop_row(ROW(P, r, m), ROW(P, r, m), &a->drop, drop_index(a, s, h, i + r), m);
-            matmul1(ROW(c, s->q + i, D) + h*a->E, D, NULL, plain(P, m), plain(Vh, a->ldk),
+            matmul1(into(ROW(c, s->q + i, D) + h*a->E, D), NULL, plain(P, m), plain(Vh, a->ldk),
                     n, a->E, m, w);                                                       /* (4) */
         }
     }
@@ -940,15 +944,15 @@ static void attend_bwd(const struct team *k, real *dq, real *dk, real *dv, const
             int n = imin(QROWS, s->nq - i), m = keys_seen(a, s, i + n - 1);
             const real *Q = ROW(q, s->q + i, a->ldq) + col, *dC = ROW(dc, s->q + i, D) + col;
             real *dQ = ROW(dq, s->q + i, a->ldq) + col;
-            matmul1(P, m, NULL, plain(Q, a->ldq), turned(K, a->ldk), n, m, a->E, w);      /* (1) */
+            matmul1(into(P, m), NULL, plain(Q, a->ldq), turned(K, a->ldk), n, m, a->E, w);      /* (1) */
             softmax_rows(P, stat, a, s, h, i, n, m, 1);                                   /* (2) */
             for (int r = 0; r < n; r++)                                                   /* (3) */
                 drop_row(ROW(A, r, m), ROW(P, r, m), &a->drop, drop_index(a, s, h, i + r), m);
-            matmul1(dV, a->ldk, dV, turned(A, m), plain(dC, D), m, a->E, n, w);           /* (4) */
-            matmul1(A, m, NULL, plain(dC, D), turned(Vh, a->ldk), n, m, a->E, w);         /* (4) */
+            matmul1(into(dV, a->ldk), dV, turned(A, m), plain(dC, D), m, a->E, n, w);           /* (4) */
+            matmul1(into(A, m), NULL, plain(dC, D), turned(Vh, a->ldk), n, m, a->E, w);         /* (4) */
             softmax_rows_bwd(A, P, a, s, h, i, n, m);                               /* (3), (2) */
-            matmul1(dQ, a->ldq, NULL, plain(A, m), plain(K, a->ldk), n, a->E, m, w);      /* (1) */
-            matmul1(dK, a->ldk, dK, turned(A, m), plain(Q, a->ldq), m, a->E, n, w);       /* (1) */
+            matmul1(into(dQ, a->ldq), NULL, plain(A, m), plain(K, a->ldk), n, a->E, m, w);      /* (1) */
+            matmul1(into(dK, a->ldk), dK, turned(A, m), plain(Q, a->ldq), m, a->E, n, w);       /* (1) */
         }
     }
 }
@@ -3830,7 +3834,7 @@ uint32_t dn_shuffle(uint64_t seed, uint64_t stream, uint32_t i, uint32_t n)
 
 static size_t matmul_work(void) { return MATMUL_WORK; }
 
-static mat corner(mat m, int i, int k)
+static struct mat corner(struct mat m, int i, int k)
 {
     m.p += m.trans ? (ptrdiff_t)k*m.ld + i : (ptrdiff_t)i*m.ld + k;
     return m;
@@ -3882,16 +3886,19 @@ static inline vec vfma(real a, vec b, vec c)
     return y.v;
 }
 
-/* C tile of mr rows (a constant in each call) = init tile + A strip times B panel; init may be c */
-static inline void tile(int mr, real *c, ptrdiff_t ldc, const real *init, ptrdiff_t ldi,
-                        const real *a, ptrdiff_t rs, ptrdiff_t cs, const real *b, int K)
+/* Where the chains of a tile or strip start: (i, j) at p[i*ld + j]; ld 0: one row for all. */
+struct start { const real *p; ptrdiff_t ld; };
+
+/* C tile of mr rows (a constant in each call) = init tile + A strip times B panel, a(i,k) at
+ * a[i*rs + k*cs]; init may be C */
+static inline void tile(int mr, struct dest c, struct start init, const real *a, ptrdiff_t rs,
+                        ptrdiff_t cs, const real *b, int K)
 {
     vec t[DN_MR][2];
-
     DN_UNROLL
     for (int i = 0; i < mr; i++) {
-        t[i][0] = vload(init + i*ldi);
-        t[i][1] = vload(init + i*ldi + DN_VL);
+        t[i][0] = vload(init.p + i*init.ld);
+        t[i][1] = vload(init.p + i*init.ld + DN_VL);
     }
     for (int k = 0; k < K; k++, a += cs, b += DN_NR) {
         vec b0 = vload(b), b1 = vload(b + DN_VL);
@@ -3905,47 +3912,48 @@ static inline void tile(int mr, real *c, ptrdiff_t ldc, const real *init, ptrdif
     }
     DN_UNROLL
     for (int i = 0; i < mr; i++) {
-        memcpy(c + i*ldc, &t[i][0], sizeof(vec));
-        memcpy(c + i*ldc + DN_VL, &t[i][1], sizeof(vec));
+        memcpy(c.p + i*c.ld, &t[i][0], sizeof(vec));
+        memcpy(c.p + i*c.ld + DN_VL, &t[i][1], sizeof(vec));
     }
 }
 
-/* m <= MR rows and n columns of C from one strip of A, a(i,k) at a[i*rs + k*cs], and packed B */
-static void strip(real *c, ptrdiff_t ldc, const real *init, ptrdiff_t ldi, const real *a,
-                  ptrdiff_t rs, ptrdiff_t cs, const real *b, int m, int n, int K)
+/* m <= MR rows and n columns of C from one strip of A, as it lies or (m < MR) packed, and packed B.
+ * A tile that C's edge cuts is computed whole in e.  Three calls of tile, because each is a loop of
+ * its own once its constants are known. */
+static void strip(struct dest c, struct start init, struct mat a, const real *b, int m, int n,
+                  int K)
 {
-    real e[DN_MR*DN_NR];                          /* a tile cut by C's edge */
+    real e[DN_MR*DN_NR];
     int mr = m == DN_MR ? DN_MR : DN_SR;
-
     for (int j = 0; j < n; j += DN_NR, b += (ptrdiff_t)K*DN_NR)
         for (int i = 0; i < m; i += mr) {
             int mt = imin(m - i, mr), nt = imin(n - j, DN_NR), cut = mt < mr || nt < DN_NR;
-            real *ct = c + i*ldc + j, *to = cut ? e : ct;
-            const real *from = init + i*ldi + j, *at = a + i*rs;
-            ptrdiff_t ldt = cut ? DN_NR : ldc, ldf = cut ? DN_NR : ldi;
+            const real *at = corner(a, i, 0).p;
+            struct dest whole = { c.p + i*c.ld + j, c.ld }, to = whole;
+            struct start from = { init.p + i*init.ld + j, init.ld };
             if (cut) {
                 for (int l = 0; l < mr*DN_NR; l++) e[l] = 0;
                 for (int r = 0; r < mt; r++)
-                    for (int l = 0; l < nt; l++) e[r*DN_NR + l] = from[r*ldi + l];
-                from = e;
+                    for (int l = 0; l < nt; l++) e[r*DN_NR + l] = from.p[r*from.ld + l];
+                to = (struct dest){ e, DN_NR };
+                from = (struct start){ e, DN_NR };
             }
             if (mr < DN_MR)
-                tile(DN_SR, to, ldt, from, ldf, at, 1, DN_MR, b, K);
-            else if (rs == 1)
-                tile(DN_MR, to, ldt, from, ldf, at, 1, cs, b, K);
+                tile(DN_SR, to, from, at, 1, DN_MR, b, K);
+            else if (a.trans)
+                tile(DN_MR, to, from, at, 1, a.ld, b, K);
             else
-                tile(DN_MR, to, ldt, from, ldf, at, rs, 1, b, K);
+                tile(DN_MR, to, from, at, a.ld, 1, b, K);
             for (int r = 0; cut && r < mt; r++)
-                for (int l = 0; l < nt; l++) ct[r*ldc + l] = e[r*DN_NR + l];
+                for (int l = 0; l < nt; l++) whole.p[r*whole.ld + l] = e[r*DN_NR + l];
         }
 }
 
 /* dst[k*w + i] = m(i,k) for k < K, i < n, and 0 for n <= i < w.  w is a constant in each call: a
  * whole row of it is copied by a few wide moves. */
-static inline void pack(real *dst, int w, mat m, int n, int K)
+static inline void pack(real *dst, int w, struct mat m, int n, int K)
 {
     int i = 0;
-
     if (n < w) memset(dst, 0, (size_t)K*(size_t)w*sizeof *dst);
     if (m.trans) {
         for (int k = 0; n == w && k < K; k++)
@@ -3967,12 +3975,12 @@ static inline void pack(real *dst, int w, mat m, int n, int K)
 
 /* A B that lies transposed, as the weights of a layer do where one token is generated, is read
  * once, as it lies, SIDE of its rows at a time: as many chains as hide their latency, and as many
- * cache lines as a first-level cache holds where all of them fall into one set.  These rows end
- * before a processor foresees the next ones: so each line asks for its like there. */
+ * cache lines as a first-level cache holds where all of them fall into one set.  The prefetcher
+ * does not cross to the next SIDE rows, so each line prefetches its successor there. */
 enum { SIDE = 8 };
 
 /* Rows j, j + 1, ... of B^T from k on; returns how many there are.  Behind them: the last again. */
-static inline int rows_from(const real *p[SIDE], mat b, int j, int k, int N)
+static inline int rows_from(const real *p[SIDE], struct mat b, int j, int k, int N)
 {
     int n = imin(N - j, SIDE);
     for (int r = 0; r < SIDE; r++) p[r] = b.p + (ptrdiff_t)(j + imin(r, n - 1))*b.ld + k;
@@ -3980,10 +3988,9 @@ static inline int rows_from(const real *p[SIDE], mat b, int j, int k, int N)
 }
 
 /* matmul1, below, for one row, where no number of B would be used twice: c = init + a B. */
-static void matmul_row(real *c, const real *init, mat a, mat b, int N, int K)
+static void matmul_row(real *c, const real *init, struct mat a, struct mat b, int N, int K)
 {
     const ptrdiff_t step = a.trans ? a.ld : 1;
-
     for (int j = 0; j < N && init != c; j++) c[j] = init ? init[j] : 0;
     for (int k = 0; k < K && !b.trans; k++) {
         const real ak = a.p[k*step], *bk = b.p + (ptrdiff_t)k*b.ld;
@@ -4008,13 +4015,12 @@ static void matmul_row(real *c, const real *init, mat a, mat b, int N, int K)
 
 /* matmul1 for M <= VL rows and a B that lies transposed: C^T = B^T A^T, with A^T a panel of one
  * vector. */
-static void matmul_few(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K,
-                       real *w)
+static void matmul_few(struct dest c, const real *init, struct mat a, struct mat b, int M, int N,
+                       int K, real *w)
 {
     enum { BLOCK = DN_KC*DN_NP/DN_VL };
-
     for (int k0 = 0; k0 == 0 || k0 < K; k0 += BLOCK) {
-        int kc = imin(K - k0, BLOCK), add = k0 > 0 || init == c;
+        int kc = imin(K - k0, BLOCK), add = k0 > 0 || init == c.p;
         pack(w, DN_VL, corner(a, 0, k0), M, kc);
         for (int j = 0; j < N; j += SIDE) {
             const real *p[SIDE];
@@ -4024,7 +4030,7 @@ static void matmul_few(real *c, int ldc, const real *init, mat a, mat b, int M, 
             for (int r = 0; r < SIDE; r++) {
                 real first = !add && init && r < n ? init[j + r] : 0;
                 for (int i = 0; i < DN_VL; i++) e[r][i] = first;
-                for (int i = 0; i < M && add && r < n; i++) e[r][i] = c[(ptrdiff_t)i*ldc + j + r];
+                for (int i = 0; i < M && add && r < n; i++) e[r][i] = c.p[i*c.ld + j + r];
             }
             DN_UNROLL
             for (int r = 0; r < SIDE; r++) t[r] = vload(e[r]);
@@ -4038,60 +4044,57 @@ static void matmul_few(real *c, int ldc, const real *init, mat a, mat b, int M, 
             }
             memcpy(e, t, sizeof e);
             for (int i = 0; i < M; i++)
-                for (int r = 0; r < n; r++) c[(ptrdiff_t)i*ldc + j + r] = e[r][i];
+                for (int r = 0; r < n; r++) c.p[i*c.ld + j + r] = e[r][i];
         }
     }
 }
 
 /* By one thread; see section 4. */
-static void matmul1(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K, real *w)
+static void matmul1(struct dest c, const real *init, struct mat a, struct mat b, int M, int N,
+                    int K, real *w)
 {
     static const real zero[DN_NC];
-    real *aw = w + DN_KC*DN_NP;
-    mat bt = { b.p, b.ld, !b.trans };
-
+    real *packed_a = w + DN_KC*DN_NP;
+    struct mat bt = { b.p, b.ld, !b.trans };
     if (M == 1) {
-        matmul_row(c, init, a, b, N, K);
+        matmul_row(c.p, init, a, b, N, K);
         return;
     }
     if (M <= DN_VL && b.trans) {
-        matmul_few(c, ldc, init, a, b, M, N, K, w);
+        matmul_few(c, init, a, b, M, N, K, w);
         return;
     }
     for (int j = 0; j < N; j += DN_NC)
         for (int k = 0; k == 0 || k < K; k += DN_KC) {
-            int n = imin(N - j, DN_NC), kc = imin(K - k, DN_KC), add = k > 0 || init == c;
+            int n = imin(N - j, DN_NC), kc = imin(K - k, DN_KC), add = k > 0 || init == c.p;
             for (int l = 0; l < n; l += DN_NR)
                 pack(w + (ptrdiff_t)l*kc, DN_NR, corner(bt, j + l, k), imin(n - l, DN_NR), kc);
             for (int i = 0; i < M; i += DN_MR) {
-                real *ct = c + (ptrdiff_t)i*ldc + j;
-                const real *from = add ? ct : init ? init + j : zero;
-                mat s = corner(a, i, k);
                 int m = imin(M - i, DN_MR);
-                if (m == DN_MR && (!s.trans || n <= 4*DN_NR)) {  /* fast enough where it lies */
-                    strip(ct, ldc, from, add ? ldc : 0, s.p, s.trans ? 1 : s.ld,
-                          s.trans ? s.ld : 1, w, m, n, kc);
-                } else {
-                    pack(aw, DN_MR, s, m, kc);
-                    strip(ct, ldc, from, add ? ldc : 0, aw, 1, DN_MR, w, m, n, kc);
+                struct dest to = { c.p + i*c.ld + j, c.ld };
+                struct start from = { add ? to.p : init ? init + j : zero, add ? c.ld : 0 };
+                struct mat s = corner(a, i, k);
+                if (m < DN_MR || (s.trans && n > 4*DN_NR)) {    /* else fast enough as it lies */
+                    pack(packed_a, DN_MR, s, m, kc);
+                    s = turned(packed_a, DN_MR);
                 }
+                strip(to, from, s, w, m, n, kc);
             }
         }
 }
 
-/* The same by up to nt threads with nt workspaces.  Each takes one part of C on a grid of
- * tm x tn <= nt parts, chosen for the least work of the busiest thread: its products, and the
- * numbers it packs (about as slow as a vector of products each). */
-static void matmul(real *c, int ldc, const real *init, mat a, mat b, int M, int N, int K,
-                   real *work, int nt)
+/* Each thread takes one part of C on a grid of tm x tn parts, chosen for the least work of the
+ * busiest thread: its products, and the numbers it packs (about as slow as a vector of products
+ * each). */
+static void matmul(const struct team *team, struct dest c, const real *init, struct mat a,
+                   struct mat b, int M, int N, int K)
 {
     int pm = (M + DN_MR - 1)/DN_MR, pn = (N + DN_NR - 1)/DN_NR, tm = 1, tn = 1;
+    int threads = enough(team->threads, (double)M*N*K);
     double best = -1;
-
     if (M < 1 || N < 1) return;
-    nt = enough(nt, (double)M*N*K);
-    for (int t = 1; t <= nt && t <= pm; t++) {
-        int u = imin(nt/t, pn);
+    for (int t = 1; t <= threads && t <= pm; t++) {
+        int u = imin(threads/t, pn);
         double rows = (pm + t - 1)/t*DN_MR, cols = (pn + u - 1)/u*DN_NR;
         double cost = rows*cols + DN_VL*(rows + cols);
         if (best < 0 || cost < best) {
@@ -4105,8 +4108,8 @@ static void matmul(real *c, int ldc, const real *init, mat a, mat b, int M, int 
         long long y = t/tn, x = t%tn;
         int i = imin(M, (int)(pm*y/tm)*DN_MR), m = imin(M, (int)(pm*(y + 1)/tm)*DN_MR) - i;
         int j = imin(N, (int)(pn*x/tn)*DN_NR), n = imin(N, (int)(pn*(x + 1)/tn)*DN_NR) - j;
-        real *ct = c + (ptrdiff_t)i*ldc + j;
-        matmul1(ct, ldc, init == c ? ct : init ? init + j : NULL, corner(a, i, 0),
-                corner(b, 0, j), m, n, K, work + (ptrdiff_t)t*MATMUL_WORK);
+        struct dest to = { c.p + i*c.ld + j, c.ld };
+        matmul1(to, init == c.p ? to.p : init ? init + j : NULL, corner(a, i, 0), corner(b, 0, j),
+                m, n, K, team->product + (ptrdiff_t)t*MATMUL_WORK);
     }
 }

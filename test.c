@@ -1175,7 +1175,8 @@ static void check_matmul(double *e, int M, int N, int K, int kind)
     real *a = get_block(n_a*sizeof *a), *b = get_block(n_b*sizeof *b);
     real *c = get_block(n_c*sizeof *c), *want = get_block(n_c*sizeof *want);
     real *work = get_block((size_t)threads*MATMUL_WORK*sizeof *work), init[700];
-    const mat ma = { a, lda, kind & 1 }, mb = { b, ldb, kind >> 1 & 1 };
+    const struct team team = { threads, 0, work, NULL };
+    const struct mat ma = { a, lda, kind & 1 }, mb = { b, ldb, kind >> 1 & 1 };
     const int from = kind >> 2;                         /* 0: zero, 1: a row, 2: c itself */
 
     for (size_t i = 0; i < n_a; i++)
@@ -1194,7 +1195,7 @@ static void check_matmul(double *e, int M, int N, int K, int kind)
                           kind & 2 ? b[j*ldb + k] : b[k*ldb + j], s);
             want[i*ldc + j] = s;
         }
-    matmul(c, ldc, from == 0 ? NULL : from == 1 ? init : c, ma, mb, M, N, K, work, threads);
+    matmul(&team, into(c, ldc), from == 0 ? NULL : from == 1 ? init : c, ma, mb, M, N, K);
     worst(e, memcmp(c, want, n_c*sizeof *c) != 0, "%d x %d x %d, kind %d", M, N, K, kind);
     free_blocks();
 }

@@ -150,18 +150,18 @@ static const struct { int dim; double share; } widths[] = {
 static const int token_counts[] = { 256, 512, 2048 }, factors[] = { 1, 4 };
 enum { SHARED_FROM = 512, REALS = 2048*4096 };  /* tokens for all threads; the largest matrix */
 
-struct product { enum form form; int T, O, I, threads; real *x, *y, *W, *out, *work; };
+struct product { enum form form; int T, O, I; struct team team; real *x, *y, *W, *out; };
 
 static void product_call(void *what)
 {
     const struct product *p = what;
     int T = p->T, O = p->O, I = p->I;
-    mat x = plain(p->x, I), y = plain(p->y, O), W = plain(p->W, I);
-    mat y_t = turned(p->y, O), W_t = turned(p->W, I);
+    struct mat x = plain(p->x, I), y = plain(p->y, O), W = plain(p->W, I);
+    struct mat y_t = turned(p->y, O), W_t = turned(p->W, I);
     switch (p->form) {
-    case FORWARD:  matmul(p->out, O, NULL,   x,   W_t, T, O, I, p->work, p->threads); break;
-    case TO_INPUT: matmul(p->out, I, p->out, y,   W,   T, I, O, p->work, p->threads); break;
-    default:       matmul(p->out, I, p->out, y_t, x,   O, I, T, p->work, p->threads);
+    case FORWARD:  matmul(&p->team, into(p->out, O), NULL,   x,   W_t, T, O, I); break;
+    case TO_INPUT: matmul(&p->team, into(p->out, I), p->out, y,   W,   T, I, O); break;
+    default:       matmul(&p->team, into(p->out, I), p->out, y_t, x,   O, I, T);
     }
 }
 
@@ -193,9 +193,9 @@ static void (*const blas)(void *) = NULL;
 /* For one thread, and each matrix with room for n numbers, at first random. */
 static struct product product_make(int T, int O, int I, uint32_t n)
 {
-    struct product p = { FORWARD, T, O, I, 1, NULL, NULL, NULL, NULL, NULL };
+    struct product p = { FORWARD, T, O, I, { 1, 0, NULL, NULL }, NULL, NULL, NULL, NULL };
     real **matrix[] = { &p.x, &p.y, &p.W, &p.out };
-    p.work = get((size_t)threads*MATMUL_WORK*sizeof(real));
+    p.team.product = get((size_t)threads*MATMUL_WORK*sizeof(real));
     for (uint64_t m = 0; m < 4; m++) {
         real *a = *matrix[m] = get(n*sizeof(real));
         for (uint32_t i = 0; i < n; i++) a[i] = rng_uniform(m, i) - half;
@@ -210,7 +210,7 @@ static void product_line(struct product *one, double share)
     int shared = threads > 1 && one->T >= SHARED_FROM;
     struct run r[] = { peak_of(&one_thread), { product_call, one, flops, 0 },
                        { shared ? product_call : NULL, &all, flops, 0 }, { blas, one, flops, 0 } };
-    all.threads = threads;
+    all.team.threads = threads;
     race(r, COUNT(r), 0.3);
     printf("product   %-6s %4d x %4d x %4d %6.1f GFLOP/s", form_names[one->form], one->T, one->O,
            one->I, r[1].rate*1e-9);
