@@ -490,9 +490,9 @@ dn_gains dn_gains_of(const dn_config *c, int stack, int layer)
 /* ---- 6 operations ------------------------------------------------------------------------ */
 
 /* For T rows of n numbers, each of which costs what 64 multiply-adds of a product do. */
-static int row_threads(const struct team *k, int T, int n)
+static int row_threads(const struct team *team, int T, int n)
 {
-    return enough(k->threads, 64.0*T*n);
+    return enough(team->threads, 64.0*T*n);
 }
 
 /* Sums of a row: LANES partial sums, element i in lane i % LANES, then a fixed tree. */
@@ -569,35 +569,50 @@ static acc sum_all(const real *x, const real *y, size_t n, int threads)
 enum { WIDE = 32 };
 
 /* [op:column-sum]  db[j] += sum over t of x[t][j] dy[t][j], t ascending; where x is NULL, of dy. */
-static void columns_add(const struct team *k, real *db, const real *x, const real *dy, int ld,
-                        int T, int n)
+static void columns_add(const struct team *team, real *db, const real *x, const real *dy, int T,
+                        int n)
 {
-    PARALLEL_FOR(row_threads(k, T, n))
+    PARALLEL_FOR(row_threads(team, T, n))
     for (int c = 0; c < (n + WIDE - 1)/WIDE; c++) {
         int j0 = c*WIDE, j1 = imin(n, j0 + WIDE);
         for (int t = 0; t < T; t++) {
-            const real *dt = ROW(dy, t, ld), *xt = x ? ROW(x, t, ld) : NULL;
+            const real *dt = ROW(dy, t, n), *xt = x ? ROW(x, t, n) : NULL;
             for (int j = j0; j < j1; j++) db[j] = fmadd(xt ? xt[j] : 1, dt[j], db[j]);
         }
     }
 }
 
-/* [op:linear]   y = x W^T + b         x: T x I,  W: O x I,  b: O or NULL,  y: T x O in rows of ldy
+/* [op:linear]   y = x W^T + b         x: T x I,  W: O x I,  b: O or NULL,  y: T x O
  *               dx = onto + dy W,  dW += dy^T x,  db += column sums of dy
  * onto: dx itself, or NULL for 0. */
-static void linear_fwd(const struct team *k, real *y, int ldy, const real *x, const real *W,
-                       const real *b, int T, int O, int I)
+struct linear { int O, I; const real *W, *b; real *dW, *db; };
+
+static void linear_fwd(const struct team *team, real *y, const real *x, const struct linear *l,
+                       int T)
 {
-    matmul(k, into(y, ldy), b, plain(x, I), turned(W, I), T, O, I);
+    matmul(team, into(y, l->O), l->b, plain(x, l->I), turned(l->W, l->I), T, l->O, l->I);
 }
 
-static void linear_bwd(const struct team *k, real *dx, const real *onto, real *dW, real *db,
-                       const real *dy, int ldy, const real *x, const real *W, int T, int O, int I)
+static void linear_bwd(const struct team *team, real *dx, const real *onto, const real *dy,
+                       const real *x, const struct linear *l, int T)
 {
-    matmul(k, into(dx, I), onto, plain(dy, ldy), plain(W, I), T, I, O);
-    matmul(k, into(dW, I), dW, turned(dy, ldy), plain(x, I), O, I, T);
-    if (db) columns_add(k, db, NULL, dy, ldy, T, O);
+    matmul(team, into(dx, l->I), onto, plain(dy, l->O), plain(l->W, l->I), T, l->I, l->O);
+    matmul(team, into(l->dW, l->I), l->dW, turned(dy, l->O), plain(x, l->I), l->O, l->I, T);
+    if (l->db) columns_add(team, l->db, NULL, dy, T, l->O);
 }
+
+/* [op:place]   What may stand at a place of the residual equation.            T rows of n
+ *
+ *     L   y = c LN(x)                      c = 1, or 1/sqrt(layer), layer from 1
+ *     s   y = x + b                        db += sum of dy
+ *     h   y = g_h x for head h of H        dg_h += sum of x dy,  dx = g_h dy               */
+struct at_place {
+    enum op op;
+    real c;
+    int H;
+    const real *g, *b;                  /* L: n of each;  s: one b;  h: H of g               */
+    real *dg, *db;
+};
 
 /* [op:layernorm]   y = z g + b,  z = (x - mean x)/sqrt(var x + eps)              one row of n
  *                  dx = (g dy - mean(g dy) - z mean(z g dy))/sqrt(var x + eps)
@@ -630,60 +645,47 @@ static void norm_row_bwd(real *dx, const real *dy, const real *stat, const real 
     for (int i = 0; i < n; i++) dx[i] = (fmadd(g[i], dy[i], -m1) - (x[i] - u)*s*m2)*s;
 }
 
-static void norm_fwd(const struct team *k, real *y, real *stat, const real *x, const real *g,
-                     const real *b, int T, int n)
+static void norm_fwd(const struct team *team, real *y, real *stat, const real *x,
+                     const struct at_place *at, int T, int n)
 {
-    PARALLEL_FOR(row_threads(k, T, n))
+    PARALLEL_FOR(row_threads(team, T, n))
     for (int t = 0; t < T; t++)
-        norm_row(ROW(y, t, n), stat + 2*(size_t)t, ROW(x, t, n), g, b, n);
+        norm_row(ROW(y, t, n), stat + 2*(size_t)t, ROW(x, t, n), at->g, at->b, n);
 }
 
 /* Gains and biases first: dx may overwrite dy. */
-static void norm_bwd(const struct team *k, real *dx, real *dg, real *db, const real *dy,
-                     const real *stat, const real *x, const real *g, int T, int n)
+static void norm_bwd(const struct team *team, real *dx, const real *dy, const real *stat,
+                     const real *x, const struct at_place *at, int T, int n)
 {
-    PARALLEL_FOR(row_threads(k, T, n))
+    PARALLEL_FOR(row_threads(team, T, n))
     for (int c = 0; c < (n + WIDE - 1)/WIDE; c++) {
         int j0 = c*WIDE, j1 = imin(n, j0 + WIDE);
         for (int t = 0; t < T; t++) {
             const real *xt = ROW(x, t, n), *dt = ROW(dy, t, n);
             real u = stat[2*(size_t)t], s = stat[2*(size_t)t + 1];
             for (int j = j0; j < j1; j++) {
-                dg[j] = fmadd((xt[j] - u)*s, dt[j], dg[j]);
-                db[j] += dt[j];
+                at->dg[j] = fmadd((xt[j] - u)*s, dt[j], at->dg[j]);
+                at->db[j] += dt[j];
             }
         }
     }
-    PARALLEL_FOR(row_threads(k, T, n))
+    PARALLEL_FOR(row_threads(team, T, n))
     for (int t = 0; t < T; t++)
-        norm_row_bwd(ROW(dx, t, n), ROW(dy, t, n), stat + 2*(size_t)t, ROW(x, t, n), g, n);
+        norm_row_bwd(ROW(dx, t, n), ROW(dy, t, n), stat + 2*(size_t)t, ROW(x, t, n), at->g, n);
 }
 
-/* [op:place]   What may stand at a place of the residual equation.            T rows of n
- *
- *     L   y = c LN(x)                      c = 1, or 1/sqrt(layer), layer from 1
- *     s   y = x + b                        db += sum of dy
- *     h   y = g_h x for head h of H        dg_h += sum of x dy,  dx = g_h dy               */
-struct at_place {
-    enum op op;
-    real c;
-    int H;
-    const real *g, *b;                  /* L: n of each;  s: one b;  h: H of g               */
-    real *dg, *db;
-};
-
-static void scale_rows(const struct team *k, real *y, real c, int T, int n)
+static void scale_rows(const struct team *team, real *y, real c, int T, int n)
 {
-    PARALLEL_FOR(row_threads(k, T, n))
+    PARALLEL_FOR(row_threads(team, T, n))
     for (int t = 0; t < T; t++)
         for (int j = 0; j < n; j++) ROW(y, t, n)[j] *= c;
 }
 
 /* y_j = g_h x_j, h the head of column j.  y may be x. */
-static void heads_scale(const struct team *k, real *y, const real *x, const real *g, int H, int T,
-                        int n)
+static void heads_scale(const struct team *team, real *y, const real *x, const real *g, int H,
+                        int T, int n)
 {
-    PARALLEL_FOR(row_threads(k, T, n))
+    PARALLEL_FOR(row_threads(team, T, n))
     for (int t = 0; t < T; t++)
         for (int h = 0; h < H; h++)
             for (int j = h*(n/H); j < (h + 1)*(n/H); j++)
@@ -691,21 +693,21 @@ static void heads_scale(const struct team *k, real *y, const real *x, const real
 }
 
 /* Returns where the result is: in y, or x itself where nothing stands. */
-static const real *place_fwd(const struct team *k, real *y, real *stat, const real *x,
-                             const struct at_place *p, int T, int n)
+static const real *place_fwd(const struct team *team, real *y, real *stat, const real *x,
+                             const struct at_place *at, int T, int n)
 {
-    switch (p->op) {
+    switch (at->op) {
     case LN:
-        norm_fwd(k, y, stat, x, p->g, p->b, T, n);
-        if (p->c < 1) scale_rows(k, y, p->c, T, n);
+        norm_fwd(team, y, stat, x, at, T, n);
+        if (at->c < 1) scale_rows(team, y, at->c, T, n);
         return y;
     case SHIFT:
-        PARALLEL_FOR(row_threads(k, T, n))
+        PARALLEL_FOR(row_threads(team, T, n))
         for (int t = 0; t < T; t++)
-            for (int j = 0; j < n; j++) ROW(y, t, n)[j] = ROW(x, t, n)[j] + p->b[0];
+            for (int j = 0; j < n; j++) ROW(y, t, n)[j] = ROW(x, t, n)[j] + at->b[0];
         return y;
     case HEAD_GAIN:
-        heads_scale(k, y, x, p->g, p->H, T, n);
+        heads_scale(team, y, x, at->g, at->H, T, n);
         return y;
     default:
         return x;
@@ -713,27 +715,27 @@ static const real *place_fwd(const struct team *k, real *y, real *stat, const re
 }
 
 /* d holds dy and becomes dx. */
-static void place_bwd(const struct team *k, real *d, const real *stat, const real *x,
-                      const struct at_place *p, int T, int n)
+static void place_bwd(const struct team *team, real *d, const real *stat, const real *x,
+                      const struct at_place *at, int T, int n)
 {
-    int E = n/p->H;
-    switch (p->op) {
+    int E = n/at->H;
+    switch (at->op) {
     case LN:
-        if (p->c < 1) scale_rows(k, d, p->c, T, n);
-        norm_bwd(k, d, p->dg, p->db, d, stat, x, p->g, T, n);
+        if (at->c < 1) scale_rows(team, d, at->c, T, n);
+        norm_bwd(team, d, d, stat, x, at, T, n);
         return;
     case SHIFT:
-        p->db[0] += (real)sum_all(d, NULL, (size_t)T*(size_t)n, k->threads);
+        at->db[0] += (real)sum_all(d, NULL, (size_t)T*(size_t)n, team->threads);
         return;
     case HEAD_GAIN:
-        PARALLEL_FOR(row_threads(k, T, n))
-        for (int h = 0; h < p->H; h++) {
+        PARALLEL_FOR(row_threads(team, T, n))
+        for (int h = 0; h < at->H; h++) {
             acc sum = 0;
             for (int t = 0; t < T; t++)
                 sum += dot_row(ROW(x, t, n) + h*E, ROW(d, t, n) + h*E, 0, E);
-            p->dg[h] += (real)sum;
+            at->dg[h] += (real)sum;
         }
-        heads_scale(k, d, d, p->g, p->H, T, n);
+        heads_scale(team, d, d, at->g, at->H, T, n);
         return;
     default:
         return;
@@ -742,7 +744,7 @@ static void place_bwd(const struct team *k, real *d, const real *stat, const rea
 
 /* [op:dropout]   y = x m/(1 - p),  m = 0 with probability p, else 1: a function of (key, row,
  * column) that backward computes again, so no mask is stored.  Its derivative is itself. */
-struct dropout { uint64_t key; uint32_t limit; real scale; };
+struct dropout { uint64_t key; uint32_t limit; real scale; };   /* p 2^32, 1/(1 - p)          */
 
 static struct dropout dropout_at(uint64_t key, double p)
 {
@@ -750,15 +752,15 @@ static struct dropout dropout_at(uint64_t key, double p)
     return d;
 }
 
-static void drop_row(real *y, const real *x, const struct dropout *d, uint64_t row, int n)
+static void drop_row(real *y, const real *x, const struct dropout *drop, uint64_t row, int n)
 {
-    if (!d->limit) {
+    if (!drop->limit) {
         if (y != x) memcpy(y, x, (size_t)n*sizeof *y);
         return;
     }
-    uint64_t key = rng_key(d->key, row);
+    uint64_t key = rng_key(drop->key, row);
     for (int i = 0; i < n; i++)
-        y[i] = rng_bits(key, (uint32_t)i) < d->limit ? 0 : x[i]*d->scale;
+        y[i] = rng_bits(key, (uint32_t)i) < drop->limit ? 0 : x[i]*drop->scale;
 }
 
 /* [op:activation]   relu: max(x, 0)     gelu: x Phi(x) = x (1 + erf(x/sqrt 2))/2
@@ -812,22 +814,22 @@ static void act_row_bwd(real *du, const real *h, int n, int kind)
 }
 
 /* u = drop(act(h)), and back: du becomes dh.   T rows of n */
-static void act_fwd(const struct team *k, real *u, const real *h, int kind,
-                    const struct dropout *d, int T, int n)
+static void act_fwd(const struct team *team, real *u, const real *h, int kind,
+                    const struct dropout *drop, int T, int n)
 {
-    PARALLEL_FOR(row_threads(k, T, n))
+    PARALLEL_FOR(row_threads(team, T, n))
     for (int t = 0; t < T; t++) {
         act_row(ROW(u, t, n), ROW(h, t, n), n, kind);
-        drop_row(ROW(u, t, n), ROW(u, t, n), d, (uint64_t)t, n);
+        drop_row(ROW(u, t, n), ROW(u, t, n), drop, (uint64_t)t, n);
     }
 }
 
-static void act_bwd(const struct team *k, real *du, const real *h, int kind,
-                    const struct dropout *d, int T, int n)
+static void act_bwd(const struct team *team, real *du, const real *h, int kind,
+                    const struct dropout *drop, int T, int n)
 {
-    PARALLEL_FOR(row_threads(k, T, n))
+    PARALLEL_FOR(row_threads(team, T, n))
     for (int t = 0; t < T; t++) {
-        drop_row(ROW(du, t, n), ROW(du, t, n), d, (uint64_t)t, n);
+        drop_row(ROW(du, t, n), ROW(du, t, n), drop, (uint64_t)t, n);
         act_row_bwd(ROW(du, t, n), ROW(h, t, n), n, kind);
     }
 }
@@ -840,119 +842,157 @@ static void act_bwd(const struct team *k, real *du, const real *h, int kind,
  * time, so the memory is 2 QROWS x ctx per thread (P and its gradient) and never T x S. */
 struct span { int q, nq, k, nk; };
 
-struct heads {
-    const struct span *span;
+struct attention {
+    const struct span *span;            /* of each of `rows` sequences                        */
     int rows, H, E, causal;
     int ldq, ldk;                       /* widths of the rows that q and k, v lie in          */
     real scale;                         /* 1/sqrt E                                           */
     struct dropout drop;
 };
 
-enum { QROWS = 64 };
+struct qkv { real *q, *k, *v; };        /* T x ldq, S x ldk, S x ldk: the numbers, or gradients */
 
-static int keys_seen(const struct heads *a, const struct span *s, int i)
+/* What is worked on at a time: queries i .. i + n - 1 of one span, for head h, and the m keys that
+ * the last of them sees. */
+struct queries { const struct span *span; int h, i, n, m; };
+
+enum { QROWS = 64 };                    /* n at most */
+
+static int keys_seen(const struct attention *att, const struct span *span, int i)
 {
-    return a->causal ? s->nk - s->nq + i + 1 : s->nk;
+    return att->causal ? span->nk - span->nq + i + 1 : span->nk;
 }
 
-/* P = softmax(scale S), S = q k^T, in place: rows i0 .. i0+n of a span and head; stat: its two
- * numbers per row.  known != 0: stat is known. */
-static void softmax_rows(real *P, real *stat, const struct heads *a, const struct span *s, int h,
-                         int i0, int n, int width, int known)
+static struct queries queries_at(const struct attention *att, const struct span *span, int h, int i)
 {
-    for (int i = 0; i < n; i++) {
-        real *p = ROW(P, i, width), *st = ROW(stat, s->q + i0 + i, 2*a->H) + 2*h;
-        int m = keys_seen(a, s, i0 + i);
-        if (!known) st[0] = a->scale*max_row(p, m);
-        real top = st[0];
-        for (int j = 0; j < m; j++) p[j] = exp_real(fmadd(a->scale, p[j], -top));
-        if (!known) st[1] = (real)(1/sum_row(p, m));
-        real inv = st[1];
-        for (int j = 0; j < m; j++) p[j] *= inv;
-        for (int j = m; j < width; j++) p[j] = 0;
+    int n = imin(QROWS, span->nq - i);
+    return (struct queries){ span, h, i, n, keys_seen(att, span, i + n - 1) };
+}
+
+/* Where in stat, T x 2H, the two numbers are that softmax keeps of row i. */
+static size_t stat_at(const struct attention *att, const struct queries *rows, int i)
+{
+    size_t query = (size_t)rows->span->q + (size_t)(rows->i + i);
+    return 2*(query*(size_t)att->H + (size_t)rows->h);
+}
+
+/* P = softmax(scale S), S = q k^T in place: n rows of m.  stat: of each row the greatest argument
+ * and 1/(sum of exponentials), which softmax_rows finds and softmax_again takes. */
+static void softmax_rows(real *P, real *stat, const struct attention *att,
+                         const struct queries *rows)
+{
+    for (int i = 0; i < rows->n; i++) {
+        real *p = ROW(P, i, rows->m), *st = stat + stat_at(att, rows, i);
+        int m = keys_seen(att, rows->span, rows->i + i);
+        st[0] = att->scale*max_row(p, m);
+        for (int j = 0; j < m; j++) p[j] = exp_real(fmadd(att->scale, p[j], -st[0]));
+        st[1] = (real)(1/sum_row(p, m));
+        for (int j = 0; j < m; j++) p[j] *= st[1];
+        for (int j = m; j < rows->m; j++) p[j] = 0;
     }
 }
 
-static uint64_t drop_index(const struct heads *a, const struct span *s, int h, int i)
+static void softmax_again(real *P, const real *stat, const struct attention *att,
+                          const struct queries *rows)
 {
-    return ((uint64_t)s->q + (uint64_t)i)*(uint64_t)a->H + (uint64_t)h;
+    for (int i = 0; i < rows->n; i++) {
+        real *p = ROW(P, i, rows->m);
+        const real *st = stat + stat_at(att, rows, i);
+        int m = keys_seen(att, rows->span, rows->i + i);
+        for (int j = 0; j < m; j++) p[j] = exp_real(fmadd(att->scale, p[j], -st[0]))*st[1];
+        for (int j = m; j < rows->m; j++) p[j] = 0;
+    }
+}
+
+/* A = drop(P), which may be P: the masks are a function of query and head, m numbers a row. */
+static void drop_weights(real *A, const real *P, const struct attention *att,
+                         const struct queries *rows)
+{
+    for (int i = 0; i < rows->n; i++) {
+        uint64_t query = (uint64_t)rows->span->q + (uint64_t)(rows->i + i);
+        drop_row(ROW(A, i, rows->m), ROW(P, i, rows->m), &att->drop,
+                 query*(uint64_t)att->H + (uint64_t)rows->h, rows->m);
+    }
 }
 
 /* A multiply-add of these small products costs what 8 of a large one do; there are two products. */
-static int attend_threads(const struct team *k, const struct heads *a)
+static int attend_threads(const struct team *team, const struct attention *att)
 {
     double work = 0;
-    for (int r = 0; r < a->rows; r++) work += 16.0*a->H*a->E*a->span[r].nq*a->span[r].nk;
-    return enough(k->threads, work);
+    for (int r = 0; r < att->rows; r++)
+        work += 16.0*att->H*att->E*att->span[r].nq*att->span[r].nk;
+    return enough(team->threads, work);
 }
 
-static void attend_fwd(const struct team *k, real *c, real *stat, const real *q, const real *key,
-                       const real *value, const struct heads *a)
+static void attend_fwd(const struct team *team, real *c, real *stat, const struct qkv *x,
+                       const struct attention *att)
 {
-    int D = a->H*a->E;
-    PARALLEL_JOBS(attend_threads(k, a))
-    for (int64_t job = 0; job < (int64_t)a->rows*a->H; job++) {
-        const struct span *s = &a->span[job/a->H];
-        int h = (int)(job%a->H), me = thread_id();
-        real *w = k->product + (size_t)me*matmul_work();
-        real *P = k->attention + (size_t)me*2*QROWS*(size_t)k->ctx;
-        const real *K = ROW(key, s->k, a->ldk) + h*a->E, *Vh = ROW(value, s->k, a->ldk) + h*a->E;
-        for (int i = 0; i < s->nq; i += QROWS) {
-            int n = imin(QROWS, s->nq - i), m = keys_seen(a, s, i + n - 1);
-            const real *Q = ROW(q, s->q + i, a->ldq) + h*a->E;
-            matmul1(into(P, m), NULL, plain(Q, a->ldq), turned(K, a->ldk), n, m, a->E, w);      /* (1) */
-            softmax_rows(P, stat, a, s, h, i, n, m, 0);                                   /* (2) */
-            for (int r = 0; r < n; r++)                                                   /* (3) */
-                drop_row(ROW(P, r, m), ROW(P, r, m), &a->drop, drop_index(a, s, h, i + r), m);
-            matmul1(into(ROW(c, s->q + i, D) + h*a->E, D), NULL, plain(P, m), plain(Vh, a->ldk),
-                    n, a->E, m, w);                                                       /* (4) */
+    int E = att->E, D = att->H*E, ldq = att->ldq, ldk = att->ldk;
+    PARALLEL_JOBS(attend_threads(team, att))
+    for (int64_t job = 0; job < (int64_t)att->rows*att->H; job++) {
+        const struct span *span = &att->span[job/att->H];
+        int h = (int)(job%att->H), me = thread_id();
+        real *w = team->product + (size_t)me*matmul_work();
+        real *P = team->attention + (size_t)me*2*QROWS*(size_t)team->ctx;
+        const real *K = ROW(x->k, span->k, ldk) + h*E, *V = ROW(x->v, span->k, ldk) + h*E;
+        for (int i = 0; i < span->nq; i += QROWS) {
+            struct queries rows = queries_at(att, span, h, i);
+            int n = rows.n, m = rows.m;
+            const real *Q = ROW(x->q, span->q + i, ldq) + h*E;
+            real *C = ROW(c, span->q + i, D) + h*E;
+            matmul1(into(P, m), NULL, plain(Q, ldq), turned(K, ldk), n, m, E, w);         /* (1) */
+            softmax_rows(P, stat, att, &rows);                                            /* (2) */
+            drop_weights(P, P, att, &rows);                                               /* (3) */
+            matmul1(into(C, D), NULL, plain(P, m), plain(V, ldk), n, E, m, w);            /* (4) */
         }
     }
 }
 
-/* dS = scale P (dP - sum_j P_j dP_j), dP = drop(dA): one dot product per row, because
- * dp_i/ds_j = p_i (1{i=j} - p_j).  dA becomes dS. */
-static void softmax_rows_bwd(real *dA, const real *P, const struct heads *a, const struct span *s,
-                             int h, int i0, int n, int width)
+/* dS = scale P (dP - sum_j P_j dP_j): one dot product per row, because
+ * dp_i/ds_j = p_i (1{i=j} - p_j).  dP becomes dS. */
+static void softmax_rows_bwd(real *dP, const real *P, const struct attention *att,
+                             const struct queries *rows)
 {
-    for (int i = 0; i < n; i++) {
-        real *d = ROW(dA, i, width);
-        const real *p = ROW(P, i, width);
-        drop_row(d, d, &a->drop, drop_index(a, s, h, i0 + i), width);
-        real sum = (real)dot_row(p, d, 0, width);
-        for (int j = 0; j < width; j++) d[j] = a->scale*p[j]*(d[j] - sum);
+    for (int i = 0; i < rows->n; i++) {
+        real *d = ROW(dP, i, rows->m);
+        const real *p = ROW(P, i, rows->m);
+        real sum = (real)dot_row(p, d, 0, rows->m);
+        for (int j = 0; j < rows->m; j++) d[j] = att->scale*p[j]*(d[j] - sum);
     }
 }
 
-/* dq, dk, dv = ; each (span, head) owns its rows and columns of all three. */
-static void attend_bwd(const struct team *k, real *dq, real *dk, real *dv, const real *dc,
-                       real *stat, const real *q, const real *key, const real *value,
-                       const struct heads *a)
+/* dq, dk, dv = ; each (span, head) owns its rows and columns of all three.  A is drop(P) first, to
+ * give dv its part, and then dA, dP and dS. */
+static void attend_bwd(const struct team *team, const struct qkv *dx, const real *dc,
+                       const real *stat, const struct qkv *x, const struct attention *att)
 {
-    int D = a->H*a->E;
-    PARALLEL_JOBS(attend_threads(k, a))
-    for (int64_t job = 0; job < (int64_t)a->rows*a->H; job++) {
-        const struct span *s = &a->span[job/a->H];
-        int h = (int)(job%a->H), col = h*a->E, me = thread_id();
-        real *w = k->product + (size_t)me*matmul_work();
-        real *P = k->attention + (size_t)me*2*QROWS*(size_t)k->ctx, *A = P + QROWS*(size_t)k->ctx;
-        const real *K = ROW(key, s->k, a->ldk) + col, *Vh = ROW(value, s->k, a->ldk) + col;
-        real *dK = ROW(dk, s->k, a->ldk) + col, *dV = ROW(dv, s->k, a->ldk) + col;
-        for (int j = 0; j < s->nk; j++)
-            for (int l = 0; l < a->E; l++) ROW(dK, j, a->ldk)[l] = ROW(dV, j, a->ldk)[l] = 0;
-        for (int i = 0; i < s->nq; i += QROWS) {
-            int n = imin(QROWS, s->nq - i), m = keys_seen(a, s, i + n - 1);
-            const real *Q = ROW(q, s->q + i, a->ldq) + col, *dC = ROW(dc, s->q + i, D) + col;
-            real *dQ = ROW(dq, s->q + i, a->ldq) + col;
-            matmul1(into(P, m), NULL, plain(Q, a->ldq), turned(K, a->ldk), n, m, a->E, w);      /* (1) */
-            softmax_rows(P, stat, a, s, h, i, n, m, 1);                                   /* (2) */
-            for (int r = 0; r < n; r++)                                                   /* (3) */
-                drop_row(ROW(A, r, m), ROW(P, r, m), &a->drop, drop_index(a, s, h, i + r), m);
-            matmul1(into(dV, a->ldk), dV, turned(A, m), plain(dC, D), m, a->E, n, w);           /* (4) */
-            matmul1(into(A, m), NULL, plain(dC, D), turned(Vh, a->ldk), n, m, a->E, w);         /* (4) */
-            softmax_rows_bwd(A, P, a, s, h, i, n, m);                               /* (3), (2) */
-            matmul1(into(dQ, a->ldq), NULL, plain(A, m), plain(K, a->ldk), n, a->E, m, w);      /* (1) */
-            matmul1(into(dK, a->ldk), dK, turned(A, m), plain(Q, a->ldq), m, a->E, n, w);       /* (1) */
+    int E = att->E, D = att->H*E, ldq = att->ldq, ldk = att->ldk;
+    PARALLEL_JOBS(attend_threads(team, att))
+    for (int64_t job = 0; job < (int64_t)att->rows*att->H; job++) {
+        const struct span *span = &att->span[job/att->H];
+        int h = (int)(job%att->H), me = thread_id();
+        real *w = team->product + (size_t)me*matmul_work();
+        real *P = team->attention + (size_t)me*2*QROWS*(size_t)team->ctx;
+        real *A = P + QROWS*(size_t)team->ctx;
+        const real *K = ROW(x->k, span->k, ldk) + h*E, *V = ROW(x->v, span->k, ldk) + h*E;
+        real *dK = ROW(dx->k, span->k, ldk) + h*E, *dV = ROW(dx->v, span->k, ldk) + h*E;
+        for (int j = 0; j < span->nk; j++)
+            for (int l = 0; l < E; l++) ROW(dK, j, ldk)[l] = ROW(dV, j, ldk)[l] = 0;
+        for (int i = 0; i < span->nq; i += QROWS) {
+            struct queries rows = queries_at(att, span, h, i);
+            int n = rows.n, m = rows.m;
+            const real *Q = ROW(x->q, span->q + i, ldq) + h*E;
+            const real *dC = ROW(dc, span->q + i, D) + h*E;
+            real *dQ = ROW(dx->q, span->q + i, ldq) + h*E;
+            matmul1(into(P, m), NULL, plain(Q, ldq), turned(K, ldk), n, m, E, w);         /* (1) */
+            softmax_again(P, stat, att, &rows);                                           /* (2) */
+            drop_weights(A, P, att, &rows);                                               /* (3) */
+            matmul1(into(dV, ldk), dV, turned(A, m), plain(dC, D), m, E, n, w);           /* (4) */
+            matmul1(into(A, m), NULL, plain(dC, D), turned(V, ldk), n, m, E, w);          /* (4) */
+            drop_weights(A, A, att, &rows);                                               /* (3) */
+            softmax_rows_bwd(A, P, att, &rows);                                           /* (2) */
+            matmul1(into(dQ, ldq), NULL, plain(A, m), plain(K, ldk), n, E, m, w);         /* (1) */
+            matmul1(into(dK, ldk), dK, turned(A, m), plain(Q, ldq), m, E, n, w);          /* (1) */
         }
     }
 }
@@ -960,41 +1000,48 @@ static void attend_bwd(const struct team *k, real *dq, real *dk, real *dv, const
 /* [op:embedding]   x_t = drop( sqrt(D) E[id_t] + pos[t] ),   E: the V x D table; t counts within
  *                                                            its sequence
  *                  dE[id_t] += sqrt(D) drop(dx_t),  dpos[t] += drop(dx_t)               */
-static void embed_fwd(const struct team *k, real *x, const int *id, const struct span *s, int rows,
-                      const real *E, const real *pos, const struct dropout *d, int D)
+struct embedding {
+    int D;
+    const real *E, *pos;                /* V x D, ctx x D                                     */
+    real *dE, *dpos;                    /* dpos may be NULL                                   */
+    struct dropout drop;
+};
+
+static void embed_fwd(const struct team *team, real *x, const int *id, const struct span *span,
+                      int rows, const struct embedding *e)
 {
+    int D = e->D, T = span[rows - 1].q + span[rows - 1].nq;
     real scale = (real)sqrt((double)D);
-    int T = s[rows - 1].q + s[rows - 1].nq;
-    PARALLEL_FOR(row_threads(k, T, D))
+    PARALLEL_FOR(row_threads(team, T, D))
     for (int r = 0; r < rows; r++)
-        for (int i = 0; i < s[r].nq; i++) {
-            int t = s[r].q + i, at = s[r].nk - s[r].nq + i;
+        for (int i = 0; i < span[r].nq; i++) {
+            int t = span[r].q + i, at = span[r].nk - span[r].nq + i;
             real *xt = ROW(x, t, D);
-            const real *e = ROW(E, id[t], D), *p = ROW(pos, at, D);
-            for (int j = 0; j < D; j++) xt[j] = fmadd(scale, e[j], p[j]);
-            drop_row(xt, xt, d, (uint64_t)t, D);
+            const real *word = ROW(e->E, id[t], D), *pos = ROW(e->pos, at, D);
+            for (int j = 0; j < D; j++) xt[j] = fmadd(scale, word[j], pos[j]);
+            drop_row(xt, xt, &e->drop, (uint64_t)t, D);
         }
 }
 
-/* dx is left dropped.  Rows of E repeat, so threads own columns; dpos may be NULL. */
-static void embed_bwd(const struct team *k, real *dE, real *dpos, real *dx, const int *id,
-                      const struct span *s, int rows, const struct dropout *d, int D)
+/* dx is left dropped.  Rows of E repeat, so threads own columns. */
+static void embed_bwd(const struct team *team, real *dx, const int *id, const struct span *span,
+                      int rows, const struct embedding *e)
 {
+    int D = e->D, T = span[rows - 1].q + span[rows - 1].nq;
     real scale = (real)sqrt((double)D);
-    int T = s[rows - 1].q + s[rows - 1].nq;
-    PARALLEL_FOR(row_threads(k, T, D))
-    for (int r = 0; r < rows; r++)
-        for (int t = s[r].q; t < s[r].q + s[r].nq; t++)
-            drop_row(ROW(dx, t, D), ROW(dx, t, D), d, (uint64_t)t, D);
-    PARALLEL_FOR(row_threads(k, T, D))
+    PARALLEL_FOR(row_threads(team, T, D))
+    for (int t = 0; t < T; t++)
+        drop_row(ROW(dx, t, D), ROW(dx, t, D), &e->drop, (uint64_t)t, D);
+    PARALLEL_FOR(row_threads(team, T, D))
     for (int c = 0; c < (D + WIDE - 1)/WIDE; c++)
         for (int r = 0; r < rows; r++)
-            for (int i = 0; i < s[r].nq; i++) {
-                const real *dt = ROW(dx, s[r].q + i, D);
-                real *e = ROW(dE, id[s[r].q + i], D), *p = dpos ? ROW(dpos, i, D) : NULL;
+            for (int i = 0; i < span[r].nq; i++) {
+                const real *dt = ROW(dx, span[r].q + i, D);
+                real *word = ROW(e->dE, id[span[r].q + i], D);
+                real *pos = e->dpos ? ROW(e->dpos, i, D) : NULL;
                 int j0 = c*WIDE, j1 = imin(D, j0 + WIDE);
-                for (int j = j0; j < j1; j++) e[j] = fmadd(scale, dt[j], e[j]);
-                for (int j = j0; p && j < j1; j++) p[j] += dt[j];
+                for (int j = j0; j < j1; j++) word[j] = fmadd(scale, dt[j], word[j]);
+                for (int j = j0; pos && j < j1; j++) pos[j] += dt[j];
             }
 }
 
@@ -1063,11 +1110,11 @@ struct residual {
     struct dropout drop;
 };
 
-static void residual_fwd(const struct team *k, real *r, const real *x, const real *g,
+static void residual_fwd(const struct team *team, real *r, const real *x, const real *g,
                          const struct residual *e, int T, int D)
 {
     real b = e->scale ? e->scale[0] : 1;
-    PARALLEL_FOR(row_threads(k, T, D))
+    PARALLEL_FOR(row_threads(team, T, D))
     for (int t = 0; t < T; t++) {
         real *rt = ROW(r, t, D);
         const real *xt = ROW(x, t, D);
@@ -1077,50 +1124,52 @@ static void residual_fwd(const struct team *k, real *r, const real *x, const rea
 }
 
 /* d holds dr and becomes dx; g is read where b is learned. */
-static void residual_bwd(const struct team *k, real *d, real *dg, const real *x, const real *g,
+static void residual_bwd(const struct team *team, real *d, real *dg, const real *x, const real *g,
                          const struct residual *e, int T, int D)
 {
-    if (e->skip) columns_add(k, e->dskip, x, d, D, T, D);
-    PARALLEL_FOR(row_threads(k, T, D))
+    if (e->skip) columns_add(team, e->dskip, x, d, T, D);
+    PARALLEL_FOR(row_threads(team, T, D))
     for (int t = 0; t < T; t++) {
         real *dt = ROW(d, t, D);
         drop_row(ROW(dg, t, D), dt, &e->drop, (uint64_t)t, D);
         for (int j = 0; j < D; j++) dt[j] *= e->skip ? e->skip[j] : e->a;
     }
     if (!e->scale) return;
-    e->dscale[0] += (real)sum_all(g, dg, (size_t)T*(size_t)D, k->threads);
-    scale_rows(k, dg, e->scale[0], T, D);
+    e->dscale[0] += (real)sum_all(g, dg, (size_t)T*(size_t)D, team->threads);
+    scale_rows(team, dg, e->scale[0], T, D);
 }
 
 /* [eq:dlcl]   z = sum over k of w_k n_k,  n_k = LN_k(y_k):  a learned mix of all layers below,
  * blocks k = 0 .. l of T rows of D, one behind the other; w: row l of the mix.
  *             dw_k += sum of n_k dz,   dn_k += w_k dz                                      */
-static void mix_fwd(const struct team *k, real *z, const real *n, const real *w, int l, int T,
+struct mix { int l; const real *w; real *dw; };
+
+static void mix_fwd(const struct team *team, real *z, const real *n, const struct mix *mix, int T,
                     int D)
 {
     size_t block = (size_t)T*(size_t)D;
-    PARALLEL_FOR(row_threads(k, T, D))
+    PARALLEL_FOR(row_threads(team, T, D))
     for (int t = 0; t < T; t++) {
         real *zt = ROW(z, t, D);
         for (int j = 0; j < D; j++) zt[j] = 0;
-        for (int i = 0; i <= l; i++) {
-            const real *nt = ROW(n + (size_t)i*block, t, D);
-            for (int j = 0; j < D; j++) zt[j] = fmadd(w[i], nt[j], zt[j]);
+        for (int k = 0; k <= mix->l; k++) {
+            const real *nt = ROW(n + (size_t)k*block, t, D);
+            for (int j = 0; j < D; j++) zt[j] = fmadd(mix->w[k], nt[j], zt[j]);
         }
     }
 }
 
-static void mix_bwd(const struct team *k, real *dn, real *dw, const real *dz, const real *n,
-                    const real *w, int l, int T, int D)
+static void mix_bwd(const struct team *team, real *dn, const real *dz, const real *n,
+                    const struct mix *mix, int T, int D)
 {
     size_t block = (size_t)T*(size_t)D;
-    for (int i = 0; i <= l; i++)
-        dw[i] += (real)sum_all(n + (size_t)i*block, dz, block, k->threads);
-    PARALLEL_FOR(row_threads(k, T, D))
+    for (int k = 0; k <= mix->l; k++)
+        mix->dw[k] += (real)sum_all(n + (size_t)k*block, dz, block, team->threads);
+    PARALLEL_FOR(row_threads(team, T, D))
     for (int t = 0; t < T; t++)
-        for (int i = 0; i <= l; i++) {
-            real *dt = ROW(dn + (size_t)i*block, t, D);
-            for (int j = 0; j < D; j++) dt[j] = fmadd(w[i], ROW(dz, t, D)[j], dt[j]);
+        for (int k = 0; k <= mix->l; k++) {
+            real *dt = ROW(dn + (size_t)k*block, t, D);
+            for (int j = 0; j < D; j++) dt[j] = fmadd(mix->w[k], ROW(dz, t, D)[j], dt[j]);
         }
 }
 
@@ -1187,13 +1236,13 @@ enum { PARAMS = (int)(sizeof params/sizeof *params) };
 /* The features of a stack (i < 0) or of its sub-layer i. */
 static uint64_t features(const dn_config *c, int stack, int i)
 {
-    uint64_t f = schemes[c->norm].more;
-    if (c->bias && !(f & SHIFTED)) f |= BIASED;
-    if (c->positions == DN_LEARNED) f |= LEARNED;
-    if (c->tie != DN_TIE_ALL || stack == ENC || !has_stack(c, ENC)) f |= OWN_EMBED;
-    if (c->tie == DN_TIE_NONE && stack == top_stack(c)) f |= OWN_OUTPUT;
-    for (int p = 0; i >= 0 && p < PLACES; p++) f |= AT(p, op_at(c, (enum place)p, stack, i));
-    return f;
+    uint64_t has = schemes[c->norm].more;
+    if (c->bias && !(has & SHIFTED)) has |= BIASED;
+    if (c->positions == DN_LEARNED) has |= LEARNED;
+    if (c->tie != DN_TIE_ALL || stack == ENC || !has_stack(c, ENC)) has |= OWN_EMBED;
+    if (c->tie == DN_TIE_NONE && stack == top_stack(c)) has |= OWN_OUTPUT;
+    for (int p = 0; i >= 0 && p < PLACES; p++) has |= AT(p, op_at(c, (enum place)p, stack, i));
+    return has;
 }
 
 static int extent_of(const dn_config *c, int stack, enum extent e)
@@ -1211,6 +1260,31 @@ static int extent_of(const dn_config *c, int stack, enum extent e)
     return 0;
 }
 
+/* A model is its parameters and a desk.  First the parameters: a tensor is a row of table 3 for one
+ * stack or sub-layer, and these point to the values of theirs. */
+struct tensor {
+    const struct param *row;
+    int stack, sub;                     /* sub-layer in the model's array, or -1              */
+    int rows, cols;                     /* cols 0: a vector                                   */
+    size_t at;                          /* in the parameter array                             */
+    size_t count;
+    uint64_t file[3];                   /* offsets of value and moments while loading         */
+};
+
+struct sublayer {
+    enum kind kind;
+    int stack, layer, index;            /* layer and index (in the model) count from 0        */
+    enum op op[PLACES];
+    real a;                             /* of the residual equation, where it is not learned  */
+    real *param[SLOTS];                 /* NULL where table 3 has none                        */
+};
+
+struct stack {
+    int first, subs;                    /* its sub-layers in the model's array                */
+    real *param[SLOTS];
+    const real *positions;              /* ctx x D, learned or not                            */
+};
+
 /* What a sub-layer's backward pass needs beside its input x.  In DN_KEEP each sub-layer has its
  * own; in DN_RECOMPUTE all share one, which backward fills again, but for r: with that the last
  * product of a sub-layer is seldom needed again. */
@@ -1226,84 +1300,74 @@ struct saved {
     real *r, *r_stat;                   /* a x + b br(G), where out is LayerNorm     T x D, T x 2 */
 };
 
-struct sublayer {
-    enum kind kind;
-    int stack, layer, index;            /* layer and index count from 0                       */
-    enum op op[PLACES];
-    real a;                             /* of the residual equation, where it is not learned  */
-    real *p[SLOTS];                     /* parameters; NULL where table 3 has none            */
-    real *x, *y;                        /* input and output, T x D                            */
-    struct saved *saved;
+/* The desk: all that a pass through the network writes but parameter gradients, so that one pass
+ * needs one desk.  A model has its own, a generator too.  Where nothing is kept for a backward
+ * pass, sub-layers share their buffers: x and y alternate between two. */
+struct desk {
+    struct team team;
+    struct work {
+        real *x, *y;                    /* a sub-layer's input and output            T x D        */
+        struct saved *saved;
+    } *sub;                             /* of each sub-layer of the model                         */
+    struct stream {
+        int tokens;                     /* T of the pass                                          */
+        struct span *span;              /* its sequences                                          */
+        real *embedded, *other;         /* what the first sub-layer or mix reads, and without
+                                         * backward what alternates with it          T x D        */
+        real *last;                     /* what the final norm reads: last y, or mix T x D        */
+        real *top, *top_stat;           /* the stack's output                        T x D, T x 2 */
+        real *mixed, *mixed_stat;       /* LN_k(y_k), each for k = 0 .. layers       T x D, T x 2 */
+        real *d;                        /* gradient of the stream                    T x D        */
+    } stream[2];
+    struct span *cross;                 /* queries of the decoder on keys of the encoder          */
+    real **cache;                       /* a generator's: k, v of each sub-layer, ctx x 2D for
+                                         * each sequence, NULL where none are; else NULL          */
+    real *g, *u, *w;                    /* G, act(h), mid            T x D, T x F, the wider      */
+    real *dg, *dn, *dc, *du;            /* of G, in(x), c, u    T x D, T x D, T x D, T x F        */
+    real *dq, *dkv;                     /* of q (k, v) and of cross k, v         T x 3D, S x 2D   */
+    real *dmixed;                       /* of LN_k(y_k), each for k = 0 .. layers    T x D        */
+    real *logits, *picked, *dpicked;    /* of R tokens at a time          R x V, R x D, R x D     */
+    int *scored;                        /* which tokens have labels                  T            */
+    struct token_loss *token_loss;      /*                                           T            */
 };
 
-/* What a stack writes beside the stream. */
-struct ends {
-    real *top, *top_stat;               /* its output, after the final norm      T x D, T x 2 */
-    real *mixed, *mixed_stat;           /* layers + 1 times LN_k(y_k)            T x D, T x 2 */
-};
-
-struct stack {
-    int first, subs;                    /* its sub-layers in the model's array                */
-    real *p[SLOTS];
-    const real *positions;
-    real *embedded;                     /* the stream's first block                           */
-    real *last;                         /* what the final norm reads: the last y, or mix      */
-    struct ends ends;
-    real *d;                            /* gradient of the stream                             */
-    struct span *span;                  /* its sequences                                      */
-    int tokens;
-};
-
-struct tensor {
-    const struct param *row;
-    int stack, sub;                     /* sub-layer in the model's array, or -1              */
-    int rows, cols;                     /* cols 0: a vector                                   */
-    size_t at;                          /* in the parameter array                             */
-    size_t count;
-    uint64_t file[3];                   /* offsets of value and moments while loading         */
-};
+enum { LOSS_ROWS = 256 };               /* R at most, in training and evaluation */
 
 struct dn_model {
     dn_config c;
     enum dn_purpose purpose;
-    struct team team;
     struct stack stack[2];
     struct sublayer *sub;
     int subs, tensors;
     struct tensor *tensor;
     size_t scalars, matrix_scalars;     /* all parameters; those in matrices, which lie first */
-    real *value, *grad, *m, *v;         /* one array each                                     */
-    real *sinusoid;
-    struct span *cross;
-    real *g, *dg, *dn, *u, *w, *du, *dq, *dkv, *dc;         /* scratch of one sub-layer       */
-    real *dmixed;                                           /* layers + 1 times dLN_k(y_k)    */
-    real *logits, *picked, *dpicked;                        /* of LOSS_ROWS tokens at a time  */
-    int *scored;                                            /* which tokens have labels       */
-    struct token_loss *token_loss;
+    real *value, *grad, *m, *v;         /* parameters, their gradients, Adam's moments        */
+    real *sinusoid;                     /* ctx x D, or NULL                                   */
+    struct desk desk;
     int64_t step;
 };
 
-enum { LOSS_ROWS = 256 };
-
-static const char *kind_name(enum kind k)
+static const char *kind_name(enum kind kind)
 {
-    return k == SELF ? "self_attn" : k == CROSS ? "cross_attn" : "ffn";
+    return kind == SELF ? "self_attn" : kind == CROSS ? "cross_attn" : "ffn";
 }
 
 static const char *tensor_name(const dn_model *m, const struct tensor *t, char name[DN_NAME_MAX])
 {
+    const struct sublayer *sub = t->sub < 0 ? NULL : &m->sub[t->sub];
     if (t->row->slot == OUTPUT)
         say(name, DN_NAME_MAX, "%s", t->row->name);
-    else if (t->sub < 0)
+    else if (!sub)
         say(name, DN_NAME_MAX, "%s.%s", stack_name[t->stack], t->row->name);
     else
-        say(name, DN_NAME_MAX, "%s.%d.%s.%s", stack_name[t->stack],
-            (int64_t)m->sub[t->sub].layer, kind_name(m->sub[t->sub].kind), t->row->name);
+        say(name, DN_NAME_MAX, "%s.%d.%s.%s", stack_name[t->stack], (int64_t)sub->layer,
+            kind_name(sub->kind), t->row->name);
     return name;
 }
 
-/* [eq:xavier]  w ~ N(0, s^2),  s = gain sqrt(2/(rows + cols)).  [dev:embedding] the paper leaves
- * embeddings open: N(0, 1/D), multiplied by sqrt(D) when read. */
+/* [eq:xavier]  w ~ N(0, s^2),  s = gain sqrt(2/(rows + cols)).  DeepNorm's beta is the gain of V,
+ * O, W1 and W2 and is used nowhere else.  [dev:embedding] the paper leaves embeddings open:
+ * N(0, 1/D), multiplied by sqrt(D) when read. */
 static double deviation(const dn_model *m, const struct tensor *t)
 {
     int layer = t->sub < 0 ? 0 : m->sub[t->sub].layer;
@@ -1323,6 +1387,7 @@ static double first_value(const dn_model *m, const struct tensor *t, int r, int 
     }
 }
 
+/* Each row of each tensor is a stream of random numbers of its own, so any thread may draw it. */
 static void model_draw(dn_model *m)
 {
     uint64_t seed = rng_key((uint64_t)m->c.seed, STREAM_INIT);
@@ -1331,7 +1396,7 @@ static void model_draw(dn_model *m)
         int drawn = t->row->first >= TABLE, cols = imax(t->cols, 1);
         acc s = drawn ? (acc)deviation(m, t) : 0;
         uint64_t key = rng_key(seed, (uint64_t)i);
-        PARALLEL_FOR(m->team.threads)
+        PARALLEL_FOR(m->desk.team.threads)
         for (int r = 0; r < t->rows; r++) {
             uint64_t row_key = rng_key(key, (uint64_t)r);
             real *w = ROW(m->value + t->at, r, cols);
@@ -1344,373 +1409,484 @@ static void model_draw(dn_model *m)
 
 /* ---- 9 sub-layers and stacks ------------------------------------------------------------- */
 
-/* One run through the network: which tokens, with or without dropout, in whose memory. */
+/* One run through the network, on one desk.  Its masks follow from key, and that from the seed, the
+ * step and the micro-batch: backward finds those of forward without a state. */
 struct pass {
     const dn_model *m;
-    const struct team *team;
-    int rows, T[2];                     /* sequences; tokens of each stack                    */
-    const struct span *span[2], *cross;
-    const real *mem;                    /* output of the encoder, T[ENC] x D                  */
+    struct desk *desk;
+    int rows;                           /* sequences                                          */
+    int drop;                           /* with dropout                                       */
     uint64_t key;                       /* of the dropout masks                               */
-    int drop;
-    real *g, *u, *w;                    /* scratch: T x D, T x F, what mid writes             */
-    acc *profile;                       /* Admin's profiling: its running deviation           */
-    real *const *cache;                 /* generation: k, v of each sub-layer; else NULL      */
-    real *const *two;                   /* generation: its own stream; else NULL              */
-    const struct ends *ends;
-    struct saved *saved;
+    const real *mem;                    /* output of the encoder, S x D                       */
+    acc *profile;                       /* Admin's profiling: its running deviation, or NULL  */
 };
 
+/* Where dropout stands; no two sites of a model share a mask. */
 enum site { DROP_BRANCH, DROP_WEIGHTS, DROP_ACTIVATION, DROP_EMBEDDING, DROP_SITES };
 
-static struct dropout dropout_for(const struct pass *p, int index, enum site site, double rate)
+static struct dropout dropout_for(const struct pass *pass, int index, enum site site, double rate)
 {
-    return dropout_at(rng_key(p->key, (uint64_t)index*DROP_SITES + site), p->drop ? rate : 0);
+    uint64_t key = rng_key(pass->key, (uint64_t)index*DROP_SITES + site);
+    return dropout_at(key, pass->drop ? rate : 0);
 }
 
+/* The functions that follow gather what an operation needs: the parameters of one sub-layer, their
+ * gradients, which lie at the same place of another array, and sizes. */
 static real *grad_of(const dn_model *m, const real *value)
 {
     return value && m->grad ? m->grad + (value - m->value) : NULL;
 }
 
+/* The map of matrix W, with O outputs: Q, K and V lie side by side, so O = 3D takes all three. */
+static struct linear linear_of(const dn_model *m, const struct sublayer *sub, enum slot W, int O,
+                               int I)
+{
+    real *w = sub->param[W], *b = sub->param[BQ + (W - WQ)];
+    return (struct linear){ O, I, w, b, grad_of(m, w), grad_of(m, b) };
+}
+
+/* The logits of the top stack: z = y E^T where the embedding is tied, no bias. */
+static struct linear output_of(const dn_model *m)
+{
+    real *w = m->stack[top_stack(&m->c)].param[OUTPUT];
+    return (struct linear){ m->c.vocab, m->c.dim, w, NULL, grad_of(m, w), NULL };
+}
+
 static struct at_place at_place(const dn_model *m, enum op op, double c, real *g, real *b)
 {
-    struct at_place at = { op, (real)c, m->c.heads, g, b, grad_of(m, g), grad_of(m, b) };
-    return at;
+    return (struct at_place){ op, (real)c, m->c.heads, g, b, grad_of(m, g), grad_of(m, b) };
 }
 
-static struct at_place place_of(const dn_model *m, const struct sublayer *b, enum place p)
+static struct at_place place_of(const dn_model *m, const struct sublayer *sub, enum place place)
 {
-    int by_depth = p == IN && (schemes[m->c.norm].more & BY_DEPTH);
-    return at_place(m, b->op[p], by_depth ? 1/sqrt(b->layer + 1.0) : 1, b->p[IN_G + 2*(int)p],
-                    b->p[IN_B + 2*(int)p]);
+    int slot = IN_G + 2*(int)place;     /* gain and bias, as enum slot has them */
+    int by_depth = place == IN && (schemes[m->c.norm].more & BY_DEPTH);
+    return at_place(m, sub->op[place], by_depth ? 1/sqrt(sub->layer + 1.0) : 1, sub->param[slot],
+                    sub->param[slot + 1]);
 }
 
-static struct heads heads_of(const struct pass *p, const struct sublayer *b)
+static struct residual residual_of(const struct pass *pass, const struct sublayer *sub)
 {
-    const dn_config *c = &p->m->c;
-    int self = b->kind == SELF, D = c->dim, E = D/c->heads;
-    int beside = self && (!p->cache || b->stack == ENC);    /* k, v beside q: never cached */
-    struct heads h = { self ? p->span[b->stack] : p->cross, p->rows, c->heads, E,
-                       self && b->stack == DEC, self ? 3*D : D, beside ? 3*D : 2*D,
-                       (real)(1/sqrt((double)E)),
-                       dropout_for(p, b->index, DROP_WEIGHTS, c->attn_dropout) };
-    return h;
+    const dn_model *m = pass->m;
+    real *skip = sub->param[SKIP], *scale = sub->param[SCALE];
+    return (struct residual){ sub->a, skip, scale, grad_of(m, skip), grad_of(m, scale),
+                              dropout_for(pass, sub->index, DROP_BRANCH, m->c.dropout) };
 }
 
-/* Where keys and values lie: beside q, or of the encoder's output, or in the cache. */
-static real *keys_of(const struct pass *p, const struct sublayer *b, const struct saved *v)
+/* A generator's keys and values of a sub-layer; NULL while they are not kept between passes. */
+static real *cache_of(const struct pass *pass, const struct sublayer *sub)
 {
-    if (p->cache && b->stack == DEC) return p->cache[b->index];
-    return b->kind == SELF ? v->q + p->m->c.dim : v->kv;
+    return pass->desk->cache ? pass->desk->cache[sub->index] : NULL;
 }
 
-static void cache_append(const struct pass *p, real *cache, const real *q, int D)
+/* Queries on keys: of each sequence on its own, or of the decoder on the encoder's output.  Only
+ * the decoder's self-attention is causal. */
+static struct attention attention_of(const struct pass *pass, const struct sublayer *sub)
 {
-    for (int r = 0; r < p->rows; r++) {
-        const struct span *s = &p->span[DEC][r];
-        for (int i = 0; i < s->nq; i++)
-            memcpy(ROW(cache, s->k + s->nk - s->nq + i, 2*D), ROW(q, s->q + i, 3*D) + D,
-                   2*(size_t)D*sizeof(real));
+    const dn_config *c = &pass->m->c;
+    int self = sub->kind == SELF, D = c->dim, E = D/c->heads;
+    int beside = self && !cache_of(pass, sub);          /* k, v lie beside q, in rows of 3D */
+    return (struct attention){
+        self ? pass->desk->stream[sub->stack].span : pass->desk->cross, pass->rows, c->heads, E,
+        self && sub->stack == DEC, self ? 3*D : D, beside ? 3*D : 2*D,
+        (real)(1/sqrt((double)E)), dropout_for(pass, sub->index, DROP_WEIGHTS, c->attn_dropout) };
+}
+
+/* Where q, k and v lie: side by side, or k and v by themselves or in the cache. */
+static struct qkv qkv_of(const struct pass *pass, const struct sublayer *sub)
+{
+    const struct saved *saved = pass->desk->sub[sub->index].saved;
+    real *cache = cache_of(pass, sub), *q = saved->q;
+    real *k = cache ? cache : sub->kind == SELF ? q + pass->m->c.dim : saved->kv;
+    return (struct qkv){ q, k, k + pass->m->c.dim };
+}
+
+/* The new tokens' keys and values, beside their queries in rows of 3D, go behind those of earlier
+ * ones: rows of 2D. */
+static void cache_append(const struct pass *pass, real *cache, const real *q)
+{
+    int D = pass->m->c.dim;
+    for (int r = 0; r < pass->rows; r++) {
+        const struct span *span = &pass->desk->stream[DEC].span[r];
+        for (int i = 0; i < span->nq; i++)
+            memcpy(ROW(cache, span->k + span->nk - span->nq + i, 2*D),
+                   ROW(q, span->q + i, 3*D) + D, 2*(size_t)D*sizeof(real));
     }
 }
 
-/* g = Wo mid(attend(q, k, v)) + bo,   q = Wq in + bq,  k, v = Wk,v src + bk,v,  src = in or mem.
- * Without a place for g, only what backward reads. */
-static void attention_fwd(const struct pass *p, const struct sublayer *b, struct saved *v, real *g,
+/* G of an attention sub-layer, T x D:
+ *
+ *     g = Wo mid( attend(q, k, v) ) + bo,    q = Wq in + bq,   k, v = Wk,v src + bk,v
+ *
+ * src = in, or the encoder's output in cross-attention.  DeepNorm scales Wv and Wo, not Wq and Wk:
+ * softmax averages values, whatever the queries and keys, so only v and o carry magnitude (the
+ * paper's lemma 4.1).  Without a place for g, only what backward reads: steps (1) to (3). */
+static void attention_fwd(const struct pass *pass, const struct sublayer *sub, real *g,
                           const real *in)
 {
-    int D = p->m->c.dim, T = p->T[b->stack], self = b->kind == SELF;
-    struct heads h = heads_of(p, b);
-    struct at_place mid = place_of(p->m, b, MID);
-    linear_fwd(p->team, v->q, h.ldq, in, b->p[WQ], b->p[BQ], T, h.ldq, D);               /* (1) */
-    real *k = keys_of(p, b, v);
-    if (self && k != v->q + D) cache_append(p, k, v->q, D);
-    if (!self && !p->cache)
-        linear_fwd(p->team, k, 2*D, p->mem, b->p[WK], b->p[BK], p->T[ENC], 2*D, D);      /* (2) */
-    attend_fwd(p->team, v->c, v->c_stat, v->q, k, k + D, &h);                            /* (3) */
+    const dn_model *m = pass->m;
+    struct desk *desk = pass->desk;
+    const struct team *team = &desk->team;
+    struct saved *saved = desk->sub[sub->index].saved;
+    int D = m->c.dim, T = desk->stream[sub->stack].tokens, S = desk->stream[ENC].tokens;
+    int self = sub->kind == SELF;
+    real *cache = cache_of(pass, sub);
+    struct attention att = attention_of(pass, sub);
+    struct qkv x = qkv_of(pass, sub);
+    struct linear to_q = linear_of(m, sub, WQ, att.ldq, D), to_kv = linear_of(m, sub, WK, 2*D, D);
+    struct linear to_g = linear_of(m, sub, WO, D, D);
+    struct at_place mid = place_of(m, sub, MID);
+    linear_fwd(team, x.q, in, &to_q, T);                                                 /* (1) */
+    if (self && cache) cache_append(pass, cache, x.q);
+    if (!self && !cache) linear_fwd(team, x.k, pass->mem, &to_kv, S);                    /* (2) */
+    attend_fwd(team, saved->c, saved->c_stat, &x, &att);                                 /* (3) */
     if (!g) return;
-    const real *c = place_fwd(p->team, p->w, v->mid_stat, v->c, &mid, T, D);             /* (4) */
-    linear_fwd(p->team, g, D, c, b->p[WO], b->p[BO], T, D, D);                           /* (5) */
+    const real *c = place_fwd(team, desk->w, saved->mid_stat, saved->c, &mid, T, D);     /* (4) */
+    linear_fwd(team, g, c, &to_g, T);                                                    /* (5) */
 }
 
-/* din = onto + what flows through G;  dmem += its part through keys and values of the encoder. */
-static void attention_bwd(const struct pass *p, const struct sublayer *b, const struct saved *v,
-                          real *din, const real *onto, real *dmem, const real *in)
+/* din = onto + what flows through G, dmem += its part through the encoder's keys and values; dg is
+ * the gradient of G, T x D.  What mid made of c is not kept and computed again. */
+static void attention_bwd(const struct pass *pass, const struct sublayer *sub, real *din,
+                          const real *onto, real *dmem, const real *dg, const real *in)
 {
-    const dn_model *m = p->m;
-    int D = m->c.dim, T = p->T[b->stack], self = b->kind == SELF;
-    struct heads h = heads_of(p, b);
-    struct at_place mid = place_of(p->m, b, MID);
-    const real *k = keys_of(p, b, v), *c = place_fwd(p->team, p->w, v->mid_stat, v->c, &mid, T, D);
-    real *dk = self ? m->dq + D : m->dkv;
-    linear_bwd(p->team, m->dc, NULL, grad_of(m, b->p[WO]), grad_of(m, b->p[BO]), m->dg, D, c,
-               b->p[WO], T, D, D);                                                       /* (5) */
-    place_bwd(p->team, m->dc, v->mid_stat, v->c, &mid, T, D);                            /* (4) */
-    attend_bwd(p->team, m->dq, dk, dk + D, m->dc, v->c_stat, v->q, k, k + D, &h);        /* (3) */
-    if (!self)
-        linear_bwd(p->team, dmem, dmem, grad_of(m, b->p[WK]), grad_of(m, b->p[BK]), dk, 2*D,
-                   p->mem, b->p[WK], p->T[ENC], 2*D, D);                                 /* (2) */
-    linear_bwd(p->team, din, onto, grad_of(m, b->p[WQ]), grad_of(m, b->p[BQ]), m->dq, h.ldq, in,
-               b->p[WQ], T, h.ldq, D);                                                   /* (1) */
+    const dn_model *m = pass->m;
+    struct desk *desk = pass->desk;
+    const struct team *team = &desk->team;
+    const struct saved *saved = desk->sub[sub->index].saved;
+    int D = m->c.dim, T = desk->stream[sub->stack].tokens, S = desk->stream[ENC].tokens;
+    int self = sub->kind == SELF;
+    struct attention att = attention_of(pass, sub);
+    struct qkv x = qkv_of(pass, sub), dx = { desk->dq, desk->dq + D, desk->dq + 2*D };
+    struct linear to_q = linear_of(m, sub, WQ, att.ldq, D), to_kv = linear_of(m, sub, WK, 2*D, D);
+    struct linear to_g = linear_of(m, sub, WO, D, D);
+    struct at_place mid = place_of(m, sub, MID);
+    const real *c = place_fwd(team, desk->w, saved->mid_stat, saved->c, &mid, T, D);
+    if (!self) dx = (struct qkv){ desk->dq, desk->dkv, desk->dkv + D };
+    linear_bwd(team, desk->dc, NULL, dg, c, &to_g, T);                                   /* (5) */
+    place_bwd(team, desk->dc, saved->mid_stat, saved->c, &mid, T, D);                    /* (4) */
+    attend_bwd(team, &dx, desk->dc, saved->c_stat, &x, &att);                            /* (3) */
+    if (!self) linear_bwd(team, dmem, dmem, dx.k, pass->mem, &to_kv, S);                 /* (2) */
+    linear_bwd(team, din, onto, dx.q, in, &to_q, T);                                     /* (1) */
 }
 
-/* u = drop(act(h)), then mid; backward computes both again. */
-static const real *ffn_hidden(const struct pass *p, const struct sublayer *b, const struct saved *v,
+/* u = drop(act(h)), then mid, T x F; not kept: backward computes both again. */
+static const real *ffn_hidden(const struct pass *pass, const struct sublayer *sub,
                               const struct at_place *mid)
 {
-    const dn_config *c = &p->m->c;
-    int F = ffn_width(c), T = p->T[b->stack];
-    struct dropout d = dropout_for(p, b->index, DROP_ACTIVATION, c->act_dropout);
-    act_fwd(p->team, p->u, v->h, c->activation, &d, T, F);
-    return place_fwd(p->team, p->w, v->mid_stat, p->u, mid, T, F);
+    const dn_config *c = &pass->m->c;
+    struct desk *desk = pass->desk;
+    const struct saved *saved = desk->sub[sub->index].saved;
+    int F = ffn_width(c), T = desk->stream[sub->stack].tokens;
+    struct dropout drop = dropout_for(pass, sub->index, DROP_ACTIVATION, c->act_dropout);
+    act_fwd(&desk->team, desk->u, saved->h, c->activation, &drop, T, F);
+    return place_fwd(&desk->team, desk->w, saved->mid_stat, desk->u, mid, T, F);
 }
 
-static struct at_place act_shift(const dn_model *m, const struct sublayer *b)
+/* r-fixup's scalar before the activation. */
+static struct at_place act_shift(const dn_model *m, const struct sublayer *sub)
 {
-    return at_place(m, b->p[ACT_B] ? SHIFT : ID, 1, NULL, b->p[ACT_B]);
+    return at_place(m, sub->param[ACT_B] ? SHIFT : ID, 1, NULL, sub->param[ACT_B]);
 }
 
-/* g = W2 mid(drop(act(W1 in + b1))) + b2.  Without a place for g, only what backward reads. */
-static void ffn_fwd(const struct pass *p, const struct sublayer *b, struct saved *v, real *g,
-                    const real *in)
+/* G of a feed-forward sub-layer, T x D:
+ *
+ *     g = W2 mid( drop( act( W1 in + b1 ) ) ) + b2
+ *
+ * DeepNorm scales W1 and W2, as Wv and Wo above.  Without a place for g, only what backward reads:
+ * steps (1) and (2). */
+static void ffn_fwd(const struct pass *pass, const struct sublayer *sub, real *g, const real *in)
 {
-    int D = p->m->c.dim, F = ffn_width(&p->m->c), T = p->T[b->stack];
-    struct at_place shift = act_shift(p->m, b), mid = place_of(p->m, b, MID);
-    linear_fwd(p->team, v->h, F, in, b->p[W1], b->p[B1], T, F, D);                       /* (1) */
-    place_fwd(p->team, v->h, NULL, v->h, &shift, T, F);                                  /* (2) */
+    const dn_model *m = pass->m;
+    const struct team *team = &pass->desk->team;
+    real *h = pass->desk->sub[sub->index].saved->h;
+    int D = m->c.dim, F = ffn_width(&m->c), T = pass->desk->stream[sub->stack].tokens;
+    struct linear to_h = linear_of(m, sub, W1, F, D), to_g = linear_of(m, sub, W2, D, F);
+    struct at_place shift = act_shift(m, sub), mid = place_of(m, sub, MID);
+    linear_fwd(team, h, in, &to_h, T);                                                   /* (1) */
+    place_fwd(team, h, NULL, h, &shift, T, F);                                           /* (2) */
     if (!g) return;
-    const real *u = ffn_hidden(p, b, v, &mid);                                           /* (3) */
-    linear_fwd(p->team, g, D, u, b->p[W2], b->p[B2], T, D, F);                           /* (4) */
+    const real *u = ffn_hidden(pass, sub, &mid);                                         /* (3) */
+    linear_fwd(team, g, u, &to_g, T);                                                    /* (4) */
 }
 
-static void ffn_bwd(const struct pass *p, const struct sublayer *b, const struct saved *v,
-                    real *din, const real *onto, const real *in)
+/* din = onto + what flows through G; dg is the gradient of G, T x D. */
+static void ffn_bwd(const struct pass *pass, const struct sublayer *sub, real *din,
+                    const real *onto, const real *dg, const real *in)
 {
-    const dn_model *m = p->m;
-    int D = m->c.dim, F = ffn_width(&m->c), T = p->T[b->stack];
-    struct dropout d = dropout_for(p, b->index, DROP_ACTIVATION, m->c.act_dropout);
-    struct at_place shift = act_shift(p->m, b), mid = place_of(p->m, b, MID);
-    const real *u = ffn_hidden(p, b, v, &mid);
-    linear_bwd(p->team, m->du, NULL, grad_of(m, b->p[W2]), grad_of(m, b->p[B2]), m->dg, D, u,
-               b->p[W2], T, D, F);                                                       /* (4) */
-    place_bwd(p->team, m->du, v->mid_stat, p->u, &mid, T, F);                            /* (3) */
-    act_bwd(p->team, m->du, v->h, m->c.activation, &d, T, F);
-    place_bwd(p->team, m->du, NULL, v->h, &shift, T, F);                                 /* (2) */
-    linear_bwd(p->team, din, onto, grad_of(m, b->p[W1]), grad_of(m, b->p[B1]), m->du, F, in,
-               b->p[W1], T, F, D);                                                       /* (1) */
+    const dn_model *m = pass->m;
+    struct desk *desk = pass->desk;
+    const struct team *team = &desk->team;
+    const struct saved *saved = desk->sub[sub->index].saved;
+    int D = m->c.dim, F = ffn_width(&m->c), T = desk->stream[sub->stack].tokens;
+    struct dropout drop = dropout_for(pass, sub->index, DROP_ACTIVATION, m->c.act_dropout);
+    struct linear to_h = linear_of(m, sub, W1, F, D), to_g = linear_of(m, sub, W2, D, F);
+    struct at_place shift = act_shift(m, sub), mid = place_of(m, sub, MID);
+    const real *u = ffn_hidden(pass, sub, &mid);
+    linear_bwd(team, desk->du, NULL, dg, u, &to_g, T);                                   /* (4) */
+    place_bwd(team, desk->du, saved->mid_stat, desk->u, &mid, T, F);                     /* (3) */
+    act_bwd(team, desk->du, saved->h, m->c.activation, &drop, T, F);                     /* (3) */
+    place_bwd(team, desk->du, NULL, saved->h, &shift, T, F);                             /* (2) */
+    linear_bwd(team, din, onto, desk->du, in, &to_h, T);                                 /* (1) */
 }
 
-static struct residual residual_of(const struct pass *p, const struct sublayer *b)
+/* [eq:residual] of one sub-layer, y = out(a x + b br(G(in(x)))), and what it is for DeepNorm, where
+ * nothing stands in and br, out is LayerNorm, a = alpha and b = 1:
+ *
+ *     (1)  n = in(x)                      n = x
+ *     (2)  G(n)                           attention or feed-forward
+ *     (3)  g = br(G)                      g = G
+ *     (4)  r = a x + b drop(g)            r = alpha x + drop(G)
+ *     (5)  y = out(r)                     y = LN(r)
+ *
+ * again: the second run of DN_RECOMPUTE, which needs what backward reads and not y.  It leaves out
+ * the last product of G, too, where backward does not read G itself: br and a learned b do. */
+static void sublayer_fwd(const struct pass *pass, const struct sublayer *sub, int again)
 {
-    const dn_model *m = p->m;
-    struct residual e = { b->a, b->p[SKIP], b->p[SCALE], grad_of(m, b->p[SKIP]),
-                          grad_of(m, b->p[SCALE]),
-                          dropout_for(p, b->index, DROP_BRANCH, m->c.dropout) };
-    return e;
-}
-
-/* [eq:residual] of one sub-layer: y = out(a x + b br(G(in(x)))).  Without y, as in the second run
- * of DN_RECOMPUTE: only what backward reads, which is G itself where br or b needs it. */
-static void sublayer_fwd(const struct pass *p, const struct sublayer *b, struct saved *v, real *y,
-                         const real *x)
-{
-    int T = p->T[b->stack], D = p->m->c.dim;
-    struct at_place in = place_of(p->m, b, IN), br = place_of(p->m, b, BR);
-    struct at_place out = place_of(p->m, b, OUT);
-    struct residual e = residual_of(p, b);
-    real *scaled = e.scale ? v->b : p->g, *branch = br.op == ID ? scaled : v->g;
-    if (!y && br.op == ID && !e.scale) branch = NULL;
-    const real *n = place_fwd(p->team, v->n, v->n_stat, x, &in, T, D);                   /* (1) */
-    if (b->kind == FFN) ffn_fwd(p, b, v, branch, n);                                     /* (2) */
-    else attention_fwd(p, b, v, branch, n);
+    const dn_model *m = pass->m;
+    struct desk *desk = pass->desk;
+    const struct team *team = &desk->team;
+    const struct work *at = &desk->sub[sub->index];
+    struct saved *saved = at->saved;
+    int T = desk->stream[sub->stack].tokens, D = m->c.dim;
+    struct at_place in = place_of(m, sub, IN), br = place_of(m, sub, BR);
+    struct at_place out = place_of(m, sub, OUT);
+    struct residual e = residual_of(pass, sub);
+    int branch_read = br.op != ID || e.scale;
+    real *branch = br.op != ID ? saved->g : e.scale ? saved->b : desk->g;
+    real *scaled = e.scale ? saved->b : desk->g;
+    if (again && !branch_read) branch = NULL;
+    const real *n = place_fwd(team, saved->n, saved->n_stat, at->x, &in, T, D);          /* (1) */
+    if (sub->kind == FFN) ffn_fwd(pass, sub, branch, n);                                 /* (2) */
+    else attention_fwd(pass, sub, branch, n);
     if (!branch) return;
-    const real *g = place_fwd(p->team, scaled, v->g_stat, branch, &br, T, D);            /* (3) */
-    if (!y) return;
-    residual_fwd(p->team, out.op == ID ? y : v->r, x, g, &e, T, D);                      /* (4) */
-    place_fwd(p->team, y, v->r_stat, v->r, &out, T, D);                                  /* (5) */
+    const real *g = place_fwd(team, scaled, saved->g_stat, branch, &br, T, D);           /* (3) */
+    if (again) return;
+    real *r = out.op == ID ? at->y : saved->r;
+    residual_fwd(team, r, at->x, g, &e, T, D);                                           /* (4) */
+    place_fwd(team, at->y, saved->r_stat, r, &out, T, D);                                /* (5) */
 }
 
-/* d holds dy and becomes dx; dmem += the gradient of the encoder's output. */
-static void sublayer_bwd(const struct pass *p, const struct sublayer *b, real *d, real *dmem)
+/* The same backward: d holds dy and becomes dx; dmem += the gradient of the encoder's output.  x
+ * has two ways to y, skip and branch: d carries alpha dr along the skip while dg goes through the
+ * branch, and both meet where in(x) has been reversed. */
+static void sublayer_bwd(const struct pass *pass, const struct sublayer *sub, real *d, real *dmem)
 {
-    const dn_model *m = p->m;
-    const struct saved *v = b->saved;
-    int T = p->T[b->stack], D = m->c.dim;
-    struct at_place in = place_of(p->m, b, IN), br = place_of(p->m, b, BR);
-    struct at_place out = place_of(p->m, b, OUT);
-    struct residual e = residual_of(p, b);
-    const real *from = in.op == ID ? b->x : v->n;
-    real *din = in.op == ID ? d : m->dn, *onto = in.op == ID ? d : NULL;
-    if (m->c.memory == DN_RECOMPUTE) sublayer_fwd(p, b, b->saved, NULL, b->x);
-    place_bwd(p->team, d, v->r_stat, v->r, &out, T, D);                                  /* (5) */
-    residual_bwd(p->team, d, m->dg, b->x, v->b, &e, T, D);                               /* (4) */
-    place_bwd(p->team, m->dg, v->g_stat, v->g, &br, T, D);                               /* (3) */
-    if (b->kind == FFN) ffn_bwd(p, b, v, din, onto, from);                               /* (2) */
-    else attention_bwd(p, b, v, din, onto, dmem, from);
+    const dn_model *m = pass->m;
+    struct desk *desk = pass->desk;
+    const struct team *team = &desk->team;
+    const struct work *at = &desk->sub[sub->index];
+    const struct saved *saved = at->saved;
+    int T = desk->stream[sub->stack].tokens, D = m->c.dim;
+    struct at_place in = place_of(m, sub, IN), br = place_of(m, sub, BR);
+    struct at_place out = place_of(m, sub, OUT);
+    struct residual e = residual_of(pass, sub);
+    const real *n = in.op == ID ? at->x : saved->n;
+    real *dn = in.op == ID ? d : desk->dn, *onto = in.op == ID ? d : NULL, *dg = desk->dg;
+    if (m->c.memory == DN_RECOMPUTE) sublayer_fwd(pass, sub, 1);
+    place_bwd(team, d, saved->r_stat, saved->r, &out, T, D);                             /* (5) */
+    residual_bwd(team, d, dg, at->x, saved->b, &e, T, D);                                /* (4) */
+    place_bwd(team, dg, saved->g_stat, saved->g, &br, T, D);                             /* (3) */
+    if (sub->kind == FFN) ffn_bwd(pass, sub, dn, onto, dg, n);                           /* (2) */
+    else attention_bwd(pass, sub, dn, onto, dmem, dg, n);
     if (in.op == ID) return;
-    place_bwd(p->team, m->dn, v->n_stat, b->x, &in, T, D);                               /* (1) */
-    PARALLEL_FOR(row_threads(p->team, T, D))
+    place_bwd(team, dn, saved->n_stat, at->x, &in, T, D);                                /* (1) */
+    PARALLEL_FOR(row_threads(team, T, D))
     for (int t = 0; t < T; t++)
-        for (int j = 0; j < D; j++) ROW(d, t, D)[j] += ROW(m->dn, t, D)[j];
+        for (int j = 0; j < D; j++) ROW(d, t, D)[j] += ROW(dn, t, D)[j];
 }
 
 /* [eq:admin]   omega = r of each sub-layer in turn, r^2 = var(omega x) + var(G) of the one below,
  *              variances over all elements of a batch; r = 1 at the foot of a stack. */
-static acc variance(const struct pass *p, const real *x, size_t n)
+static acc variance(const struct team *team, const real *x, size_t n)
 {
-    acc mean = sum_all(x, NULL, n, p->team->threads)/(acc)n;
-    return sum_all(x, x, n, p->team->threads)/(acc)n - mean*mean;
+    acc mean = sum_all(x, NULL, n, team->threads)/(acc)n;
+    return sum_all(x, x, n, team->threads)/(acc)n - mean*mean;
 }
 
-static void profile_sublayer(const struct pass *p, const struct sublayer *b, const real *x)
+static void profile_sublayer(const struct pass *pass, const struct sublayer *sub)
 {
-    int T = p->T[b->stack], D = p->m->c.dim;
+    const struct team *team = &pass->desk->team;
+    int T = pass->desk->stream[sub->stack].tokens, D = pass->m->c.dim;
     size_t n = (size_t)T*(size_t)D;
-    struct dropout d = residual_of(p, b).drop;
-    acc r = *p->profile;
-    for (int j = 0; j < D; j++) b->p[SKIP][j] = (real)r;
-    sublayer_fwd(p, b, b->saved, b->y, x);
-    for (int t = 0; t < T; t++) drop_row(ROW(p->g, t, D), ROW(p->g, t, D), &d, (uint64_t)t, D);
-    *p->profile = sqrt_acc(r*r*variance(p, x, n) + variance(p, p->g, n));
+    struct dropout drop = residual_of(pass, sub).drop;
+    const real *x = pass->desk->sub[sub->index].x;
+    real *g = pass->desk->g;
+    acc r = *pass->profile;
+    for (int j = 0; j < D; j++) sub->param[SKIP][j] = (real)r;
+    sublayer_fwd(pass, sub, 0);
+    for (int t = 0; t < T; t++) drop_row(ROW(g, t, D), ROW(g, t, D), &drop, (uint64_t)t, D);
+    *pass->profile = sqrt_acc(r*r*variance(team, x, n) + variance(team, g, n));
 }
 
-/* Layer l of a stack (from 0; after the last, l = layers) reads z, a mix of LN_k(y_k), k <= l. */
-static struct at_place mix_norm(const dn_model *m, const struct stack *k, int l)
+/* [eq:dlcl]  Layer l of a stack (from 0; after the last, l = layers) reads z, a mix of LN_k(y_k),
+ * k <= l.  at: LN_l; from: row l of the mix. */
+struct mixing { struct at_place at; struct mix from; real *n, *stat; };
+
+static struct mixing mixing_at(const struct pass *pass, int s, int l)
 {
-    return at_place(m, LN, 1, ROW(k->p[MIX_G], l, m->c.dim), ROW(k->p[MIX_B], l, m->c.dim));
+    const dn_model *m = pass->m;
+    const struct stack *stack = &m->stack[s];
+    const struct stream *stream = &pass->desk->stream[s];
+    int D = m->c.dim, outputs = layers_of(&m->c, s) + 1;
+    size_t block = (size_t)l*(size_t)stream->tokens;
+    real *w = ROW(stack->param[MIX], l, outputs);
+    return (struct mixing){
+        at_place(m, LN, 1, ROW(stack->param[MIX_G], l, D), ROW(stack->param[MIX_B], l, D)),
+        { l, w, grad_of(m, w) }, stream->mixed + block*(size_t)D, stream->mixed_stat + 2*block };
 }
 
-static real *layer_mix(const struct pass *p, int s, int l, real *z, const real *y)
+static void layer_mix(const struct pass *pass, int s, int l, real *z, const real *y)
 {
-    const struct stack *k = &p->m->stack[s];
-    int T = p->T[s], D = p->m->c.dim, outputs = layers_of(&p->m->c, s) + 1;
-    const struct ends *e = p->ends ? p->ends : &k->ends;
-    struct at_place norm = mix_norm(p->m, k, l);
-    size_t block = (size_t)l*(size_t)T;
-    real *n = e->mixed + block*(size_t)D, *stat = e->mixed_stat + 2*block;
-    place_fwd(p->team, n, stat, y, &norm, T, D);                                         /* (1) */
-    mix_fwd(p->team, z, e->mixed, ROW(k->p[MIX], l, outputs), l, T, D);                  /* (2) */
-    return z;
+    const struct stream *stream = &pass->desk->stream[s];
+    struct mixing mix = mixing_at(pass, s, l);
+    int T = stream->tokens, D = pass->m->c.dim;
+    place_fwd(&pass->desk->team, mix.n, mix.stat, y, &mix.at, T, D);                     /* (1) */
+    mix_fwd(&pass->desk->team, z, stream->mixed, &mix.from, T, D);                       /* (2) */
 }
 
-/* d holds dz and becomes dy_l; layers above have left their share in m->dmixed. */
-static void layer_mix_bwd(const struct pass *p, int s, int l, real *d)
+/* d holds dz and becomes dy_l; layers above have left their share in dmixed. */
+static void layer_mix_bwd(const struct pass *pass, int s, int l, real *d)
 {
-    const dn_model *m = p->m;
-    const struct stack *k = &m->stack[s];
-    int T = p->T[s], D = m->c.dim, outputs = layers_of(&m->c, s) + 1;
-    size_t block = (size_t)l*(size_t)T, per = (size_t)subs_per_layer(&m->c, s);
-    struct at_place norm = mix_norm(m, k, l);
-    const real *y = l ? m->sub[(size_t)k->first + (size_t)l*per - 1].y : k->embedded;
-    if (l == outputs - 1) memset(m->dmixed, 0, (size_t)outputs*(size_t)T*(size_t)D*sizeof(real));
-    mix_bwd(p->team, m->dmixed, grad_of(m, ROW(k->p[MIX], l, outputs)), d, k->ends.mixed,
-            ROW(k->p[MIX], l, outputs), l, T, D);                                        /* (2) */
-    memcpy(d, m->dmixed + block*(size_t)D, (size_t)T*(size_t)D*sizeof(real));
-    place_bwd(p->team, d, k->ends.mixed_stat + 2*block, y, &norm, T, D);                 /* (1) */
+    const dn_model *m = pass->m;
+    const struct stack *stack = &m->stack[s];
+    struct desk *desk = pass->desk;
+    const struct stream *stream = &desk->stream[s];
+    struct mixing mix = mixing_at(pass, s, l);
+    int T = stream->tokens, D = m->c.dim, layers = layers_of(&m->c, s);
+    int below = stack->first + l*subs_per_layer(&m->c, s) - 1;
+    const real *y = l ? desk->sub[below].y : stream->embedded;
+    size_t block = (size_t)T*(size_t)D, outputs = (size_t)layers + 1;
+    if (l == layers) memset(desk->dmixed, 0, outputs*block*sizeof(real));
+    mix_bwd(&desk->team, desk->dmixed, d, stream->mixed, &mix.from, T, D);               /* (2) */
+    memcpy(d, desk->dmixed + (size_t)l*block, block*sizeof(real));
+    place_bwd(&desk->team, d, mix.stat, y, &mix.at, T, D);                               /* (1) */
 }
 
-/* What stands after a whole stack. */
-static struct at_place final_of(const dn_model *m, const struct stack *k)
+/* What stands after a whole stack: for DeepNorm nothing, since the last sub-layer ends in LN. */
+static struct at_place final_of(const dn_model *m, const struct stack *stack)
 {
-    real *g = k->p[FINAL_G], *b = k->p[FINAL_B];
+    real *g = stack->param[FINAL_G], *b = stack->param[FINAL_B];
     return at_place(m, g ? LN : b ? SHIFT : ID, 1, g, b);
 }
 
-/* A stack: embedding, sub-layers, final norm where the scheme has one.  Returns its output. */
-static const real *stack_fwd(const struct pass *p, int s, const int *id)
+static struct embedding embedding_of(const struct pass *pass, int s)
 {
-    const dn_model *m = p->m;
-    const struct stack *k = &m->stack[s];
-    struct dropout d = dropout_for(p, m->subs + s, DROP_EMBEDDING, m->c.dropout);
-    struct at_place last = final_of(m, k);
-    int generating = p->saved != NULL, per = subs_per_layer(&m->c, s);
-    real *y = generating ? p->two[0] : k->embedded;
-    embed_fwd(p->team, y, id, p->span[s], p->rows, k->p[EMBED], k->positions, &d, m->c.dim);
-    if (p->profile) *p->profile = 1;
-    for (int i = 0; i < k->subs; i++) {
-        const struct sublayer *b = &m->sub[k->first + i];
-        real *x = generating ? p->two[i & 1] : b->x;
-        if (k->p[MIX] && i%per == 0) layer_mix(p, s, b->layer, x, y);
-        y = generating ? p->two[!(i & 1)] : b->y;
-        if (p->profile) profile_sublayer(p, b, x);
-        else sublayer_fwd(p, b, generating ? p->saved : b->saved, y, x);
-    }
-    if (k->p[MIX]) y = layer_mix(p, s, layers_of(&m->c, s), generating ? y : k->last, y);
-    const struct ends *e = p->ends ? p->ends : &k->ends;
-    return place_fwd(p->team, e->top, e->top_stat, y, &last, p->T[s], m->c.dim);
+    const dn_model *m = pass->m;
+    const struct stack *stack = &m->stack[s];
+    real *E = stack->param[EMBED];
+    return (struct embedding){ m->c.dim, E, stack->positions, grad_of(m, E),
+                               grad_of(m, stack->param[POSITIONS]),
+                               dropout_for(pass, m->subs + s, DROP_EMBEDDING, m->c.dropout) };
 }
 
-/* k->d holds the gradient of the output; backward through all sub-layers to the embedding. */
-static void stack_bwd(const struct pass *p, int s, const int *id)
+/* A stack: embedding (1), sub-layers (2), for DLCL each layer behind a mix of all below, final norm
+ * (3) where the scheme has one.  Returns its output, T x D. */
+static const real *stack_fwd(const struct pass *pass, int s, const int *id)
 {
-    const dn_model *m = p->m;
-    const struct stack *k = &m->stack[s];
-    struct dropout d = dropout_for(p, m->subs + s, DROP_EMBEDDING, m->c.dropout);
-    struct at_place last = final_of(m, k);
-    int per = subs_per_layer(&m->c, s);
-    place_bwd(p->team, k->d, k->ends.top_stat, k->last, &last, p->T[s], m->c.dim);
-    for (int i = k->subs; i > 0; i--) {
-        if (k->p[MIX] && i%per == 0) layer_mix_bwd(p, s, i/per, k->d);
-        sublayer_bwd(p, &m->sub[k->first + i - 1], k->d, m->stack[ENC].d);
+    const dn_model *m = pass->m;
+    const struct stack *stack = &m->stack[s];
+    struct desk *desk = pass->desk;
+    struct stream *stream = &desk->stream[s];
+    struct embedding e = embedding_of(pass, s);
+    struct at_place final = final_of(m, stack);
+    int mixed = stack->param[MIX] != NULL, per = subs_per_layer(&m->c, s);
+    const real *y = stream->embedded;
+    embed_fwd(&desk->team, stream->embedded, id, stream->span, pass->rows, &e);          /* (1) */
+    if (pass->profile) *pass->profile = 1;
+    for (int i = 0; i < stack->subs; i++) {                                              /* (2) */
+        const struct sublayer *sub = &m->sub[stack->first + i];
+        if (mixed && i%per == 0) layer_mix(pass, s, sub->layer, desk->sub[sub->index].x, y);
+        if (pass->profile) profile_sublayer(pass, sub);
+        else sublayer_fwd(pass, sub, 0);
+        y = desk->sub[sub->index].y;
     }
-    if (k->p[MIX]) layer_mix_bwd(p, s, 0, k->d);
-    embed_bwd(p->team, grad_of(m, k->p[EMBED]), grad_of(m, k->p[POSITIONS]), k->d, id, p->span[s],
-              p->rows, &d, m->c.dim);
+    if (mixed) layer_mix(pass, s, layers_of(&m->c, s), stream->last, y);
+    return place_fwd(&desk->team, stream->top, stream->top_stat, stream->last, &final,
+                     stream->tokens, m->c.dim);                                          /* (3) */
 }
 
-static const int *ids_of(const dn_batch *b, int s) { return s == DEC ? b->dec : b->enc; }
-static const int *lengths_of(const dn_batch *b, int s)
+/* d, T x D, holds the gradient of the output and becomes that of the embedding; what reaches the
+ * encoder's output through cross-attention is added to dmem. */
+static void stack_bwd(const struct pass *pass, int s, real *d, real *dmem, const int *id)
 {
-    return s == DEC ? b->dec_len : b->enc_len;
+    const dn_model *m = pass->m;
+    const struct stack *stack = &m->stack[s];
+    const struct desk *desk = pass->desk;
+    const struct stream *stream = &desk->stream[s];
+    struct embedding e = embedding_of(pass, s);
+    struct at_place final = final_of(m, stack);
+    int mixed = stack->param[MIX] != NULL, per = subs_per_layer(&m->c, s);
+    place_bwd(&desk->team, d, stream->top_stat, stream->last, &final, stream->tokens,
+              m->c.dim);                                                                 /* (3) */
+    for (int i = stack->subs; i > 0; i--) {                                              /* (2) */
+        if (mixed && i%per == 0) layer_mix_bwd(pass, s, i/per, d);
+        sublayer_bwd(pass, &m->sub[stack->first + i - 1], d, dmem);
+    }
+    if (mixed) layer_mix_bwd(pass, s, 0, d);
+    embed_bwd(&desk->team, d, id, stream->span, pass->rows, &e);                         /* (1) */
+}
+
+static const int *ids_of(const dn_batch *batch, int s)
+{
+    return s == DEC ? batch->dec : batch->enc;
+}
+
+static const int *lengths_of(const dn_batch *batch, int s)
+{
+    return s == DEC ? batch->dec_len : batch->enc_len;
 }
 
 /* Sequences one behind the other: query rows = key rows.  Returns the number of tokens. */
-static int spans_set(struct span *s, const int *len, int rows)
+static int spans_set(struct span *span, const int *len, int rows)
 {
     int at = 0;
     for (int r = 0; r < rows; r++) {
-        s[r] = (struct span){ at, len[r], at, len[r] };
+        span[r] = (struct span){ at, len[r], at, len[r] };
         at += len[r];
     }
     return at;
 }
 
-static struct pass pass_for(dn_model *m, const dn_batch *b, int drop, int micro)
+/* A pass of a batch over the model's own desk.  Its masks are those of the coming step. */
+static struct pass pass_for(dn_model *m, const dn_batch *batch, int drop, int micro)
 {
-    struct pass p;
+    struct desk *desk = &m->desk;
     uint64_t key = rng_key((uint64_t)m->c.seed, STREAM_DROPOUT);
-    memset(&p, 0, sizeof p);
-    p.m = m;
-    p.team = &m->team;
-    p.rows = b->rows;
-    p.drop = drop;
-    p.key = rng_key(key, (uint64_t)m->step*65536 + (uint64_t)micro);
-    p.g = m->g;
-    p.u = m->u;
-    p.w = m->w;
-    for (int s = ENC; s <= DEC; s++) {
-        if (!has_stack(&m->c, s)) continue;
-        p.T[s] = m->stack[s].tokens = spans_set(m->stack[s].span, lengths_of(b, s), b->rows);
-        p.span[s] = m->stack[s].span;
+    struct pass pass = { .m = m, .desk = desk, .rows = batch->rows, .drop = drop };
+    pass.key = rng_key(key, (uint64_t)m->step*65536 + (uint64_t)micro);
+    for (int s = ENC; s <= DEC; s++)
+        if (has_stack(&m->c, s))
+            desk->stream[s].tokens = spans_set(desk->stream[s].span, lengths_of(batch, s),
+                                               batch->rows);
+    for (int r = 0; m->c.arch == DN_ENC_DEC && r < batch->rows; r++) {
+        const struct span *dec = &desk->stream[DEC].span[r], *enc = &desk->stream[ENC].span[r];
+        desk->cross[r] = (struct span){ dec->q, dec->nq, enc->k, enc->nk };
     }
-    for (int r = 0; m->c.arch == DN_ENC_DEC && r < b->rows; r++) {
-        const struct span *e = &p.span[ENC][r], *d = &p.span[DEC][r];
-        m->cross[r] = (struct span){ d->q, d->nq, e->k, e->nk };
-    }
-    p.cross = m->cross;
-    return p;
+    return pass;
 }
 
-static const real *network_fwd(struct pass *p, const dn_batch *b)
+static const real *network_fwd(struct pass *pass, const dn_batch *batch)
 {
     const real *top = NULL;
     for (int s = ENC; s <= DEC; s++) {
-        if (!has_stack(&p->m->c, s)) continue;
-        top = stack_fwd(p, s, ids_of(b, s));
-        if (s == ENC) p->mem = top;
+        if (!has_stack(&pass->m->c, s)) continue;
+        top = stack_fwd(pass, s, ids_of(batch, s));
+        if (s == ENC) pass->mem = top;
     }
     return top;
+}
+
+/* The decoder first: its cross-attention adds to the gradient of the encoder's output. */
+static void network_bwd(const struct pass *pass, const dn_batch *batch)
+{
+    const dn_config *c = &pass->m->c;
+    struct stream *stream = pass->desk->stream;
+    real *dmem = stream[ENC].d;
+    if (c->arch == DN_ENC_DEC)
+        memset(dmem, 0, (size_t)stream[ENC].tokens*(size_t)c->dim*sizeof(real));
+    for (int s = DEC; s >= ENC; s--)
+        if (has_stack(c, s)) stack_bwd(pass, s, stream[s].d, dmem, ids_of(batch, s));
 }
 
 /* ---- 10 optimizer ------------------------------------------------------------------------ */
@@ -1747,7 +1923,7 @@ static void adam(dn_model *m, double scale, double lr)
     real rate = (real)(lr/bias_correction(c->beta1, t));
     real fix = (real)(1/sqrt(bias_correction(c->beta2, t)));
     real keep = (real)(1 - lr*c->weight_decay);
-    PARALLEL_FOR(m->team.threads)
+    PARALLEL_FOR(m->desk.team.threads)
     for (int p = 0; p < PIECES; p++)
         for (size_t i = piece(m->scalars, p); i < piece(m->scalars, p + 1); i++) {
             real g = s*m->grad[i];
@@ -1759,72 +1935,68 @@ static void adam(dn_model *m, double scale, double lr)
 
 /* ---- 11 training ------------------------------------------------------------------------- */
 
-void dn_zero_grad(dn_model *m)
-{
-    if (m->grad) zero_all(m->grad, m->scalars, m->team.threads);
-}
-
-static dn_status batch_check(const dn_model *m, const dn_batch *b, int labels, char *err);
+static dn_status batch_check(const dn_model *m, const dn_batch *batch, int labels, char *err);
 static dn_status diverged_forward(const dn_model *m, char *err);
 static dn_status diverged_backward(const dn_model *m, char *err);
 
-/* Losses of the scored tokens, LOSS_ROWS at a time so that logits take rows x V memory only.
- * back != 0: the gradient of their sum goes into the output matrix and the top stack's d. */
-static void loss_run(dn_model *m, const real *top, const int *label, int T, int back, dn_stats *out)
+/* The loss of a pass: logits (1) and cross-entropy (2) of the scored tokens, LOSS_ROWS at a time,
+ * so that logits take LOSS_ROWS x V numbers and not T x V.  back: the gradient of the sum goes onto
+ * that of the output matrix and into the top stream's d, T x D, where the stack takes over.  Sums
+ * of losses go to stats: only the caller knows over how many tokens of a step to average. */
+static void loss_run(const struct pass *pass, const real *top, const int *label, int back,
+                     dn_stats *stats)
 {
-    int D = m->c.dim, V = m->c.vocab, n = 0;
-    const real *W = m->stack[top_stack(&m->c)].p[OUTPUT];
-    real *d = m->stack[top_stack(&m->c)].d;
+    const dn_model *m = pass->m;
+    struct desk *desk = pass->desk;
+    const struct stream *stream = &desk->stream[top_stack(&m->c)];
+    struct linear to_logits = output_of(m);
+    int T = stream->tokens, D = m->c.dim, V = m->c.vocab, n = 0;
+    size_t row = (size_t)D*sizeof(real);
     acc loss = 0, nll = 0;
-    for (int t = 0; t < T; t++) if (label[t] != DN_IGNORE) m->scored[n++] = t;
-    if (back) memset(d, 0, (size_t)T*(size_t)D*sizeof(real));
+    for (int t = 0; t < T; t++) if (label[t] != DN_IGNORE) desk->scored[n++] = t;
+    if (back) memset(stream->d, 0, (size_t)T*row);
     for (int i = 0; i < n; i += LOSS_ROWS) {
         int rows = imin(LOSS_ROWS, n - i);
-        const int *at = m->scored + i;
-        for (int r = 0; r < rows; r++)
-            memcpy(ROW(m->picked, r, D), ROW(top, at[r], D), (size_t)D*sizeof(real));
-        linear_fwd(&m->team, m->logits, V, m->picked, W, NULL, rows, V, D);              /* (1) */
-        PARALLEL_FOR(m->team.threads)
+        const int *at = desk->scored + i;
+        for (int r = 0; r < rows; r++) memcpy(ROW(desk->picked, r, D), ROW(top, at[r], D), row);
+        linear_fwd(&desk->team, desk->logits, desk->picked, &to_logits, rows);           /* (1) */
+        PARALLEL_FOR(desk->team.threads)
         for (int r = 0; r < rows; r++)                                                   /* (2) */
-            m->token_loss[i + r] = cross_entropy_row(ROW(m->logits, r, V), label[at[r]],
-                                                     m->c.label_smoothing, V, back);
+            desk->token_loss[i + r] = cross_entropy_row(ROW(desk->logits, r, V), label[at[r]],
+                                                        m->c.label_smoothing, V, back);
         if (!back) continue;
-        linear_bwd(&m->team, m->dpicked, NULL, grad_of(m, W), NULL, m->logits, V, m->picked, W,
-                   rows, V, D);                                                          /* (1) */
+        linear_bwd(&desk->team, desk->dpicked, NULL, desk->logits, desk->picked, &to_logits,
+                   rows);                                                                /* (1) */
         for (int r = 0; r < rows; r++)
-            memcpy(ROW(d, at[r], D), ROW(m->dpicked, r, D), (size_t)D*sizeof(real));
+            memcpy(ROW(stream->d, at[r], D), ROW(desk->dpicked, r, D), row);
     }
-    out->tokens = n;
-    out->correct = 0;
-    for (int i = 0; i < n; i++) {
-        loss += m->token_loss[i].loss;
-        nll += m->token_loss[i].nll;
-        out->correct += m->token_loss[i].correct;
+    *stats = (dn_stats){ .tokens = n };
+    for (int i = 0; i < n; i++) {                       /* token by token: one order of the sum */
+        loss += desk->token_loss[i].loss;
+        nll += desk->token_loss[i].nll;
+        stats->correct += desk->token_loss[i].correct;
     }
-    out->loss = (double)loss;                           /* sums; the callers divide */
-    out->nll = (double)nll;
+    stats->loss = (double)loss;
+    stats->nll = (double)nll;
 }
 
-/* Sums of losses into s, gradients of the sum onto grad. */
-static dn_status gradient_run(dn_model *m, const dn_batch *b, int drop, int micro, dn_stats *s,
-                              char *err)
+/* Forward, loss, backward: sums of losses into stats, the gradient of their sum onto grad. */
+static dn_status gradient_run(dn_model *m, const dn_batch *batch, int drop, int micro,
+                              dn_stats *stats, char *err)
 {
-    struct pass p = pass_for(m, b, drop, micro);
-    const real *top = network_fwd(&p, b);
-    loss_run(m, top, b->label, p.T[top_stack(&m->c)], 1, s);
-    if (!is_finite((acc)s->loss)) return diverged_forward(m, err);
-    if (m->c.arch == DN_ENC_DEC)
-        memset(m->stack[ENC].d, 0, (size_t)p.T[ENC]*(size_t)m->c.dim*sizeof(real));
-    for (int k = DEC; k >= ENC; k--)
-        if (has_stack(&m->c, k)) stack_bwd(&p, k, ids_of(b, k));
+    struct pass pass = pass_for(m, batch, drop, micro);
+    const real *top = network_fwd(&pass, batch);
+    loss_run(&pass, top, batch->label, 1, stats);
+    if (!is_finite((acc)stats->loss)) return diverged_forward(m, err);
+    network_bwd(&pass, batch);
     return DN_OK;
 }
 
-static void stats_average(dn_stats *s)
+static void stats_average(dn_stats *stats)
 {
-    if (!s->tokens) return;
-    s->loss /= s->tokens;
-    s->nll /= s->tokens;
+    if (!stats->tokens) return;
+    stats->loss /= stats->tokens;
+    stats->nll /= stats->tokens;
 }
 
 static dn_status needs_training(const dn_model *m, char *err)
@@ -1833,15 +2005,43 @@ static dn_status needs_training(const dn_model *m, char *err)
     return fail(err, DN_EINVAL, "this model was made for inference: it has no gradients");
 }
 
-dn_status dn_gradient(dn_model *m, const dn_batch *b, int dropout, dn_stats *s, char *err)
+void dn_zero_grad(dn_model *m)
+{
+    if (m->grad) zero_all(m->grad, m->scalars, m->desk.team.threads);
+}
+
+dn_status dn_gradient(dn_model *m, const dn_batch *batch, int dropout, dn_stats *s, char *err)
 {
     *s = (dn_stats){0};
-    if (needs_training(m, err) || batch_check(m, b, 1, err)) return DN_EINVAL;
-    dn_status status = gradient_run(m, b, dropout, 0, s, err);
+    if (needs_training(m, err) || batch_check(m, batch, 1, err)) return DN_EINVAL;
+    dn_status status = gradient_run(m, batch, dropout, 0, s, err);
     stats_average(s);
     return status;
 }
 
+/* The second half of a step, with the gradient of the summed losses of s->tokens tokens in grad:
+ * the mean, its norm, clipping, Adam.  Nothing is touched unless every number stays finite. */
+static dn_status step_apply(dn_model *m, dn_stats *s, char *err)
+{
+    const double most = sizeof(real) == sizeof(double) ? DBL_MAX : (double)FLT_MAX;
+    double scale = 1.0/s->tokens, norm;
+    s->lr = dn_learning_rate(&m->c, m->step + 1);
+    norm = scale*sqrt((double)sum_all(m->grad, m->grad, m->scalars, m->desk.team.threads));
+    s->grad_norm = norm;
+    if (!is_finite((acc)norm)) return diverged_backward(m, err);
+    if (m->c.clip > 0 && norm > m->c.clip) {
+        scale *= m->c.clip/norm;
+        norm = m->c.clip;
+    }
+    if (norm*norm > most) return diverged_backward(m, err);     /* Adam squares it */
+    adam(m, scale, s->lr);
+    m->step++;
+    return DN_OK;
+}
+
+/* One step: the gradients of n micro-batches, one after the other, then Adam.  How far it moves the
+ * model's output is what the paper is about: with DeepNorm about as far at any depth, and the rows
+ * thm:update of test.c measure it. */
 dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *s, char *err)
 {
     dn_stats one = {0};
@@ -1861,53 +2061,46 @@ dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *s, 
         s->correct += one.correct;
     }
     if (!s->tokens) return fail(err, DN_EINVAL, "the batch has no label to learn from");
-    double scale = 1.0/s->tokens, lr = dn_learning_rate(&m->c, m->step + 1);
     stats_average(s);
-    s->lr = lr;
-    s->grad_norm = scale*sqrt((double)sum_all(m->grad, m->grad, m->scalars, m->team.threads));
-    if (!is_finite((acc)s->grad_norm)) return diverged_backward(m, err);
-    double norm = s->grad_norm;
-    if (m->c.clip > 0 && norm > m->c.clip) scale *= m->c.clip/norm, norm = m->c.clip;
-    if (norm*norm > (sizeof(real) == 8 ? DBL_MAX : FLT_MAX)) return diverged_backward(m, err);      /* Adam squares it */
-    adam(m, scale, lr);
-    m->step++;
-    return DN_OK;
+    return step_apply(m, s, err);
 }
 
-dn_status dn_evaluate(dn_model *m, const dn_batch *b, dn_stats *s, char *err)
+dn_status dn_evaluate(dn_model *m, const dn_batch *batch, dn_stats *s, char *err)
 {
     *s = (dn_stats){0};
-    if (batch_check(m, b, 1, err)) return DN_EINVAL;
-    struct pass p = pass_for(m, b, 0, 0);
-    const real *top = network_fwd(&p, b);
-    loss_run(m, top, b->label, p.T[top_stack(&m->c)], 0, s);
+    if (batch_check(m, batch, 1, err)) return DN_EINVAL;
+    struct pass pass = pass_for(m, batch, 0, 0);
+    const real *top = network_fwd(&pass, batch);
+    loss_run(&pass, top, batch->label, 0, s);
     if (!is_finite((acc)s->loss)) return diverged_forward(m, err);
     stats_average(s);
     return DN_OK;
 }
 
-dn_status dn_logits(dn_model *m, const dn_batch *b, dn_real *logits, char *err)
+dn_status dn_logits(dn_model *m, const dn_batch *batch, dn_real *logits, char *err)
 {
-    int s = top_stack(&m->c), V = m->c.vocab;
-    if (batch_check(m, b, 0, err)) return DN_EINVAL;
-    struct pass p = pass_for(m, b, 0, 0);
-    const real *top = network_fwd(&p, b);
-    linear_fwd(&m->team, logits, V, top, m->stack[s].p[OUTPUT], NULL, p.T[s], V, m->c.dim);
+    struct linear to_logits = output_of(m);
+    if (batch_check(m, batch, 0, err)) return DN_EINVAL;
+    struct pass pass = pass_for(m, batch, 0, 0);
+    const real *top = network_fwd(&pass, batch);
+    linear_fwd(&m->desk.team, logits, top, &to_logits, m->desk.stream[top_stack(&m->c)].tokens);
     return DN_OK;
 }
 
-dn_status dn_profile(dn_model *m, const dn_batch *b, char *err)
+/* Admin's first pass: every sub-layer sets its omega before it runs, from those below. */
+dn_status dn_profile(dn_model *m, const dn_batch *batch, char *err)
 {
     acc deviation = 1;
-    if (batch_check(m, b, 0, err)) return DN_EINVAL;
+    if (batch_check(m, batch, 0, err)) return DN_EINVAL;
     if (!(schemes[m->c.norm].more & PROFILE)) return DN_OK;
     if (m->purpose == DN_BORROW)
         return fail(err, DN_EINVAL, "borrowed parameters stay as they are");
-    struct pass p = pass_for(m, b, 1, 0);
-    p.profile = &deviation;
-    network_fwd(&p, b);
+    struct pass pass = pass_for(m, batch, 1, 0);
+    pass.profile = &deviation;
+    network_fwd(&pass, batch);
     return DN_OK;
 }
+
 /* ---- HERE THE PAPER ENDS: what follows is plumbing ---------------------------------------- */
 
 /* ---- 12 memory: who lies where in the block ---------------------------------------------- */
@@ -1915,16 +2108,17 @@ dn_status dn_profile(dn_model *m, const dn_batch *b, char *err)
 static void config_round(dn_config *c);
 
 /* One tensor of a stack (sub < 0) or sub-layer: count it, and in the second run note it. */
-static void tensor_add(struct arena *a, dn_model *m, const struct param *p, int stack, int sub)
+static void tensor_add(struct arena *a, dn_model *m, const struct param *row, int stack, int sub)
 {
-    int rows = extent_of(&m->c, stack, p->rows), cols = extent_of(&m->c, stack, p->cols);
-    struct tensor t = { p, stack, sub, rows, cols, m->scalars,
-                        (size_t)rows*(size_t)imax(cols, 1), {0, 0, 0} };
+    int rows = extent_of(&m->c, stack, row->rows), cols = extent_of(&m->c, stack, row->cols);
+    size_t count = (size_t)rows*(size_t)imax(cols, 1);
     uint64_t all = (uint64_t)rows*(uint64_t)imax(cols, 1) + m->scalars;
     if (all > SIZE_MAX/sizeof(real)) a->overflow = 1;
     if (m->tensor) {
-        m->tensor[m->tensors] = t;
-        (sub < 0 ? m->stack[stack].p : m->sub[sub].p)[p->slot] = m->value + t.at;
+        real **param = sub < 0 ? m->stack[stack].param : m->sub[sub].param;
+        m->tensor[m->tensors] = (struct tensor){ row, stack, sub, rows, cols, m->scalars, count,
+                                                 {0, 0, 0} };
+        param[row->slot] = m->value + m->scalars;
     }
     m->tensors++;
     m->scalars = (size_t)all;
@@ -1937,155 +2131,221 @@ static void tensors_lay(struct arena *a, dn_model *m)
     m->scalars = 0;
     for (int vectors = 0; vectors < 2; vectors++) {
         if (vectors) m->matrix_scalars = m->scalars;
-        for (int s = ENC; s <= DEC; s++) {
-            if (!has_stack(&m->c, s)) continue;
-            for (int i = -1; i < m->stack[s].subs; i++) {
+        for (int s = ENC; s <= DEC; s++)
+            for (int i = -1; has_stack(&m->c, s) && i < m->stack[s].subs; i++) {
                 enum kind kind = i < 0 ? STACK : kind_at(&m->c, s, i);
                 uint64_t has = features(&m->c, s, i);
                 int sub = i < 0 ? -1 : m->stack[s].first + i;
-                for (const struct param *p = params; p < params + PARAMS; p++) {
-                    if (!(p->kinds & kind) || (p->slot >= MATRICES) != vectors) continue;
-                    if (p->when && !(p->when & has)) continue;
-                    tensor_add(a, m, p, s, sub);
+                for (const struct param *row = params; row < params + PARAMS; row++) {
+                    if (!(row->kinds & kind) || (row->slot >= MATRICES) != vectors) continue;
+                    if (row->when && !(row->when & has)) continue;
+                    tensor_add(a, m, row, s, sub);
                 }
             }
-        }
     }
 }
 
-/* Does anything stand at a place, in some sub-layer of these kinds? */
+/* Does anything stand at a place, in some sub-layer of these kinds?  The first four sub-layers of a
+ * stack show every kind, and the first apart from the others: see OPEN. */
 static int stands(const dn_config *c, enum place place, unsigned kinds)
 {
     int yes = 0;
     for (int s = ENC; s <= DEC; s++)
-        for (int i = 0; i < imin(subs_of(c, s), 4); i++)        /* the fourth: see OPEN */
+        for (int i = 0; i < imin(subs_of(c, s), 4); i++)
             yes |= (kind_at(c, s, i) & kinds) && op_at(c, place, s, i) != ID;
     return yes;
 }
 
-static void saved_take(struct arena *a, struct saved *v, const dn_config *c, unsigned kinds,
-                       size_t T, size_t S)
+static void team_take(struct arena *a, struct team *team, const dn_config *c)
 {
-    size_t D = (size_t)c->dim;
-    if (stands(c, IN, kinds)) v->n = take_reals(a, T, D), v->n_stat = take_reals(a, T, 2);
+    team->threads = threads_of(c);
+    team->ctx = c->ctx;
+    team->product = take_reals(a, (size_t)team->threads, matmul_work());
+    team->attention = take(a, sizeof(real), (size_t)team->threads, 2*QROWS, (size_t)c->ctx);
+}
+
+/* What a desk is for: streams of T tokens and at most as many sequences, logits of R tokens at a
+ * time; train: a backward pass may follow; cached: a generator's, keys and values in a cache. */
+struct use { size_t T, R; int train, cached; };
+
+/* What sub-layers of these kinds keep for backward, but for r: see struct saved. */
+static void saved_take(struct arena *a, struct saved *v, const dn_config *c, unsigned kinds,
+                       const struct use *use)
+{
+    size_t T = use->T, S = use->cached ? 0 : T, D = (size_t)c->dim, H = (size_t)c->heads;
+    if (stands(c, IN, kinds)) {
+        v->n = take_reals(a, T, D);
+        v->n_stat = take_reals(a, T, 2);
+    }
     if (kinds & SELF)       v->q = take_reals(a, T, 3*D);
     else if (kinds & CROSS) v->q = take_reals(a, T, D);
     if (kinds & CROSS)      v->kv = take_reals(a, S, 2*D);
-    if (kinds & (SELF|CROSS))
-        v->c = take_reals(a, T, D), v->c_stat = take_reals(a, T, 2*(size_t)c->heads);
-    if (kinds & FFN)        v->h = take_reals(a, T, (size_t)ffn_width(c));
+    if (kinds & (SELF|CROSS)) {
+        v->c = take_reals(a, T, D);
+        v->c_stat = take_reals(a, T, 2*H);
+    }
+    if (kinds & FFN)           v->h = take_reals(a, T, (size_t)ffn_width(c));
     if (stands(c, MID, kinds)) v->mid_stat = take_reals(a, T, 2);
-    if (stands(c, BR, kinds))  v->g = take_reals(a, T, D), v->g_stat = take_reals(a, T, 2);
+    if (stands(c, BR, kinds)) {
+        v->g = take_reals(a, T, D);
+        v->g_stat = take_reals(a, T, 2);
+    }
     if (schemes[c->norm].more & (SCALED|GATED)) v->b = take_reals(a, T, D);
 }
 
-static void sum_take(struct arena *a, struct saved *v, const dn_config *c, unsigned kinds, size_t T)
+static void sum_take(struct arena *a, struct saved *v, const dn_config *c, unsigned kinds,
+                     const struct use *use)
 {
     if (!stands(c, OUT, kinds)) return;
-    v->r = take_reals(a, T, (size_t)c->dim);
-    v->r_stat = take_reals(a, T, 2);
+    v->r = take_reals(a, use->T, (size_t)c->dim);
+    v->r_stat = take_reals(a, use->T, 2);
 }
 
-static void team_take(struct arena *a, struct team *k, const dn_config *c)
+/* Who keeps what: without a backward pass all sub-layers write into one struct saved; in DN_KEEP
+ * each has its own; in DN_RECOMPUTE each has its r, and all else is shared. */
+static void saved_lay(struct arena *a, struct desk *desk, const dn_config *c, const struct use *use)
 {
-    k->threads = threads_of(c);
-    k->ctx = c->ctx;
-    k->product = take_reals(a, (size_t)k->threads, matmul_work());
-    k->attention = take(a, sizeof(real), (size_t)k->threads, 2*QROWS, (size_t)c->ctx);
-}
-
-static void ends_take(struct arena *a, struct ends *e, unsigned more, size_t T, size_t D,
-                      size_t outputs)
-{
-    if (more & (FINAL|SHIFTED)) e->top = take_reals(a, T, D), e->top_stat = take_reals(a, T, 2);
-    if (!(more & MIXED)) return;
-    e->mixed = take(a, sizeof(real), outputs, T, D);
-    e->mixed_stat = take(a, sizeof(real), outputs, T, 2);
-}
-
-/* The stream: x of each sub-layer, and y, which is x of the next, or is mixed first.  Without a
- * backward pass two buffers alternate, and a mix may overwrite what it has read. */
-static void stream_take(struct arena *a, dn_model *m, int stack, size_t T, size_t D)
-{
-    struct stack *s = &m->stack[stack];
-    int train = m->purpose == DN_TRAIN, per = subs_per_layer(&m->c, stack);
-    unsigned more = schemes[m->c.norm].more;
-    real *two[2] = { take_reals(a, T, D), train ? NULL : take_reals(a, T, D) }, *x = two[0];
-    s->embedded = x;
-    for (int i = 0; i < s->subs; i++) {
-        if (train && (more & MIXED) && i%per == 0) x = take_reals(a, T, D);
-        real *y = train ? take_reals(a, T, D) : two[!(i & 1)];
-        if (m->sub) m->sub[s->first + i].x = x, m->sub[s->first + i].y = y;
-        x = y;
+    unsigned all = c->arch == DN_ENC_DEC ? SELF|CROSS|FFN : SELF|FFN;
+    int first = subs_of(c, ENC), subs = first + subs_of(c, DEC);
+    struct saved shared = {0}, *saved = take(a, sizeof *saved, use->train ? (size_t)subs : 1, 1, 1);
+    if (!use->train || c->memory == DN_RECOMPUTE) saved_take(a, &shared, c, all, use);
+    if (!use->train) {
+        sum_take(a, &shared, c, all, use);
+        for (int i = 0; saved && i < subs; i++) desk->sub[i].saved = saved;
+        if (saved) *saved = shared;
+        return;
     }
-    if (train && (more & MIXED)) x = take_reals(a, T, D);
-    s->last = s->ends.top = x;
-    ends_take(a, &s->ends, more, T, D, (size_t)layers_of(&m->c, stack) + 1);
-}
-
-static void saved_lay(struct arena *a, dn_model *m, size_t T)
-{
-    int train = m->purpose == DN_TRAIN, own = train && m->c.memory == DN_KEEP;
-    unsigned kinds = m->c.arch == DN_ENC_DEC ? SELF|CROSS|FFN : SELF|FFN;
-    struct saved *v = take(a, sizeof *v, train ? (size_t)m->subs : 1, 1, 1);
-    struct saved shared = {0};
-    if (!own) saved_take(a, &shared, &m->c, kinds, T, T);
-    if (!train) sum_take(a, &shared, &m->c, kinds, T);
-    if (v) *v = shared;
-    for (int i = 0; i < m->subs; i++) {
-        int dec = i >= m->stack[DEC].first;
-        struct saved vi = shared;
-        if (train) kinds = kind_at(&m->c, dec, i - m->stack[dec].first);
-        if (own) saved_take(a, &vi, &m->c, kinds, T, T);
-        if (train) sum_take(a, &vi, &m->c, kinds, T);
-        if (v) *(m->sub[i].saved = v + (train ? i : 0)) = vi;
+    for (int i = 0; i < subs; i++) {
+        unsigned kind = i < first ? kind_at(c, ENC, i) : kind_at(c, DEC, i - first);
+        struct saved own = shared;
+        if (c->memory == DN_KEEP) saved_take(a, &own, c, kind, use);
+        sum_take(a, &own, c, kind, use);
+        if (!saved) continue;
+        saved[i] = own;
+        desk->sub[i].saved = &saved[i];
     }
 }
 
-/* What mid writes: 0, or the wider of its two inputs. */
-static size_t mid_width(const dn_config *c)
-{
-    return stands(c, MID, SELF|CROSS|FFN) ? (size_t)imax(c->dim, ffn_width(c)) : 0;
-}
-
-/* The embedding and the layers of the deeper stack. */
+/* The embedding and each layer of the deeper stack. */
 static size_t outputs_of(const dn_config *c)
 {
     int enc = has_stack(c, ENC) ? c->enc_layers : 0, dec = has_stack(c, DEC) ? c->dec_layers : 0;
     return 1 + (size_t)imax(enc, dec);
 }
 
-static void scratch_take(struct arena *a, dn_model *m, size_t T)
+/* What a stack writes besides the x and y of sub-layers.  In a generator the encoder has finished
+ * before the decoder begins, so both write into the same. */
+static void stream_take(struct arena *a, struct desk *desk, const dn_config *c, int s,
+                        const struct use *use)
 {
-    size_t D = (size_t)m->c.dim, F = (size_t)ffn_width(&m->c), V = (size_t)m->c.vocab;
-    size_t rows = (size_t)imin(LOSS_ROWS, m->c.batch_tokens);
-    m->g = take_reals(a, T, D);
-    m->u = take_reals(a, T, F);
-    m->w = take_reals(a, T, mid_width(&m->c));
-    m->logits = take_reals(a, rows, V);
-    m->picked = take_reals(a, rows, D);
-    m->scored = take(a, sizeof(int), T, 1, 1);
-    m->token_loss = take(a, sizeof(struct token_loss), T, 1, 1);
-    if (m->purpose != DN_TRAIN) return;
-    m->dg = take_reals(a, T, D);
-    if (stands(&m->c, IN, SELF|CROSS|FFN)) m->dn = take_reals(a, T, D);
-    m->dc = take_reals(a, T, D);
-    m->du = take_reals(a, T, F);
-    m->dq = take_reals(a, T, 3*D);
-    if (m->c.arch == DN_ENC_DEC) m->dkv = take_reals(a, T, 2*D);
-    m->dpicked = take_reals(a, rows, D);
-    if (schemes[m->c.norm].more & MIXED)
-        m->dmixed = take(a, sizeof(real), outputs_of(&m->c), T, D);
+    struct stream *stream = &desk->stream[s];
+    unsigned more = schemes[c->norm].more;
+    size_t T = use->T, D = (size_t)c->dim, outputs = outputs_of(c);
+    if (use->cached && s == DEC && has_stack(c, ENC)) {
+        *stream = desk->stream[ENC];
+    } else {
+        stream->embedded = take_reals(a, T, D);
+        if (!use->train) stream->other = take_reals(a, T, D);
+        if (more & (FINAL|SHIFTED)) {
+            stream->top = take_reals(a, T, D);
+            stream->top_stat = take_reals(a, T, 2);
+        }
+        if (more & MIXED) {
+            if (!use->cached) outputs = (size_t)layers_of(c, s) + 1;
+            stream->mixed = take(a, sizeof(real), outputs, T, D);
+            stream->mixed_stat = take(a, sizeof(real), outputs, T, 2);
+        }
+    }
+    stream->span = take(a, sizeof(struct span), use->cached ? use->R : T, 1, 1);
+    if (use->train) stream->d = take_reals(a, T, D);
+}
+
+/* x and y of the sub-layers of a stack.  For a backward pass each has its y, which is x of the next
+ * unless it is mixed first.  Else two buffers alternate, and a mix may overwrite what it read. */
+static void stream_lay(struct arena *a, struct desk *desk, const dn_config *c, int s,
+                       const struct use *use)
+{
+    struct stream *stream = &desk->stream[s];
+    size_t T = use->T, D = (size_t)c->dim;
+    int first = s == DEC ? subs_of(c, ENC) : 0, per = subs_per_layer(c, s);
+    int mixed = use->train && (schemes[c->norm].more & MIXED);
+    real *two[2] = { stream->embedded, stream->other }, *x = two[0];
+    for (int i = 0; i < subs_of(c, s); i++) {
+        if (mixed && i%per == 0) x = take_reals(a, T, D);
+        real *y = use->train ? take_reals(a, T, D) : two[!(i & 1)];
+        if (desk->sub) {
+            desk->sub[first + i].x = x;
+            desk->sub[first + i].y = y;
+        }
+        x = y;
+    }
+    stream->last = mixed ? take_reals(a, T, D) : x;
+    if (!stream->top_stat) stream->top = stream->last;          /* nothing stands after it */
+}
+
+/* A generator's keys and values: of the tokens so far in self-attention, of the source in
+ * cross-attention. */
+static void cache_lay(struct arena *a, struct desk *desk, const dn_config *c, size_t T)
+{
+    int first = subs_of(c, ENC), subs = first + subs_of(c, DEC);
+    desk->cache = take(a, sizeof(real *), (size_t)subs, 1, 1);
+    for (int i = 0; i < subs; i++) {
+        int none = i < first || kind_at(c, DEC, i - first) == FFN;
+        real *kv = none ? NULL : take_reals(a, T, 2*(size_t)c->dim);
+        if (desk->cache) desk->cache[i] = kv;
+    }
+}
+
+static void scratch_take(struct arena *a, struct desk *desk, const dn_config *c,
+                         const struct use *use)
+{
+    size_t T = use->T, R = use->R, D = (size_t)c->dim, F = (size_t)ffn_width(c);
+    desk->g = take_reals(a, T, D);
+    desk->u = take_reals(a, T, F);
+    if (stands(c, MID, SELF|CROSS|FFN)) desk->w = take_reals(a, T, D > F ? D : F);
+    desk->logits = take_reals(a, R, (size_t)c->vocab);
+    desk->picked = take_reals(a, R, D);
+    if (use->cached) return;
+    desk->scored = take(a, sizeof(int), T, 1, 1);
+    desk->token_loss = take(a, sizeof(struct token_loss), T, 1, 1);
+    if (!use->train) return;
+    desk->dg = take_reals(a, T, D);
+    if (stands(c, IN, SELF|CROSS|FFN)) desk->dn = take_reals(a, T, D);
+    desk->dc = take_reals(a, T, D);
+    desk->du = take_reals(a, T, F);
+    desk->dq = take_reals(a, T, 3*D);
+    if (c->arch == DN_ENC_DEC) desk->dkv = take_reals(a, T, 2*D);
+    desk->dpicked = take_reals(a, R, D);
+    if (schemes[c->norm].more & MIXED)
+        desk->dmixed = take(a, sizeof(real), outputs_of(c), T, D);
+}
+
+static void desk_lay(struct arena *a, struct desk *desk, const dn_config *c, const struct use *use)
+{
+    size_t subs = (size_t)subs_of(c, ENC) + (size_t)subs_of(c, DEC);
+    team_take(a, &desk->team, c);
+    desk->sub = take(a, sizeof *desk->sub, subs, 1, 1);
+    for (int s = ENC; s <= DEC; s++) {
+        if (!has_stack(c, s)) continue;
+        stream_take(a, desk, c, s, use);
+        stream_lay(a, desk, c, s, use);
+    }
+    desk->cross = take(a, sizeof(struct span), use->cached ? use->R : use->T, 1, 1);
+    if (use->cached) cache_lay(a, desk, c, use->T);
+    saved_lay(a, desk, c, use);
+    scratch_take(a, desk, c, use);
 }
 
 /* Everything in the block.  Twice the same code: see struct arena. */
 static void model_lay(struct arena *a, dn_model *m)
 {
-    size_t T = (size_t)m->c.batch_tokens, D = (size_t)m->c.dim;
+    const dn_config *c = &m->c;
+    struct use use = { (size_t)c->batch_tokens, (size_t)imin(LOSS_ROWS, c->batch_tokens),
+                       m->purpose == DN_TRAIN, 0 };
     m->subs = 0;
     for (int s = ENC; s <= DEC; s++) {
         m->stack[s].first = m->subs;
-        m->stack[s].subs = subs_of(&m->c, s);
+        m->stack[s].subs = subs_of(c, s);
         m->subs += m->stack[s].subs;
     }
     m->sub = take(a, sizeof *m->sub, (size_t)m->subs, 1, 1);
@@ -2099,17 +2359,9 @@ static void model_lay(struct arena *a, dn_model *m)
         m->m = take_reals(a, m->scalars, 1);
         m->v = take_reals(a, m->scalars, 1);
     }
-    if (m->c.positions == DN_SINUSOIDAL) m->sinusoid = take_reals(a, (size_t)m->c.ctx, D);
-    team_take(a, &m->team, &m->c);
-    for (int s = ENC; s <= DEC; s++) {
-        if (!has_stack(&m->c, s)) continue;
-        stream_take(a, m, s, T, D);
-        m->stack[s].span = take(a, sizeof(struct span), T, 1, 1);
-        if (m->purpose == DN_TRAIN) m->stack[s].d = take_reals(a, T, D);
-    }
-    m->cross = take(a, sizeof(struct span), T, 1, 1);
-    saved_lay(a, m, T);
-    scratch_take(a, m, T);
+    if (c->positions == DN_SINUSOIDAL)
+        m->sinusoid = take_reals(a, (size_t)c->ctx, (size_t)c->dim);
+    desk_lay(a, &m->desk, c, &use);
 }
 
 size_t dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err)
@@ -2127,27 +2379,29 @@ size_t dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err)
     return a.used + ALIGN - 1;
 }
 
+/* What each sub-layer is, and who shares a parameter: the sub-layers of a layer their gate, both
+ * stacks and the output an embedding. */
 static void stacks_link(dn_model *m)
 {
     for (int s = ENC; s <= DEC; s++) {
-        struct stack *k = &m->stack[s];
+        struct stack *stack = &m->stack[s];
         int per = subs_per_layer(&m->c, s);
         if (!has_stack(&m->c, s)) continue;
-        for (int i = 0; i < k->subs; i++) {
-            struct sublayer *b = &m->sub[k->first + i];
-            b->kind = kind_at(&m->c, s, i);
-            b->stack = s;
-            b->layer = i/per;
-            b->index = k->first + i;
-            b->a = (real)skip_of(&m->c, s, b->layer);
-            for (int p = 0; p < PLACES; p++) b->op[p] = op_at(&m->c, (enum place)p, s, i);
-            if (!b->p[SCALE]) b->p[SCALE] = m->sub[b->index - i%per].p[SCALE];  /* the layer's */
+        for (int i = 0; i < stack->subs; i++) {
+            struct sublayer *sub = &m->sub[stack->first + i], *foot = sub - i%per;
+            sub->kind = kind_at(&m->c, s, i);
+            sub->stack = s;
+            sub->layer = i/per;
+            sub->index = stack->first + i;
+            sub->a = (real)skip_of(&m->c, s, sub->layer);
+            for (int p = 0; p < PLACES; p++) sub->op[p] = op_at(&m->c, (enum place)p, s, i);
+            if (!sub->param[SCALE]) sub->param[SCALE] = foot->param[SCALE];
         }
-        k->positions = k->p[POSITIONS] ? k->p[POSITIONS] : m->sinusoid;
-        if (!k->p[EMBED]) k->p[EMBED] = m->stack[ENC].p[EMBED];
+        stack->positions = stack->param[POSITIONS] ? stack->param[POSITIONS] : m->sinusoid;
+        if (!stack->param[EMBED]) stack->param[EMBED] = m->stack[ENC].param[EMBED];
     }
     struct stack *top = &m->stack[top_stack(&m->c)];
-    if (!top->p[OUTPUT]) top->p[OUTPUT] = top->p[EMBED];
+    if (!top->param[OUTPUT]) top->param[OUTPUT] = top->param[EMBED];
 }
 
 static dn_model *model_new(const dn_config *c, enum dn_purpose purpose, real *values, void *block,
@@ -2181,8 +2435,8 @@ dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block
     if (!m) return NULL;
     model_draw(m);
     if (purpose == DN_TRAIN) {
-        zero_all(m->m, m->scalars, m->team.threads);
-        zero_all(m->v, m->scalars, m->team.threads);
+        zero_all(m->m, m->scalars, m->desk.team.threads);
+        zero_all(m->v, m->scalars, m->desk.team.threads);
         dn_zero_grad(m);
     }
     return m;
@@ -2211,6 +2465,7 @@ dn_tensor dn_tensor_at(const dn_model *m, int i)
     out.grad = m->grad ? m->grad + t->at : NULL;
     return out;
 }
+
 /* ---- 13 batches, states, divergence ------------------------------------------------------ */
 
 static dn_status ids_check(const dn_config *c, const char *what, const int *id, int n, char *err)
@@ -2241,21 +2496,21 @@ static dn_status rows_check(const dn_config *c, const char *what, const int *id,
 }
 
 /* Every array in range, every token id in the vocabulary: after this nothing is checked. */
-static dn_status batch_check(const dn_model *m, const dn_batch *b, int labels, char *err)
+static dn_status batch_check(const dn_model *m, const dn_batch *batch, int labels, char *err)
 {
     const dn_config *c = &m->c;
     int tokens = 0;
-    if (b->rows < 1 || b->rows > c->batch_tokens)
-        return fail(err, DN_EINVAL, "a batch cannot have %d rows", (int64_t)b->rows);
+    if (batch->rows < 1 || batch->rows > c->batch_tokens)
+        return fail(err, DN_EINVAL, "a batch cannot have %d rows", (int64_t)batch->rows);
     for (int s = ENC; s <= DEC; s++)
-        if (has_stack(c, s) && rows_check(c, stack_name[s], ids_of(b, s), lengths_of(b, s),
-                                          b->rows, c->batch_tokens, &tokens, err))
+        if (has_stack(c, s) && rows_check(c, stack_name[s], ids_of(batch, s), lengths_of(batch, s),
+                                          batch->rows, c->batch_tokens, &tokens, err))
             return DN_EINVAL;
-    if (labels && !b->label) return fail(err, DN_EINVAL, "the batch has no labels");
+    if (labels && !batch->label) return fail(err, DN_EINVAL, "the batch has no labels");
     for (int t = 0; labels && t < tokens; t++)
-        if (b->label[t] < DN_IGNORE || b->label[t] >= c->vocab)
+        if (batch->label[t] < DN_IGNORE || batch->label[t] >= c->vocab)
             return fail(err, DN_EINVAL, "label %d is %d, outside the vocabulary of %d", (int64_t)t,
-                        (int64_t)b->label[t], (int64_t)c->vocab);
+                        (int64_t)batch->label[t], (int64_t)c->vocab);
     return DN_OK;
 }
 
@@ -2275,10 +2530,12 @@ static dn_status diverged_forward(const dn_model *m, char *err)
             return fail(err, DN_EDIVERGED, "step %d: parameter %s is not finite", m->step + 1,
                         tensor_name(m, &m->tensor[i], name));
     for (int i = 0; m->purpose == DN_TRAIN && i < m->subs; i++) {
-        const struct sublayer *b = &m->sub[i];
-        if (!row_finite(b->y, (size_t)m->stack[b->stack].tokens*(size_t)m->c.dim))
+        const struct sublayer *sub = &m->sub[i];
+        size_t tokens = (size_t)m->desk.stream[sub->stack].tokens;
+        if (!row_finite(m->desk.sub[i].y, tokens*(size_t)m->c.dim))
             return fail(err, DN_EDIVERGED, "step %d: the output of %s.%d.%s is not finite",
-                        m->step + 1, stack_name[b->stack], (int64_t)b->layer, kind_name(b->kind));
+                        m->step + 1, stack_name[sub->stack], (int64_t)sub->layer,
+                        kind_name(sub->kind));
     }
     return fail(err, DN_EDIVERGED, "step %d: the logits are not finite", m->step + 1);
 }
@@ -2286,11 +2543,11 @@ static dn_status diverged_forward(const dn_model *m, char *err)
 /* The order of computation: a stack's embedding, its sub-layers, what stands on top of it. */
 static int order_of(const dn_model *m, const struct tensor *t)
 {
-    enum slot w = t->row->slot;
+    enum slot slot = t->row->slot;
     if (t->sub >= 0) return 2*t->sub + 1;
-    if (w == OUTPUT) return INT_MAX;
-    const struct stack *k = &m->stack[t->stack];
-    return 2*(k->first + (w == FINAL_G || w == FINAL_B ? k->subs : 0));
+    if (slot == OUTPUT) return INT_MAX;
+    const struct stack *stack = &m->stack[t->stack];
+    return 2*(stack->first + (slot == FINAL_G || slot == FINAL_B ? stack->subs : 0));
 }
 
 /* The loss was finite, its gradient is not: backward meets the last tensors first. */
@@ -2309,15 +2566,15 @@ static dn_status diverged_backward(const dn_model *m, char *err)
 
 dn_state dn_state_at(const dn_model *m, int stack, int i)
 {
-    dn_state s = { NULL, NULL, 0 };
-    if (stack < ENC || stack > DEC || m->purpose != DN_TRAIN) return s;
-    const struct stack *k = &m->stack[stack];
-    const struct sublayer *b = i >= 0 && i < k->subs ? &m->sub[k->first + i] : NULL;
-    if (!b && (i != k->subs || !k->subs)) return s;
-    s.tokens = k->tokens;
-    s.x = b ? b->x : k->ends.top;
-    if (b && b->op[OUT] == LN) s.sum = b->saved->r;
-    return s;
+    dn_state state = { NULL, NULL, 0 };
+    if (stack < ENC || stack > DEC || m->purpose != DN_TRAIN) return state;
+    const struct stream *stream = &m->desk.stream[stack];
+    int first = m->stack[stack].first, subs = m->stack[stack].subs;
+    if (i < 0 || i > subs || !subs) return state;
+    state.tokens = stream->tokens;
+    state.x = i < subs ? m->desk.sub[first + i].x : stream->top;
+    if (i < subs && m->sub[first + i].op[OUT] == LN) state.sum = m->desk.sub[first + i].saved->r;
+    return state;
 }
 
 /* [op:mlm]  see deepnet.h */
@@ -2343,65 +2600,44 @@ struct found { double best; int ended, done, length; }; /* hypotheses of a sourc
 
 struct dn_generator {
     const dn_model *m;
-    struct team team;
+    struct desk desk;                   /* with the cache, and logits of all rows             */
     int capacity, rows, beam;           /* sequences there is room for; in use; per source    */
     int *len, *parent, *feed;           /* tokens of each row so far; beam search             */
-    struct span *span, *cross, *source;
-    real **cache, *spare;               /* k, v: ctx rows of 2D for each sequence, sub-layer  */
-    struct saved saved;
-    struct ends ends;
-    real *x[2], *g, *u, *w, *picked, *logits;
+    real *spare;                        /* to move a cache into: capacity x ctx x 2D          */
     int *ids, *ids_next;                /* beam search: capacity x ctx                        */
-    double *score, *score_next;
+    double *score, *score_next;         /* capacity                                           */
     struct candidate *list;             /* 2 beam for each source                             */
     struct found *found;                /* one for each source                                */
 };
 
-static void generator_lay(struct arena *a, dn_generator *g, const dn_config *c)
+static void generator_lay(struct arena *a, dn_generator *gen, const dn_config *c)
 {
-    size_t R = (size_t)g->capacity, ctx = (size_t)c->ctx, D = (size_t)c->dim, T = R*ctx;
-    int subs = subs_of(c, DEC), first = subs_of(c, ENC);
-    team_take(a, &g->team, c);
-    g->len    = take(a, sizeof(int), R, 1, 1);
-    g->parent = take(a, sizeof(int), R, 1, 1);
-    g->feed   = take(a, sizeof(int), R, 2, 1);
-    g->span   = take(a, sizeof(struct span), R, 1, 1);
-    g->cross  = take(a, sizeof(struct span), R, 1, 1);
-    g->source = take(a, sizeof(struct span), R, 1, 1);
-    g->cache  = take(a, sizeof(real *), (size_t)(first + subs), 1, 1);
-    for (int i = 0; i < subs; i++) {
-        real *kv = kind_at(c, DEC, i) == FFN ? NULL : take_reals(a, T, 2*D);
-        if (g->cache) g->cache[first + i] = kv;
-    }
-    g->spare = take_reals(a, T, 2*D);
-    saved_take(a, &g->saved, c, SELF|CROSS|FFN, T, 1);
-    sum_take(a, &g->saved, c, SELF|CROSS|FFN, T);
-    for (int i = 0; i < 2; i++) g->x[i] = take_reals(a, T, D);
-    ends_take(a, &g->ends, schemes[c->norm].more, T, D, outputs_of(c));
-    g->g        = take_reals(a, T, D);
-    g->u        = take_reals(a, T, (size_t)ffn_width(c));
-    g->w        = take_reals(a, T, mid_width(c));
-    g->picked   = take_reals(a, R, D);
-    g->logits   = take_reals(a, R, (size_t)c->vocab);
-    g->ids      = take(a, sizeof(int), T, 1, 1);
-    g->ids_next = take(a, sizeof(int), T, 1, 1);
-    g->score      = take(a, sizeof(double), R, 1, 1);
-    g->score_next = take(a, sizeof(double), R, 1, 1);
-    g->list  = take(a, sizeof(struct candidate), R, 2, 1);
-    g->found = take(a, sizeof(struct found), R, 1, 1);
+    size_t R = (size_t)gen->capacity, T = R*(size_t)c->ctx;
+    struct use use = { T, R, 0, 1 };
+    desk_lay(a, &gen->desk, c, &use);
+    gen->len    = take(a, sizeof(int), R, 1, 1);
+    gen->parent = take(a, sizeof(int), R, 1, 1);
+    gen->feed   = take(a, sizeof(int), R, 2, 1);
+    gen->spare  = take_reals(a, T, 2*(size_t)c->dim);
+    gen->ids      = take(a, sizeof(int), T, 1, 1);
+    gen->ids_next = take(a, sizeof(int), T, 1, 1);
+    gen->score      = take(a, sizeof(double), R, 1, 1);
+    gen->score_next = take(a, sizeof(double), R, 1, 1);
+    gen->list  = take(a, sizeof(struct candidate), R, 2, 1);
+    gen->found = take(a, sizeof(struct found), R, 1, 1);
 }
 
 size_t dn_generator_bytes(const dn_config *c, int rows, char *err)
 {
     struct arena a = { NULL, 0, 0 };
-    dn_generator g = { .capacity = rows };
+    dn_generator gen = { .capacity = rows };
     if (dn_config_check(c, err)) return 0;
     if (!has_stack(c, DEC))
         return fail(err, DN_EINVAL, "an encoder alone does not generate"), 0;
     if (rows < 1 || rows > INT_MAX/c->ctx)
         return fail(err, DN_EINVAL, "cannot generate %d sequences at once", (int64_t)rows), 0;
-    take(&a, sizeof g, 1, 1, 1);
-    generator_lay(&a, &g, c);
+    take(&a, sizeof gen, 1, 1, 1);
+    generator_lay(&a, &gen, c);
     if (a.overflow) return fail(err, DN_EINVAL, "too many sequences for this machine"), 0;
     return a.used + ALIGN - 1;
 }
@@ -2415,105 +2651,88 @@ dn_generator *dn_generator_init(const dn_model *m, int rows, void *block, size_t
     if (size < need)
         return fail(err, DN_ENOMEM, "the generator needs %d bytes, the block has %d",
                     (int64_t)need, (int64_t)size), NULL;
-    dn_generator *g = take(&a, sizeof *g, 1, 1, 1);
-    *g = (dn_generator){ .m = m, .capacity = rows };
-    generator_lay(&a, g, &m->c);
-    return g;
+    dn_generator *gen = take(&a, sizeof *gen, 1, 1, 1);
+    *gen = (dn_generator){ .m = m, .capacity = rows };
+    generator_lay(&a, gen, &m->c);
+    return gen;
 }
 
-static struct pass generator_pass(dn_generator *g)
+/* The keys and values of a source never change, so the encoder runs once, and each cross-attention
+ * finds its own in the cache. */
+static void sources_encode(dn_generator *gen, int n, const int *id, const int *len)
 {
-    struct pass p;
-    memset(&p, 0, sizeof p);
-    p.m = g->m;
-    p.team = &g->team;
-    p.rows = g->rows;
-    p.g = g->g;
-    p.u = g->u;
-    p.w = g->w;
-    p.cache = g->cache;
-    p.two = g->x;
-    p.ends = &g->ends;
-    p.saved = &g->saved;
-    return p;
-}
-
-/* Run the encoder once and leave every cross-attention's keys and values in its cache. */
-static void sources_encode(dn_generator *g, int n, const int *id)
-{
-    const dn_model *m = g->m;
-    const struct stack *k = &m->stack[DEC];
-    struct pass p = generator_pass(g);
-    int D = m->c.dim;
-    p.rows = n;
-    p.span[ENC] = g->source;
-    p.T[ENC] = g->source[n - 1].q + g->source[n - 1].nq;
-    const real *mem = stack_fwd(&p, ENC, id);
-    for (int i = 0; i < k->subs; i++) {
-        const struct sublayer *b = &m->sub[k->first + i];
-        if (b->kind == CROSS)
-            linear_fwd(&g->team, g->cache[b->index], 2*D, mem, b->p[WK], b->p[BK], p.T[ENC], 2*D,
-                       D);
+    const dn_model *m = gen->m;
+    const struct stack *dec = &m->stack[DEC];
+    struct desk *desk = &gen->desk;
+    struct pass pass = { .m = m, .desk = desk, .rows = n };
+    int D = m->c.dim, S = desk->stream[ENC].tokens = spans_set(desk->stream[ENC].span, len, n);
+    const real *mem = stack_fwd(&pass, ENC, id);
+    for (const struct sublayer *sub = &m->sub[dec->first]; sub < m->sub + m->subs; sub++) {
+        struct linear to_kv = linear_of(m, sub, WK, 2*D, D);
+        if (sub->kind == CROSS) linear_fwd(&desk->team, desk->cache[sub->index], mem, &to_kv, S);
     }
 }
 
 /* beam rows for each of n sources, all empty */
-static dn_status generator_begin(dn_generator *g, int n, int beam, const int *enc,
+static dn_status generator_begin(dn_generator *gen, int n, int beam, const int *enc,
                                  const int *enc_len, char *err)
 {
-    const dn_config *c = &g->m->c;
-    if (n < 1 || beam < 1 || n > g->capacity/beam)
-        return fail(err, DN_EINVAL, "%d sequences of %d are more than the generator's %d",
-                    (int64_t)n, (int64_t)beam, (int64_t)g->capacity);
+    const dn_config *c = &gen->m->c;
     int tokens;
-    g->rows = 0;                        /* until all is checked, nothing can be fed */
+    if (n < 1 || beam < 1 || n > gen->capacity/beam)
+        return fail(err, DN_EINVAL, "%d sequences of %d are more than the generator's %d",
+                    (int64_t)n, (int64_t)beam, (int64_t)gen->capacity);
+    gen->rows = 0;                      /* until all is checked, nothing can be fed */
     if (has_stack(c, ENC)) {            /* there is room for n rows of ctx */
         if (rows_check(c, stack_name[ENC], enc, enc_len, n, INT_MAX, &tokens, err))
             return DN_EINVAL;
-        spans_set(g->source, enc_len, n);
-        sources_encode(g, n, enc);
+        sources_encode(gen, n, enc, enc_len);
     }
-    g->rows = n*beam;
-    g->beam = beam;
-    memset(g->len, 0, (size_t)g->rows*sizeof *g->len);
+    gen->rows = n*beam;
+    gen->beam = beam;
+    memset(gen->len, 0, (size_t)gen->rows*sizeof *gen->len);
     return DN_OK;
 }
 
-dn_status dn_generator_start(dn_generator *g, int rows, const int *enc, const int *enc_len,
+dn_status dn_generator_start(dn_generator *gen, int rows, const int *enc, const int *enc_len,
                              char *err)
 {
-    return generator_begin(g, rows, 1, enc, enc_len, err);
+    return generator_begin(gen, rows, 1, enc, enc_len, err);
 }
 
-const dn_real *dn_generator_feed(dn_generator *g, const int *tokens, const int *len, char *err)
+/* The new tokens of all rows are one pass, whose queries see the keys in the cache: row r has its
+ * own from row r ctx on, and those of its source. */
+const dn_real *dn_generator_feed(dn_generator *gen, const int *tokens, const int *len, char *err)
 {
-    const dn_config *c = &g->m->c;
-    struct pass p = generator_pass(g);
-    int D = c->dim, V = c->vocab, at = 0;
-    if (!g->rows) return fail(err, DN_EINVAL, "no sequences were started"), NULL;
-    for (int r = 0; r < g->rows; r++) {
-        if (len[r] < 1 || len[r] > c->ctx - g->len[r])
+    const dn_model *m = gen->m;
+    const dn_config *c = &m->c;
+    struct desk *desk = &gen->desk;
+    struct span *span = desk->stream[DEC].span, *source = desk->stream[ENC].span;
+    struct pass pass = { .m = m, .desk = desk, .rows = gen->rows };
+    struct linear to_logits = output_of(m);
+    int D = c->dim, at = 0;
+    if (!gen->rows) return fail(err, DN_EINVAL, "no sequences were started"), NULL;
+    for (int r = 0; r < gen->rows; r++) {
+        if (len[r] < 1 || len[r] > c->ctx - gen->len[r])
             return fail(err, DN_EINVAL, "row %d would have %d tokens; the context is %d",
-                        (int64_t)r, (int64_t)g->len[r] + len[r], (int64_t)c->ctx), NULL;
-        g->span[r] = (struct span){ at, len[r], r*c->ctx, g->len[r] + len[r] };
+                        (int64_t)r, (int64_t)gen->len[r] + len[r], (int64_t)c->ctx), NULL;
+        span[r] = (struct span){ at, len[r], r*c->ctx, gen->len[r] + len[r] };
         if (has_stack(c, ENC)) {
-            const struct span *s = &g->source[r/g->beam];
-            g->cross[r] = (struct span){ at, len[r], s->k, s->nk };
+            const struct span *s = &source[r/gen->beam];
+            desk->cross[r] = (struct span){ at, len[r], s->k, s->nk };
         }
         at += len[r];
     }
     if (ids_check(c, stack_name[DEC], tokens, at, err)) return NULL;
-    p.span[DEC] = g->span;
-    p.cross = g->cross;
-    p.T[DEC] = at;
-    const real *top = stack_fwd(&p, DEC, tokens);
-    for (int r = 0; r < g->rows; r++) {
-        g->len[r] += len[r];
-        memcpy(ROW(g->picked, r, D), ROW(top, g->span[r].q + len[r] - 1, D),
+    desk->stream[DEC].tokens = at;
+    const real *top = stack_fwd(&pass, DEC, tokens);
+    for (int r = 0; r < gen->rows; r++) {
+        gen->len[r] += len[r];
+        memcpy(ROW(desk->picked, r, D), ROW(top, span[r].q + len[r] - 1, D),
                (size_t)D*sizeof(real));
     }
-    linear_fwd(&g->team, g->logits, V, g->picked, g->m->stack[DEC].p[OUTPUT], NULL, g->rows, V, D);
-    return g->logits;
+    linear_fwd(&desk->team, desk->logits, desk->picked, &to_logits, gen->rows);
+    return desk->logits;
 }
 
 /* A threshold t: the p >= t are at least `count` and weigh at least `mass`; without the smallest
@@ -2525,9 +2744,18 @@ static double cut_at(const real *p, int n, double floor, int count, double mass)
     for (int i = 0; i < 64 && most > least + 1; i++) {
         double t = (lo + hi)/2, sum = 0;
         int k = 0;
-        for (int j = 0; j < n; j++) if ((double)p[j] >= t) k++, sum += (double)p[j];
-        if (k >= count && sum >= mass) lo = t, most = k;
-        else hi = t, least = k;
+        for (int j = 0; j < n; j++) {
+            if ((double)p[j] < t) continue;
+            k++;
+            sum += (double)p[j];
+        }
+        if (k >= count && sum >= mass) {
+            lo = t;
+            most = k;
+        } else {
+            hi = t;
+            least = k;
+        }
     }
     return lo;
 }
@@ -2579,15 +2807,15 @@ static int list_insert(struct candidate *list, int n, int max, struct candidate 
 }
 
 /* The 2 beam best continuations of source i; at the first step all its rows are the same. */
-static void list_fill(dn_generator *g, int i, int first)
+static void list_fill(dn_generator *gen, int i, int first)
 {
-    int B = g->beam, V = g->m->c.vocab, n = 0;
-    struct candidate *list = g->list + 2*(size_t)i*(size_t)B;
+    int B = gen->beam, V = gen->m->c.vocab, n = 0;
+    struct candidate *list = gen->list + 2*(size_t)i*(size_t)B;
     for (int r = i*B; r < i*B + (first ? 1 : B); r++) {
-        if (g->score[r] <= NO_HYPOTHESIS) continue;
-        const real *z = ROW(g->logits, r, V);
+        if (gen->score[r] <= NO_HYPOTHESIS) continue;
+        const real *z = ROW(gen->desk.logits, r, V);
         real top = max_row(z, V);
-        double shift = g->score[r] - (double)top - (double)log_acc(exp_sum(NULL, z, top, V));
+        double shift = gen->score[r] - (double)top - (double)log_acc(exp_sum(NULL, z, top, V));
         for (int v = 0; v < V; v++) {
             struct candidate c = { shift + (double)z[v], r, v };
             n = list_insert(list, n, 2*B, c);
@@ -2602,94 +2830,102 @@ static double normalized(double score, int length, double penalty)
     return score*(double)exp_acc(-(acc)penalty*log_acc((acc)length));
 }
 
-/* Each row takes over its parent's keys, values and ids. */
-static void rows_adopt(dn_generator *g)
+/* Each row takes over its parent's keys, values and ids: those of all rows are copied to a spare
+ * block, which then is the cache. */
+static void rows_adopt(dn_generator *gen)
 {
-    int D = g->m->c.dim, ctx = g->m->c.ctx, moved = 0;
-    const struct stack *k = &g->m->stack[DEC];
-    int *ids = g->ids;
-    double *score = g->score;
-    g->score = g->score_next;
-    g->score_next = score;
-    for (int r = 0; r < g->rows; r++) moved |= g->parent[r] != r;
+    const dn_model *m = gen->m;
+    int D = m->c.dim, ctx = m->c.ctx, moved = 0;
+    int *ids = gen->ids;
+    double *score = gen->score;
+    gen->score = gen->score_next;
+    gen->score_next = score;
+    for (int r = 0; r < gen->rows; r++) moved |= gen->parent[r] != r;
     if (!moved) return;
-    for (int i = 0; i < k->subs; i++) {
-        real **cache = &g->cache[k->first + i], *from = *cache;
-        if (g->m->sub[k->first + i].kind != SELF) continue;
-        for (int r = 0; r < g->rows; r++)
-            memcpy(ROW(g->spare, (size_t)r*(size_t)ctx, 2*D),
-                   ROW(from, (size_t)g->parent[r]*(size_t)ctx, 2*D),
-                   (size_t)g->len[r]*2*(size_t)D*sizeof(real));
-        *cache = g->spare;
-        g->spare = from;
+    for (int i = m->stack[DEC].first; i < m->subs; i++) {
+        real **cache = &gen->desk.cache[i], *from = *cache;
+        if (m->sub[i].kind != SELF) continue;
+        for (int r = 0; r < gen->rows; r++)
+            memcpy(ROW(gen->spare, (size_t)r*(size_t)ctx, 2*D),
+                   ROW(from, (size_t)gen->parent[r]*(size_t)ctx, 2*D),
+                   (size_t)gen->len[r]*2*(size_t)D*sizeof(real));
+        *cache = gen->spare;
+        gen->spare = from;
     }
-    for (int r = 0; r < g->rows; r++)
-        memcpy(ROW(g->ids_next, r, ctx), ROW(ids, g->parent[r], ctx),
-               (size_t)g->len[r]*sizeof(int));
-    g->ids = g->ids_next;
-    g->ids_next = ids;
+    for (int r = 0; r < gen->rows; r++)
+        memcpy(ROW(gen->ids_next, r, ctx), ROW(ids, gen->parent[r], ctx),
+               (size_t)gen->len[r]*sizeof(int));
+    gen->ids = gen->ids_next;
+    gen->ids_next = ids;
 }
 
 /* Divide the candidates of source i into ended and living; out keeps the best ended one.  As in
  * fairseq, an end counts only among the first `beam` candidates.  A source is done with `beam`
  * ends, or at its limit of ids, where the best living one must do if none has ended. */
-static void beam_advance(dn_generator *g, int i, double penalty, int limit, int *out)
+static void beam_advance(dn_generator *gen, int i, double penalty, int limit, int *out)
 {
-    int B = g->beam, ctx = g->m->c.ctx, length = g->len[i*B], alive = 0;    /* without DN_BOS */
-    const struct candidate *list = g->list + 2*(size_t)i*(size_t)B;
-    struct found *f = &g->found[i];
+    int B = gen->beam, ctx = gen->m->c.ctx, alive = 0;
+    int length = gen->len[i*B];                         /* without DN_BOS, with what comes now */
+    const struct candidate *list = gen->list + 2*(size_t)i*(size_t)B;
+    struct found *f = &gen->found[i];
     for (int k = 0; !f->done && k < 2*B && alive < B && list[k].row >= 0; k++) {
         const struct candidate *c = &list[k];
         double score = normalized(c->score, length, penalty);
         if (c->id != DN_EOS) {
             int r = i*B + alive++;
-            g->parent[r] = c->row;
-            g->score_next[r] = c->score;
-            g->feed[r] = c->id;
+            gen->parent[r] = c->row;
+            gen->score_next[r] = c->score;
+            gen->feed[r] = c->id;
         } else if (k < B && f->ended < B && (f->ended++ == 0 || score > f->best)) {
             f->best = score;
             f->length = length - 1;
-            memcpy(out, ROW(g->ids, c->row, ctx) + 1, (size_t)f->length*sizeof(int));
+            memcpy(out, ROW(gen->ids, c->row, ctx) + 1, (size_t)f->length*sizeof(int));
         }
     }
     if (!f->done && !f->ended && length >= limit) {
         f->length = length;
-        memcpy(out, ROW(g->ids, g->parent[i*B], ctx) + 1, (size_t)(length - 1)*sizeof(int));
-        out[length - 1] = g->feed[i*B];
+        memcpy(out, ROW(gen->ids, gen->parent[i*B], ctx) + 1, (size_t)(length - 1)*sizeof(int));
+        out[length - 1] = gen->feed[i*B];
     }
     f->done |= f->ended == B || length >= limit;
     for (; alive < B; alive++) {                        /* rows without a hypothesis */
         int r = i*B + alive;
-        g->parent[r] = r;
-        g->score_next[r] = NO_HYPOTHESIS;
-        g->feed[r] = DN_EOS;
+        gen->parent[r] = r;
+        gen->score_next[r] = NO_HYPOTHESIS;
+        gen->feed[r] = DN_EOS;
     }
 }
 
-/* [op:beam] */
-dn_status dn_translate(dn_generator *g, int n, const int *enc, const int *enc_len, int beam,
-                       double penalty, int *out, int *out_len, char *err)
+/* [op:beam]  A row is a hypothesis; the B rows of a source share its keys in cross-attention.  Each
+ * step feeds one id a row, takes the 2 B best continuations of each source, and lets rows adopt the
+ * past of those they go on from. */
+dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_len,
+                       const dn_beam *how, int *out, int *out_len, char *err)
 {
-    const dn_config *c = &g->m->c;
-    int *one = g->feed + g->capacity, busy = 1;
-    dn_status status = generator_begin(g, n, beam, enc, enc_len, err);
+    const dn_config *c = &gen->m->c;
+    int *one = gen->feed + gen->capacity, busy = 1;
+    dn_status status = generator_begin(gen, n, how->beam, enc, enc_len, err);
     if (status) return status;
-    memset(g->found, 0, (size_t)n*sizeof *g->found);
-    for (int r = 0; r < g->rows; r++) g->feed[r] = DN_BOS, g->score[r] = 0, one[r] = 1;
+    memset(gen->found, 0, (size_t)n*sizeof *gen->found);
+    for (int r = 0; r < gen->rows; r++) {
+        gen->feed[r] = DN_BOS;
+        gen->score[r] = 0;
+        one[r] = 1;
+    }
     for (int t = 0; busy; t++) {
-        for (int r = 0; r < g->rows; r++) ROW(g->ids, r, c->ctx)[t] = g->feed[r];
-        if (!dn_generator_feed(g, g->feed, one, err)) return DN_EINVAL;
-        PARALLEL_FOR(row_threads(&g->team, g->rows, c->vocab))
-        for (int i = 0; i < n; i++) if (!g->found[i].done) list_fill(g, i, t == 0);
+        for (int r = 0; r < gen->rows; r++) ROW(gen->ids, r, c->ctx)[t] = gen->feed[r];
+        if (!dn_generator_feed(gen, gen->feed, one, err)) return DN_EINVAL;
+        PARALLEL_FOR(row_threads(&gen->desk.team, gen->rows, c->vocab))
+        for (int i = 0; i < n; i++) if (!gen->found[i].done) list_fill(gen, i, t == 0);
         busy = 0;
         for (int i = 0; i < n; i++) {
             int limit = has_stack(c, ENC) ? imin(c->ctx, 2*enc_len[i] + 10) : c->ctx;
-            beam_advance(g, i, penalty, limit, ROW(out, i, c->ctx));
-            busy |= !g->found[i].done;
+            beam_advance(gen, i, how->length_penalty, limit, ROW(out, i, c->ctx));
+            busy |= !gen->found[i].done;
         }
-        rows_adopt(g);
+        rows_adopt(gen);
     }
-    for (int i = 0; i < n; i++) out_len[i] = g->found[i].length;
+    for (int i = 0; i < n; i++) out_len[i] = gen->found[i].length;
     return DN_OK;
 }
 

@@ -269,11 +269,12 @@ typedef struct dn_sampling { double temperature; int top_k; double top_p; } dn_s
 int dn_sample(const dn_real *logits, int vocab, const dn_sampling *how, double u, dn_real *work);
 
 /* Translate n sources with beam search (beam 1: greedy), all at once; n*beam <= rows of g.
- * score of a hypothesis = sum of log p / length^penalty.  out holds n x ctx ids; out_len[i] of
- * them are the translation, without DN_BOS and DN_EOS; at most 2 enc_len[i] + 10.  A decoder alone
- * ignores enc and continues DN_BOS. */
+ * score of a hypothesis = sum of log p / length^length_penalty.  out holds n x ctx ids; out_len[i]
+ * of them are the translation, without DN_BOS and DN_EOS; at most 2 enc_len[i] + 10.  A decoder
+ * alone ignores enc and continues DN_BOS. */
+typedef struct dn_beam { int beam; double length_penalty; } dn_beam;
 dn_status dn_translate(dn_generator *g, int n, const int *enc, const int *enc_len,
-                       int beam, double penalty, int *out, int *out_len, char *err);
+                       const dn_beam *how, int *out, int *out_len, char *err);
 
 /* ---- 6 checkpoints ----------------------------------------------------------------------- */
 

@@ -1030,7 +1030,7 @@ static void check_profile(double *e, const dn_model *m)
         double r = 1;
         for (int i = 0; i < m->stack[s].subs; i++) {
             const dn_state at = dn_state_at(m, s, i);
-            const dn_real *omega = m->sub[m->stack[s].first + i].p[SKIP];
+            const dn_real *omega = m->sub[m->stack[s].first + i].param[SKIP];
             double sum[4] = { 0 }, n = at.tokens*dim;
             for (int k = 0; k < dim; k++)
                 worst(e, fabs((double)omega[k]/r - 1), "omega %d of sub-layer %d: %g for %g", k, i,
@@ -1984,7 +1984,7 @@ static double t_state(void)
                     continue;
                 const struct sublayer *sub = &m->sub[m->stack[stack].first + i];
                 dn_real y[PLAIN_WIDTH], stat[2];
-                norm_row(y, stat, at.sum, sub->p[OUT_G], sub->p[OUT_B], c.dim);
+                norm_row(y, stat, at.sum, sub->param[OUT_G], sub->param[OUT_B], c.dim);
                 MUST(e, !memcmp(y, next.x, (size_t)c.dim*sizeof *y));
             }
             MUST(e, !dn_state_at(m, stack, -1).tokens && !dn_state_at(m, 2, 0).tokens);
@@ -2239,7 +2239,7 @@ static double t_greedy(void)
             const size_t need = dn_generator_bytes(&c, N, err);
             dn_generator *g = dn_generator_init(m, N, get_block(need), need, err);
             fill_parameters(m);
-            MUST(e, g && dn_translate(g, N, b->enc, b->enc_len, 1, 1, out, len, err) == DN_OK);
+            MUST(e, g && dn_translate(g, N, b->enc, b->enc_len, &(dn_beam){ 1, 1 }, out, len, err) == DN_OK);
             const int *enc = b->enc;
             for (int r = 0; r < N; r++) {
                 const int n = greedy_by_hand(m, enc, s.enc_len + r, want);
@@ -2297,7 +2297,7 @@ static double t_beam(void)
                     memcpy(want, ids, sizeof want);
                 }
             }
-        MUST(e, g && dn_translate(g, 1, enc, &n_enc, 40, penalty, out, &len, err) == DN_OK);
+        MUST(e, g && dn_translate(g, 1, enc, &n_enc, &(dn_beam){ 40, penalty }, out, &len, err) == DN_OK);
         worst(&e, len != n_want || memcmp(out, want, (size_t)n_want*sizeof *out) != 0,
               "seed %d: %d ids, not %d", seed, len, n_want);
         free_blocks();
@@ -2380,7 +2380,7 @@ static double t_beam_plain(void)
         const size_t need = dn_generator_bytes(&c, beam, err);
         dn_generator *g = dn_generator_init(m, beam, get_block(need), need, err);
         const int n = plain_beam(m, b->enc, b->enc_len, beam, penalty, want);
-        MUST(e, g && dn_translate(g, 1, b->enc, b->enc_len, beam, penalty, out, &len, err)
+        MUST(e, g && dn_translate(g, 1, b->enc, b->enc_len, &(dn_beam){ beam, penalty }, out, &len, err)
                      == DN_OK);
         worst(&e, len != n || memcmp(out, want, (size_t)n*sizeof *out), "%d: %d ids for %d", i,
               len, n);
@@ -2406,10 +2406,10 @@ static double t_beam_rows(void)
             const size_t need = dn_generator_bytes(&c, N*beam, err);
             dn_generator *g = dn_generator_init(m, N*beam, get_block(need), need, err);
             fill_parameters(m);
-            MUST(e, g && dn_translate(g, N, s.enc, s.enc_len, beam, 1, out, len, err) == DN_OK);
+            MUST(e, g && dn_translate(g, N, s.enc, s.enc_len, &(dn_beam){ beam, 1 }, out, len, err) == DN_OK);
             const int *enc = s.enc;
             for (int r = 0; r < N; r++) {
-                MUST(e, dn_translate(g, 1, enc, s.enc_len + r, beam, 1, alone, &n, err) == DN_OK);
+                MUST(e, dn_translate(g, 1, enc, s.enc_len + r, &(dn_beam){ beam, 1 }, alone, &n, err) == DN_OK);
                 worst(&e, len[r] != n || memcmp(out + CTX*r, alone, (size_t)n*sizeof *alone) != 0,
                       "source %d by a beam of %d", r, beam);
                 enc += s.enc_len[r];
@@ -3154,7 +3154,7 @@ static double t_generator_arena(void)
         int out[24], out_len[3];
         MUST(e, dn_generator_start(g, 3, id, len, err) == DN_OK
                 && dn_generator_feed(g, id, len, err));
-        MUST(e, dn_translate(g, 1, id, len, 3, 1, out, out_len, err) == DN_OK);
+        MUST(e, dn_translate(g, 1, id, len, &(dn_beam){ 3, 1 }, out, out_len, err) == DN_OK);
         for (int i = 0; i < 64; i++)
             worst(&e, block[size + (size_t)i] != 0x5a, "%s: byte %d behind the block",
                   name_of("norm", norm), i);
@@ -3206,7 +3206,7 @@ static void run_sizes(const dn_config *c, int purpose, double *e)
     dn_generator *g = dn_generator_init(m, 2, get_block(need), need, err);
     int *out = get_block((size_t)c->ctx*sizeof *out);
     len[0] = imin(c->ctx, 5);
-    MUST(*e, dn_translate(g, 1, id, len, 2, 1, out, &out_len, err) == DN_OK);
+    MUST(*e, dn_translate(g, 1, id, len, &(dn_beam){ 2, 1 }, out, &out_len, err) == DN_OK);
 }
 
 /* Each pair of sizes, both at their ends or odd: refused in a sentence, or as large as it must be;
@@ -3506,9 +3506,9 @@ static double t_bad_generation(void)
     MUST(e, refused(dn_generator_start(g, 1, bad, &four, err), DN_EINVAL));
     MUST(e, refused(dn_generator_start(g, 1, good, &zero, err), DN_EINVAL));
     MUST(e, refused(dn_generator_start(g, 1, good, &nine, err), DN_EINVAL));
-    MUST(e, refused(dn_translate(g, 1, good, &four, 3, 1, out, len, err), DN_EINVAL));
-    MUST(e, refused(dn_translate(g, 1, good, &four, 0, 1, out, len, err), DN_EINVAL));
-    MUST(e, refused(dn_translate(g, 1, bad, &four, 2, 1, out, len, err), DN_EINVAL));
+    MUST(e, refused(dn_translate(g, 1, good, &four, &(dn_beam){ 3, 1 }, out, len, err), DN_EINVAL));
+    MUST(e, refused(dn_translate(g, 1, good, &four, &(dn_beam){ 0, 1 }, out, len, err), DN_EINVAL));
+    MUST(e, refused(dn_translate(g, 1, bad, &four, &(dn_beam){ 2, 1 }, out, len, err), DN_EINVAL));
     MUST(e, !dn_generator_feed(g, good, &four, err) && strlen(err) > 8);    /* start failed */
     MUST(e, dn_generator_start(g, 1, good, &four, err) == DN_OK);
     MUST(e, !dn_generator_feed(g, bad, &four, err) && strlen(err) > 8);
@@ -3918,7 +3918,8 @@ static double t_norm_divides(void)
                 s[i] = (real)(alpha*(i & 1 ? 1 : -1) + vw*(i & 2 ? 1 : -1));
                 gain[i] = 1;
             }
-            norm_fwd(&k, y, stat, s, gain, bias, 1, D);
+            const struct at_place at = { LN, 1, 1, gain, bias, NULL, NULL };
+            norm_fwd(&k, y, stat, s, &at, 1, D);
             for (int i = 0; i < D; i++)
                 worst(&e, fabs((double)y[i] - (double)s[i]/sqrt(alpha*alpha + vw*vw)),
                       "alpha %g, vw %g", alpha, vw);
@@ -3944,12 +3945,13 @@ static double t_norm_jacobian(void)
         }
         for (int i = 0; i < D; i++)
             length += ((double)x[i] - mean)*((double)x[i] - mean);
-        norm_fwd(&k, y, stat, x, g, b, 1, D);
+        const struct at_place at = { LN, 1, 1, g, b, dg, b };
+        norm_fwd(&k, y, stat, x, &at, 1, D);
         for (int round = 0; round < 50; round++) {
             double before = 0, after = 0;
             for (int i = 0; i < D; i++)
                 before += (double)v[i]*(double)v[i];
-            norm_bwd(&k, v, dg, b, v, stat, x, g, 1, D);
+            norm_bwd(&k, v, v, stat, x, &at, 1, D);
             for (int i = 0; i < D; i++)
                 after += (double)v[i]*(double)v[i];
             eigen = sqrt(after/before);
@@ -3971,7 +3973,8 @@ static struct range attention_length(int kind)
     struct range r = { INFINITY, 0 };
 
     for (int round = 0; round < 20; round++) {
-        const struct heads h = { &span, 1, 1, D, kind == 0 && round%2, D, D, 1, dropout_at(0, 0) };
+        const struct attention h = { &span, 1, 1, D, kind == 0 && round%2, D, D, 1,
+                                     dropout_at(0, 0) };
         real *q = get_block(4*T*D*sizeof *q), *k = q + T*D, *v = k + T*D, *c = v + T*D;
         real stat[2*T], work[2*QROWS*T];
         const struct team team = { 1, T, get_block(MATMUL_WORK*sizeof(real)), work };
@@ -3981,7 +3984,7 @@ static struct range attention_length(int kind)
             k[i] = (real)(by_rule("k", (size_t)(i + round))*(1 << round/2));
             v[i] = (real)by_rule("v", (size_t)(kind == 1 ? i%D : i + 1000*round));
         }
-        attend_fwd(&team, c, stat, q, k, v, &h);
+        attend_fwd(&team, c, stat, &(struct qkv){ q, k, v }, &h);
         for (int t = 0; t < 2*T; t++) {
             const real *row = t < T ? v + t*D : c + (t - T)*D;
             double squares = 0;
@@ -4072,7 +4075,7 @@ static dn_model *experiment_model(const struct experiment *x, int layers, int se
 static dn_real *top_states(dn_model *m, const dn_batch *b)
 {
     struct pass p = pass_for(m, b, 0, 0);
-    const size_t size = (size_t)(p.T[top_stack(&m->c)]*m->c.dim)*sizeof(dn_real);
+    const size_t size = (size_t)(m->desk.stream[top_stack(&m->c)].tokens*m->c.dim)*sizeof(dn_real);
 
     return memcpy(get_block(size), network_fwd(&p, b), size);
 }

@@ -1719,6 +1719,7 @@ static dn_generator *generator(session *s, int rows)
 /* Translate n sources from `first` on, at most o.rows, into s->out_ids. */
 static void translate(session *s, const sequences *q, size_t first, int n)
 {
+    const dn_beam how = { s->o.beam, s->o.length_penalty };
     char err[DN_ERR_MAX];
     size_t rows = (size_t)s->o.rows, total = 0;
     dn_generator *g = generator(s, n * s->o.beam);
@@ -1731,8 +1732,7 @@ static void translate(session *s, const sequences *q, size_t first, int n)
     for (int i = 0; i < n; i++) s->in_len[i] = (int)length_of(q, first + (size_t)i);
     for (int i = 0; i < n; i++) total += (size_t)s->in_len[i];
     ids_read(q, q->start[first], total, s->in_ids);
-    check(dn_translate(g, n, s->in_ids, s->in_len, s->o.beam, s->o.length_penalty, s->out_ids,
-                       s->out_len, err), err);
+    check(dn_translate(g, n, s->in_ids, s->in_len, &how, s->out_ids, s->out_len, err), err);
     for (int i = 0; i < n; i++)               /* DN_EOS alone: an empty line stays empty */
         if (s->in_len[i] == 1) s->out_len[i] = 0;
 }

@@ -465,7 +465,7 @@ static void translate_call(void *what)
     const struct writing *w = what;
     int len[SENTENCES], out_len[SENTENCES];
     for (int i = 0; i < w->n; i++) len[i] = SOURCE;
-    check(!dn_translate(w->g, w->n, w->k->b.enc, len, w->beam, 1, w->out, out_len, err), err);
+    check(!dn_translate(w->g, w->n, w->k->b.enc, len, &(dn_beam){ w->beam, 1 }, w->out, out_len, err), err);
     for (int i = 0; i < w->n; i++) check(out_len[i] == LIMIT, "a translation was cut");
 }
 
@@ -494,7 +494,7 @@ static void generate(void)
     double bytes = (double)dn_param_count(big.m)*sizeof(real);
     struct run r[] = { { token_call, &text, bytes, 0 }, { read_call, get(READ), READ, 0 } };
     memset(r[1].what, 0x3f, READ);      /* ordinary numbers in float and in double */
-    memset(ROW(small.m->stack[DEC].p[OUTPUT], DN_EOS, small.s->dim), 0,
+    memset(ROW(small.m->stack[DEC].param[OUTPUT], DN_EOS, small.s->dim), 0,
            (size_t)small.s->dim*sizeof(real));
     race(r, COUNT(r), 3);
     head("generate", big.s);
