@@ -14,8 +14,9 @@
  *     ./test --hash          print the kind of machine and the hash of trained models, to compare;
  *                            with keys behind it, run those rows too
  *
- * Families:  A values   B gradients   C golden numbers   D properties   E failures
- *            F the paper's claims     G the tokenizer
+ * Helpers first (among them a plain model), then the tests and, in the same order, their rows:
+ *     A values   B gradients   C golden numbers   D properties   E failures
+ *     F the paper's claims     G the tokenizer
  *
  * The library is included, not linked, so its static functions can be tested; whatever reads it
  * a second time here (plain_...) is written as plainly as possible, from the paper, in double.
@@ -303,8 +304,34 @@ static uint64_t hash_parameters(const dn_model *m)
     return h;
 }
 
-/* ---- a plain model: the paper's equations in double, one sequence at a time -------------- */
+/* A model trained for some steps, everything switched on. */
+static dn_config busy_config(int arch, int norm)
+{
+    dn_config c = small_config(arch, norm);
 
+    c.dropout = 0.1;  c.attn_dropout = 0.1;  c.act_dropout = 0.1;
+    c.dim = 32;  c.heads = 4;  c.ffn = 48;  c.vocab = 40;
+    c.positions = DN_LEARNED;
+    return c;
+}
+
+static void train(dn_model *m, int steps, double *e)
+{
+    struct sample s[2];
+    dn_stats st;
+
+    for (int i = 0; i < steps; i++) {
+        const int salt = (int)dn_step_count(m);
+        const dn_batch two[2] = { *fill_batch(&s[0], dn_model_config(m), 6, salt),
+                                  *fill_batch(&s[1], dn_model_config(m), 3, 2*salt + 1) };
+        if (dn_train_step(m, two, 1 + salt%2, &st, err) != DN_OK)
+            worst(e, NAN, "%s", err);
+    }
+}
+
+/* ---- helpers: a plain model -------------------------------------------------------------- */
+
+/* The paper's equations in double, one sequence at a time. */
 typedef double plain_seq[PLAIN_LEN][PLAIN_WIDTH];       /* one row per token                   */
 
 /* A tensor's values by name; NULL where the configuration has no such tensor (biases).  Where a
@@ -720,6 +747,172 @@ static double plain_loss(const dn_model *m, const dn_batch *b, dn_stats *s)
     s->nll /= s->tokens;
     s->loss = loss/s->tokens;
     return loss;
+}
+
+/* ---- helpers: checkpoints in memory ------------------------------------------------------ */
+
+enum { FILE_ROOM = 1 << 21 };
+
+struct file {
+    unsigned char *bytes;
+    size_t room, n;
+    int calls, fail_at;                   /* the call that fails, from 1; 0: none              */
+    int overrun;                          /* reads outside of the file                         */
+};
+
+static unsigned char room_a[FILE_ROOM], room_b[FILE_ROOM];
+static struct file file_a = { room_a, FILE_ROOM, 0, 0, 0, 0 };
+static struct file file_b = { room_b, FILE_ROOM, 0, 0, 0, 0 };
+
+static int from_memory(void *user, uint64_t at, void *to, size_t n)
+{
+    struct file *f = user;
+
+    if (++f->calls == f->fail_at)
+        return 1;
+    if (at > f->n || n > f->n - at) {
+        f->overrun = 1;
+        return 1;
+    }
+    memcpy(to, f->bytes + at, n);
+    return 0;
+}
+
+static int to_memory(void *user, const void *from, size_t n)
+{
+    struct file *f = user;
+
+    if (++f->calls == f->fail_at || n > f->room - f->n)
+        return 1;
+    memcpy(f->bytes + f->n, from, n);
+    f->n += n;
+    return 0;
+}
+
+static dn_io io_of(struct file *f)
+{
+    const dn_io io = { f, f->n, from_memory, to_memory };
+
+    f->calls = 0;
+    return io;
+}
+
+static const dn_note notes[] = { { "tokenizer", "bpe1 259." }, { "made by", "test.c" } };
+
+static dn_status save(const dn_model *m, struct file *f)
+{
+    f->n = 0;
+    f->overrun = f->fail_at = 0;
+    const dn_io io = io_of(f);
+    return dn_save(m, notes, 2, &io, err);
+}
+
+static dn_status load(dn_model *m, struct file *f)
+{
+    const dn_io io = io_of(f);
+
+    return dn_load(m, &io, err);
+}
+
+static dn_status load_config(dn_config *c, struct file *f)
+{
+    const dn_io io = io_of(f);
+
+    return dn_load_config(c, &io, err);
+}
+
+static dn_status load_note(struct file *f)
+{
+    const dn_io io = io_of(f);
+    char text[32];
+    size_t size = sizeof text;
+
+    return dn_load_note(&io, "made by", text, &size, err);
+}
+
+/* Bytes of the length field and the header that a safetensors file begins with. */
+static size_t header_size(const struct file *f)
+{
+    size_t n = 0;
+
+    for (int i = 7; i >= 0; i--)
+        n = n << 8 | f->bytes[i];
+    return n + 8;
+}
+
+static void header_resize(struct file *f, size_t n)
+{
+    for (size_t i = 0; i < 8; i++)
+        f->bytes[i] = (unsigned char)((uint64_t)(n - 8) >> 8*i);
+}
+
+/* Without its checksum, as another program would write it. */
+static void unsign(struct file *f)
+{
+    const char *word = "checksum\":\"";
+
+    for (size_t i = 0; i < 64; i++)
+        if (!memcmp(f->bytes + i, word, strlen(word)))
+            f->bytes[i] = 'C';
+}
+
+/* Refused: a status other than DN_OK, and a sentence. */
+#define refused(call, want) (err[0] = '\0', is_refused((call), (want)))
+
+static int is_refused(dn_status status, dn_status want)
+{
+    return status == want && memchr(err, '\0', DN_ERR_MAX) && strlen(err) > 8;
+}
+
+/* Replace the first such text of the header by another, of any length. */
+static int header_replace(struct file *f, const char *from, const char *to)
+{
+    const size_t n = header_size(f), k = strlen(from), room = strlen(to);
+
+    for (size_t i = 8; i + k <= n; i++)
+        if (!memcmp(f->bytes + i, from, k)) {
+            memmove(f->bytes + i + room, f->bytes + i + k, f->n - i - k);
+            memcpy(f->bytes + i, to, room);
+            f->n = f->n + room - k;
+            header_resize(f, n + room - k);
+            return 1;
+        }
+    return 0;
+}
+
+/* A file as another program writes it that sorts its tensors: here from the last to the first, and
+ * without the checksum. */
+static void tensors_reverse(const struct file *from, struct file *to)
+{
+    static const char word[] = "\"data_offsets\":[";
+    const char *text = (const char *)from->bytes, *meta = strchr(text + 8, '}') + 1;
+    const size_t n = header_size(from);
+    size_t put = 0;
+
+    to->n = (size_t)(meta - text);
+    memcpy(to->bytes, text, to->n);
+    unsign(to);
+    for (int data = 0; data < 2; data++) {
+        for (const char *p = text + n - 2; p >= meta; p--) {
+            if (memcmp(p, ",\"", 2) || p[-1] != '}')
+                continue;
+            const char *offsets = strstr(p, word) + sizeof word - 1;
+            char *comma;
+            const size_t at = strtoul(offsets, &comma, 10);
+            const size_t size = strtoul(comma + 1, NULL, 10) - at;
+            const size_t k = data ? size : (size_t)(offsets - p);
+            memcpy(to->bytes + to->n, data ? text + n + at : p, k);
+            to->n += k;
+            if (!data)
+                to->n += (size_t)sprintf((char *)to->bytes + to->n, "%lu,%lu]}",
+                                         (unsigned long)put, (unsigned long)(put + size));
+            put += size;
+        }
+        if (!data) {
+            to->bytes[to->n++] = '}';
+            header_resize(to, to->n);
+        }
+    }
 }
 
 /* ---- A values ---------------------------------------------------------------------------- */
@@ -1161,6 +1354,240 @@ static double t_random(void)
                 worst(&e, fabs(together[j][k] - N/2.0)/sqrt(N/4.0), "bits %d, %d, kind %d",
                       j, k, kind);
     }
+    return e;
+}
+
+/* Golden values, so that no edit changes the stream unnoticed; limit 0. */
+static double t_rng_golden(void)
+{
+    int wrong = rng_key(1, 2) != 0xbcd9dbb49673066bu;
+    wrong += rng_bits(rng_key(1, 2), 3) != 0x22a14c51u;
+    wrong += dn_random(1, 2, 3) != 0x19586860u;
+    wrong += dn_shuffle(1, 2, 3, 1000) != 786;
+    int token[64], in[64], label[64], hash = 0;
+    for (int i = 0; i < 64; i++) token[i] = DN_SPECIALS + i;
+    dn_mask_tokens(in, label, token, 64, 300, 5, 7);
+    for (int i = 0; i < 64; i++) hash = (31*hash + in[i] + label[i])%1000003;
+    wrong += hash != 174544;
+    return wrong;
+}
+
+static int ones(uint32_t x)
+{
+    int count = 0;
+    for (; x > 0; x &= x - 1)
+        count++;
+    return count;
+}
+
+/* Turns one bit of index, seed or stream in turn: half of the 32 output bits should change.  The
+ * deviation from 16, in standard deviations, over the 160 input bits; limit 5. */
+static double t_rng_avalanche(void)
+{
+    const int trials = 2000;
+    double e = 0;
+    for (int bit = 0; bit < 160; bit++) {
+        uint64_t turn = (uint64_t)1 << (bit < 128 ? bit % 64 : bit - 128);
+        int changed = 0;
+        for (int i = 0; i < trials; i++) {
+            uint64_t seed = (uint64_t)i, stream = (uint64_t)(i / 7);
+            uint32_t index = (uint32_t)i * 3;
+            uint32_t before = rng_bits(rng_key(seed, stream), index);
+            seed ^= bit < 64 ? turn : 0;
+            stream ^= bit >= 64 && bit < 128 ? turn : 0;
+            index ^= bit >= 128 ? (uint32_t)turn : 0;
+            changed += ones(before ^ rng_bits(rng_key(seed, stream), index));
+        }
+        e = larger(fabs(changed - 16.0 * trials) / sqrt(8.0 * trials), e);
+    }
+    return e;
+}
+
+/* Chi-square of the four bytes, 255 degrees of freedom, in standard deviations; limit 5. */
+static double t_rng_bytes(void)
+{
+    const int count = 500000;
+    static int seen[4][256];
+    double e = 0;
+    memset(seen, 0, sizeof seen);
+    for (int i = 0; i < count; i++) {
+        uint32_t bits = rng_bits(rng_key(7, 0), (uint32_t)i);
+        for (int byte = 0; byte < 4; byte++)
+            seen[byte][bits >> 8 * byte & 255]++;
+    }
+    for (int byte = 0; byte < 4; byte++) {
+        double expected = count / 256.0, chi = 0;
+        for (int value = 0; value < 256; value++) {
+            double d = seen[byte][value] - expected;
+            chi += d * d / expected;
+        }
+        e = larger(fabs(chi - 255) / sqrt(2 * 255.0), e);
+    }
+    return e;
+}
+
+/* Correlation of a number with its neighbour in index (several lags), in stream and in seed, in
+ * standard deviations; limit 5. */
+static double t_rng_correlation(void)
+{
+    const int count = 100000;
+    double sum[6] = { 0 }, e = 0;
+    for (int i = 0; i < count; i++) {
+        uint32_t at = (uint32_t)i;
+        uint64_t key = rng_key(1, 1);
+        double here = (double)rng_uniform(key, at) - 0.5;
+        double other[6] = {
+            (double)rng_uniform(key, at + 1), (double)rng_uniform(key, at + 2),
+            (double)rng_uniform(key, at + 256), (double)rng_uniform(key, at + 65536),
+            (double)rng_uniform(rng_key(1, 2), at), (double)rng_uniform(rng_key(2, 1), at)
+        };
+        for (int k = 0; k < 6; k++)
+            sum[k] += here * (other[k] - 0.5);
+    }
+    for (int k = 0; k < 6; k++)
+        e = larger(fabs(sum[k]) * 12 / sqrt(count), e);
+    return e;
+}
+
+/* Moments of the uniform and of the normal against theory, in standard deviations; limit 5. */
+static double t_rng_moments(void)
+{
+    const int count = 200000;
+    const double theory[6] = { 1.0 / 2, 1.0 / 3, 0, 1, 0, 3 };
+    const double variance[6] = { 1.0 / 12, 4.0 / 45, 1, 2, 15, 96 };
+    double sum[6] = { 0 }, e = 0;
+    for (int i = 0; i < count; i++) {
+        double u = (double)rng_uniform(rng_key(3, 1), (uint32_t)i);
+        double z = (double)rng_normal(rng_key(3, 2), (uint32_t)i);
+        double moment[6] = { u, u * u, z, z * z, z * z * z, z * z * z * z };
+        for (int k = 0; k < 6; k++)
+            sum[k] += moment[k];
+        if (!(u > 0 && u <= 1))
+            return (double)INFINITY;
+    }
+    for (int k = 0; k < 6; k++)
+        e = larger(fabs(sum[k] / count - theory[k]) / sqrt(variance[k] / count), e);
+    return e;
+}
+
+/* |got - want| in units of the last place of want, for a type of so many digits. */
+static double ulps(long double got, long double want, int digits)
+{
+    int exponent;
+    (void)frexpl(want, &exponent);
+    return (double)(fabsl(got - want) / ldexpl(1, exponent - digits));
+}
+
+/* The worst error of f over count points spread evenly on [low, high]. */
+static double worst_real(real (*f)(real), long double (*reference)(long double),
+                         double low, double high)
+{
+    const int count = 50000, digits = sizeof(real) == 4 ? 24 : 53;
+    double e = 0;
+    for (int i = 0; i < count; i++) {
+        real x = (real)(low + (high - low) * (i + 0.3819) / count);
+        e = larger(ulps((long double)f(x), reference((long double)x), digits), e);
+    }
+    return e;
+}
+
+static double worst_acc(acc (*f)(acc), long double (*reference)(long double),
+                        double low, double high, int absolute)
+{
+    const int count = 50000, digits = sizeof(acc) == 4 ? 24 : 53;
+    double e = 0;
+    for (int i = 0; i < count; i++) {
+        acc x = (acc)(low + (high - low) * (i + 0.3819) / count);
+        long double got = (long double)f(x), want = reference((long double)x);
+        double error = absolute ? (double)ldexpl(fabsl(got - want), digits)
+                                : ulps(got, want, digits);
+        e = larger(error, e);
+    }
+    return e;
+}
+
+/* Ulp; limit 1.5. */
+static double t_exp_real(void)
+{
+    return larger(worst_real(exp_real, expl, -2, 2), worst_real(exp_real, expl, -87.2, 88.3));
+}
+
+/* Ulp; limit 5 in both precisions. */
+static double t_erf_real(void)
+{
+    return larger(worst_real(erf_real, erfl, -1, 1), worst_real(erf_real, erfl, 1e-6, 1e-3));
+}
+
+/* Ulp, far from zero; limit 20 (double), 4 (float). */
+static double t_erf_real_far(void)
+{
+    return worst_real(erf_real, erfl, -8, 8);
+}
+
+/* Ulp; limit 4. */
+static double t_tanh_real(void)
+{
+    double near = worst_real(tanh_real, tanhl, 1e-6, 1e-3);
+    return larger(near, worst_real(tanh_real, tanhl, -12, 12));
+}
+
+/* Ulp; limit 1.5. */
+static double t_exp_acc(void)
+{
+    return larger(worst_acc(exp_acc, expl, -12, 1, 0), worst_acc(exp_acc, expl, -80, 80, 0));
+}
+
+/* Ulp; limit 2.5. */
+static double t_log_acc(void)
+{
+    double small = worst_acc(log_acc, logl, 1e-30, 1e-6, 0);
+    return larger(small, worst_acc(log_acc, logl, 1e-3, 4, 0));
+}
+
+/* In units of 2^-digits, half an ulp of 1; limit 2. */
+static double t_sin_cos_acc(void)
+{
+    double range = sizeof(acc) == 4 ? 1e4 : 1e6;
+    double sine_error = larger(worst_acc(sin_acc, sinl, -8, 8, 1),
+                               worst_acc(sin_acc, sinl, -range, range, 1));
+    double cosine_error = larger(worst_acc(cos_acc, cosl, -8, 8, 1),
+                                 worst_acc(cos_acc, cosl, -range, range, 1));
+    return larger(sine_error, cosine_error);
+}
+
+/* The number of special cases that go wrong; limit 0. */
+static double t_special_values(void)
+{
+    const real inf = (real)INFINITY, nan = (real)NAN;
+    int wrong = exp_real(nan) == exp_real(nan);
+    wrong += erf_real(nan) == erf_real(nan);
+    wrong += tanh_real(nan) == tanh_real(nan);
+    wrong += log_acc((acc)nan) == log_acc((acc)nan);
+    wrong += sin_acc((acc)nan) == sin_acc((acc)nan);
+    wrong += exp_real(inf) != inf || exp_real(1000) != inf || exp_real((real)1e30) != inf;
+    wrong += exp_real(-inf) != 0 || exp_real(-1000) != 0 || exp_real((real)-1e30) != 0;
+    wrong += exp_real(0) != 1 || tanh_real(0) != 0 || erf_real(0) != 0;
+    wrong += erf_real(inf) != 1 || erf_real(-inf) != -1 || erf_real(-7) != -1;
+    wrong += tanh_real(inf) != 1 || tanh_real(-inf) != -1 || tanh_real(-30) != -1;
+    wrong += log_acc(1) != 0 || log_acc(0) != -(acc)INFINITY;
+    wrong += log_acc((acc)INFINITY) != (acc)INFINITY;
+    wrong += sin_acc(0) != 0 || cos_acc(0) != 1;
+    return wrong;
+}
+
+/* Far out every activation is x or 0, and its slope 1 or 0, although the squares overflow. */
+static double t_activation_far(void)
+{
+    const real far[] = { 1000, -1000, (real)2e19, (real)-2e19, (real)1e38, (real)-1e38 };
+    double e = 0;
+    for (int kind = DN_RELU; kind <= DN_GELU_TANH; kind++)
+        for (int i = 0; i < 6; i++) {
+            real y, slope = 1;
+            act_row(&y, &far[i], 1, kind);
+            act_row_bwd(&slope, &far[i], 1, kind);
+            worst(&e, !(y == (far[i] > 0 ? far[i] : 0) && slope == (far[i] > 0)), "kind %d of %g",
+                  kind, (double)far[i]);
+        }
     return e;
 }
 
@@ -1890,31 +2317,6 @@ static double t_cross(void)
     return e;
 }
 
-/* A model trained for some steps, everything switched on. */
-static dn_config busy_config(int arch, int norm)
-{
-    dn_config c = small_config(arch, norm);
-
-    c.dropout = 0.1;  c.attn_dropout = 0.1;  c.act_dropout = 0.1;
-    c.dim = 32;  c.heads = 4;  c.ffn = 48;  c.vocab = 40;
-    c.positions = DN_LEARNED;
-    return c;
-}
-
-static void train(dn_model *m, int steps, double *e)
-{
-    struct sample s[2];
-    dn_stats st;
-
-    for (int i = 0; i < steps; i++) {
-        const int salt = (int)dn_step_count(m);
-        const dn_batch two[2] = { *fill_batch(&s[0], dn_model_config(m), 6, salt),
-                                  *fill_batch(&s[1], dn_model_config(m), 3, 2*salt + 1) };
-        if (dn_train_step(m, two, 1 + salt%2, &st, err) != DN_OK)
-            worst(e, NAN, "%s", err);
-    }
-}
-
 static double t_threads(void)
 {
     double e = 0;
@@ -2418,172 +2820,6 @@ static double t_beam_rows(void)
     return e;
 }
 
-/* ---- checkpoints in memory --------------------------------------------------------------- */
-
-enum { FILE_ROOM = 1 << 21 };
-
-struct file {
-    unsigned char *bytes;
-    size_t room, n;
-    int calls, fail_at;                   /* the call that fails, from 1; 0: none              */
-    int overrun;                          /* reads outside of the file                         */
-};
-
-static unsigned char room_a[FILE_ROOM], room_b[FILE_ROOM];
-static struct file file_a = { room_a, FILE_ROOM, 0, 0, 0, 0 };
-static struct file file_b = { room_b, FILE_ROOM, 0, 0, 0, 0 };
-
-static int from_memory(void *user, uint64_t at, void *to, size_t n)
-{
-    struct file *f = user;
-
-    if (++f->calls == f->fail_at)
-        return 1;
-    if (at > f->n || n > f->n - at) {
-        f->overrun = 1;
-        return 1;
-    }
-    memcpy(to, f->bytes + at, n);
-    return 0;
-}
-
-static int to_memory(void *user, const void *from, size_t n)
-{
-    struct file *f = user;
-
-    if (++f->calls == f->fail_at || n > f->room - f->n)
-        return 1;
-    memcpy(f->bytes + f->n, from, n);
-    f->n += n;
-    return 0;
-}
-
-static dn_io io_of(struct file *f)
-{
-    const dn_io io = { f, f->n, from_memory, to_memory };
-
-    f->calls = 0;
-    return io;
-}
-
-static const dn_note notes[] = { { "tokenizer", "bpe1 259." }, { "made by", "test.c" } };
-
-static dn_status save(const dn_model *m, struct file *f)
-{
-    f->n = 0;
-    f->overrun = f->fail_at = 0;
-    const dn_io io = io_of(f);
-    return dn_save(m, notes, 2, &io, err);
-}
-
-static dn_status load(dn_model *m, struct file *f)
-{
-    const dn_io io = io_of(f);
-
-    return dn_load(m, &io, err);
-}
-
-static dn_status load_config(dn_config *c, struct file *f)
-{
-    const dn_io io = io_of(f);
-
-    return dn_load_config(c, &io, err);
-}
-
-static dn_status load_note(struct file *f)
-{
-    const dn_io io = io_of(f);
-    char text[32];
-    size_t size = sizeof text;
-
-    return dn_load_note(&io, "made by", text, &size, err);
-}
-
-/* Bytes of the length field and the header that a safetensors file begins with. */
-static size_t header_size(const struct file *f)
-{
-    size_t n = 0;
-
-    for (int i = 7; i >= 0; i--)
-        n = n << 8 | f->bytes[i];
-    return n + 8;
-}
-
-static void header_resize(struct file *f, size_t n)
-{
-    for (size_t i = 0; i < 8; i++)
-        f->bytes[i] = (unsigned char)((uint64_t)(n - 8) >> 8*i);
-}
-
-/* Without its checksum, as another program would write it. */
-static void unsign(struct file *f)
-{
-    const char *word = "checksum\":\"";
-
-    for (size_t i = 0; i < 64; i++)
-        if (!memcmp(f->bytes + i, word, strlen(word)))
-            f->bytes[i] = 'C';
-}
-
-/* Refused: a status other than DN_OK, and a sentence. */
-#define refused(call, want) (err[0] = '\0', is_refused((call), (want)))
-
-static int is_refused(dn_status status, dn_status want)
-{
-    return status == want && memchr(err, '\0', DN_ERR_MAX) && strlen(err) > 8;
-}
-
-/* Replace the first such text of the header by another, of any length. */
-static int header_replace(struct file *f, const char *from, const char *to)
-{
-    const size_t n = header_size(f), k = strlen(from), room = strlen(to);
-
-    for (size_t i = 8; i + k <= n; i++)
-        if (!memcmp(f->bytes + i, from, k)) {
-            memmove(f->bytes + i + room, f->bytes + i + k, f->n - i - k);
-            memcpy(f->bytes + i, to, room);
-            f->n = f->n + room - k;
-            header_resize(f, n + room - k);
-            return 1;
-        }
-    return 0;
-}
-
-/* A file as another program writes it that sorts its tensors: here from the last to the first, and
- * without the checksum. */
-static void tensors_reverse(const struct file *from, struct file *to)
-{
-    static const char word[] = "\"data_offsets\":[";
-    const char *text = (const char *)from->bytes, *meta = strchr(text + 8, '}') + 1;
-    const size_t n = header_size(from);
-    size_t put = 0;
-
-    to->n = (size_t)(meta - text);
-    memcpy(to->bytes, text, to->n);
-    unsign(to);
-    for (int data = 0; data < 2; data++) {
-        for (const char *p = text + n - 2; p >= meta; p--) {
-            if (memcmp(p, ",\"", 2) || p[-1] != '}')
-                continue;
-            const char *offsets = strstr(p, word) + sizeof word - 1;
-            char *comma;
-            const size_t at = strtoul(offsets, &comma, 10);
-            const size_t size = strtoul(comma + 1, NULL, 10) - at;
-            const size_t k = data ? size : (size_t)(offsets - p);
-            memcpy(to->bytes + to->n, data ? text + n + at : p, k);
-            to->n += k;
-            if (!data)
-                to->n += (size_t)sprintf((char *)to->bytes + to->n, "%lu,%lu]}",
-                                         (unsigned long)put, (unsigned long)(put + size));
-            put += size;
-        }
-        if (!data) {
-            to->bytes[to->n++] = '}';
-            header_resize(to, to->n);
-        }
-    }
-}
-
 static double t_save_load(void)
 {
     double e = 0;
@@ -2867,6 +3103,18 @@ static dn_model *unsigned_file(dn_config *c)
     return m;
 }
 
+/* A header may ask for no more parameters than the file can hold. */
+static double t_too_large(void)
+{
+    dn_config c, read;
+    double e = 0;
+
+    MUST(e, unsigned_file(&c) && load_config(&read, &file_a) == DN_OK && read.vocab == c.vocab);
+    MUST(e, header_replace(&file_a, "\"config.vocab\":\"5\"", "\"config.vocab\":\"2000\""));
+    MUST(e, load_config(&read, &file_a) == DN_EFORMAT && strstr(err, "too short"));
+    return e;
+}
+
 /* Behind __metadata__ each byte matters: names, types, shapes and offsets. */
 static double t_header_fields(void)
 {
@@ -2888,18 +3136,6 @@ static double t_header_fields(void)
         file_a.bytes[i] = was;
     }
     MUST(e, load(m, &file_a) == DN_OK && !file_a.overrun);
-    return e;
-}
-
-/* A header may ask for no more parameters than the file can hold. */
-static double t_too_large(void)
-{
-    dn_config c, read;
-    double e = 0;
-
-    MUST(e, unsigned_file(&c) && load_config(&read, &file_a) == DN_OK && read.vocab == c.vocab);
-    MUST(e, header_replace(&file_a, "\"config.vocab\":\"5\"", "\"config.vocab\":\"2000\""));
-    MUST(e, load_config(&read, &file_a) == DN_EFORMAT && strstr(err, "too short"));
     return e;
 }
 
@@ -3028,6 +3264,27 @@ static double t_data_bytes(void)
     return e;
 }
 
+/* A file of another size of model is refused, for each size. */
+static double t_other_model(void)
+{
+    static const char *const sizes[] = { "dec-layers", "dim", "ffn", "vocab", "ctx" };
+    dn_config c;
+    double e = 0;
+
+    tiny_model(&c);
+    c.positions = DN_LEARNED;
+    dn_model *m = make_model(&c, DN_TRAIN);
+    MUST(e, save(m, &file_a) == DN_OK && load(m, &file_a) == DN_OK);
+    for (size_t i = 0; i < sizeof sizes/sizeof *sizes; i++) {
+        dn_config other = c;
+        *int_field(&other, field_named(sizes[i])) *= 2;
+        err[0] = '\0';
+        const dn_status status = load(make_model(&other, DN_TRAIN), &file_a);
+        MUST(e, status != DN_OK && strlen(err) > 8);
+    }
+    return e;
+}
+
 static double t_callbacks(void)
 {
     dn_config c, read;
@@ -3051,27 +3308,6 @@ static double t_callbacks(void)
         file_b.fail_at = i;
         const dn_io io = io_of(&file_b);
         MUST(e, refused(dn_save(m, notes, 2, &io, err), DN_EIO));
-    }
-    return e;
-}
-
-/* A file of another size of model is refused, for each size. */
-static double t_other_model(void)
-{
-    static const char *const sizes[] = { "dec-layers", "dim", "ffn", "vocab", "ctx" };
-    dn_config c;
-    double e = 0;
-
-    tiny_model(&c);
-    c.positions = DN_LEARNED;
-    dn_model *m = make_model(&c, DN_TRAIN);
-    MUST(e, save(m, &file_a) == DN_OK && load(m, &file_a) == DN_OK);
-    for (size_t i = 0; i < sizeof sizes/sizeof *sizes; i++) {
-        dn_config other = c;
-        *int_field(&other, field_named(sizes[i])) *= 2;
-        err[0] = '\0';
-        const dn_status status = load(make_model(&other, DN_TRAIN), &file_a);
-        MUST(e, status != DN_OK && strlen(err) > 8);
     }
     return e;
 }
@@ -3623,8 +3859,7 @@ static double t_diverged_backward(void)
     return e;
 }
 
-/* ---- more than 32 bits can count, only when asked for by name: 12 GB ---------------------- */
-
+/* More than 32 bits can count: 12 GB, and so only when asked for by name. */
 static dn_config large_config(int vocab)
 {
     dn_config c = small_config(DN_DECODER, choice("norm", "deepnorm"));
@@ -3825,6 +4060,29 @@ static double t_coefficient_exact(void)
     return fabs(coefficient_first(pow(27, -1.0/16), pow(27, 1.0/16)/sqrt(2)) - 1);
 }
 
+/* (4) and (11) in width: LayerNorm divides alpha x + vwz by sqrt(alpha^2 + v^2 w^2) if x and z
+ * have variance 1 and are not correlated.  Rows of a Hadamard matrix are like that. */
+static double t_norm_divides(void)
+{
+    enum { D = 64 };
+    const struct team k = { 1, 1, NULL, NULL };
+    double e = 0;
+
+    for (double alpha = 1; alpha < 7; alpha += 0.5)
+        for (double vw = 0.1; vw <= 1; vw += 0.1) {
+            real s[D], gain[D], bias[D] = { 0 }, y[D], stat[2];
+            for (int i = 0; i < D; i++) {
+                s[i] = (real)(alpha*(i & 1 ? 1 : -1) + vw*(i & 2 ? 1 : -1));
+                gain[i] = 1;
+            }
+            norm_fwd(&k, y, stat, s, gain, bias, 1, D);
+            for (int i = 0; i < D; i++)
+                worst(&e, fabs((double)y[i] - (double)s[i]/sqrt(alpha*alpha + vw*vw)),
+                      "alpha %g, vw %g", alpha, vw);
+        }
+    return e;
+}
+
 /* Equation (4), the scalar model of a sub-layer: LayerNorm(alpha x + G), G = vwx. */
 static double scalar_model(double alpha, double v, double w, double x)
 {
@@ -3900,29 +4158,6 @@ static double t_scalar_product(void)
     const dn_gains g = gains_of(DN_ENCODER, 0, 100);
 
     return pow(scalar_model(g.alpha, g.beta, g.beta, 1), 2*100);
-}
-
-/* (4) and (11) in width: LayerNorm divides alpha x + vwz by sqrt(alpha^2 + v^2 w^2) if x and z
- * have variance 1 and are not correlated.  Rows of a Hadamard matrix are like that. */
-static double t_norm_divides(void)
-{
-    enum { D = 64 };
-    const struct team k = { 1, 1, NULL, NULL };
-    double e = 0;
-
-    for (double alpha = 1; alpha < 7; alpha += 0.5)
-        for (double vw = 0.1; vw <= 1; vw += 0.1) {
-            real s[D], gain[D], bias[D] = { 0 }, y[D], stat[2];
-            for (int i = 0; i < D; i++) {
-                s[i] = (real)(alpha*(i & 1 ? 1 : -1) + vw*(i & 2 ? 1 : -1));
-                gain[i] = 1;
-            }
-            norm_fwd(&k, y, stat, s, gain, bias, 1, D);
-            for (int i = 0; i < D; i++)
-                worst(&e, fabs((double)y[i] - (double)s[i]/sqrt(alpha*alpha + vw*vw)),
-                      "alpha %g, vw %g", alpha, vw);
-        }
-    return e;
 }
 
 /* The Jacobian of LayerNorm is symmetric; its largest eigenvalue, by power iteration. */
@@ -4258,35 +4493,23 @@ static const double *decoder_gradients(const char *norm, struct range *r)
     return f.step + 2*18;
 }
 
+static double t_thm_single(void)   { return growth(ENC_DEEPNORM, UPDATE, BOUND); }
+static double t_thm_enc_dec(void)  { return growth(BOTH_DEEPNORM, UPDATE, BOUND); }
 static double t_goal_enc(void)     { return growth(ENC_DEEPNORM, UPDATE, UNIT); }
 static double t_goal_dec(void)     { return growth(DEC_DEEPNORM, UPDATE, UNIT); }
 static double t_goal_both(void)    { return growth(BOTH_DEEPNORM, UPDATE, UNIT); }
 static double t_post_ln_enc(void)  { return last_to_first(ENC_POST_LN); }
 static double t_post_ln_dec(void)  { return last_to_first(DEC_POST_LN); }
 static double t_post_ln_both(void) { return last_to_first(BOTH_POST_LN); }
+static double t_linear(void)       { return rate_spread("deepnorm"); }
+static double t_not_linear(void)   { return rate_spread("post-ln"); }
 /* The paper has no bound for Post-LN-init; it scatters more over seeds than DeepNorm, hence 2. */
 static double t_init_flat(void)    { return growth(ENC_POST_LN_INIT, UPDATE, UNIT); }
 static double t_alpha_only(void)   { return last_to_first(ENC_ALPHA_ONLY); }
 static double t_beta_only(void)    { return last_to_first(ENC_BETA_ONLY); }
-static double t_thm_single(void)   { return growth(ENC_DEEPNORM, UPDATE, BOUND); }
-static double t_thm_enc_dec(void)  { return growth(BOTH_DEEPNORM, UPDATE, BOUND); }
 static double t_adam(void)         { return depth_slope(ENC_ADAM); }
 static double t_adam_both(void)    { return depth_slope(BOTH_ADAM); }
 static double t_adam_post_ln(void) { return depth_slope(ENC_ADAM_POST_LN); }
-static double t_linear(void)       { return rate_spread("deepnorm"); }
-static double t_not_linear(void)   { return rate_spread("post-ln"); }
-
-static double t_init_larger(void)
-{
-    return over_depth(ENC_POST_LN_INIT, UPDATE, ENC_DEEPNORM, UPDATE).low;
-}
-
-/* The mean over seeds has a long tail here: at 100 layers single seeds lie between 30 and 3000
- * times DeepNorm.  So the smallest of the means is bounded, not the growth. */
-static double t_flipped(void)
-{
-    return over_depth(ENC_FLIPPED, UPDATE, ENC_DEEPNORM, UPDATE).low;
-}
 
 static double t_thm_single_constant(void)
 {
@@ -4319,6 +4542,18 @@ static double t_share_post_ln(void)
     return over_depth(BOTH_POST_LN, ENCODER, BOTH_POST_LN, UPDATE).low;
 }
 
+static double t_init_larger(void)
+{
+    return over_depth(ENC_POST_LN_INIT, UPDATE, ENC_DEEPNORM, UPDATE).low;
+}
+
+/* The mean over seeds has a long tail here: at 100 layers single seeds lie between 30 and 3000
+ * times DeepNorm.  So the smallest of the means is bounded, not the growth. */
+static double t_flipped(void)
+{
+    return over_depth(ENC_FLIPPED, UPDATE, ENC_DEEPNORM, UPDATE).low;
+}
+
 static double t_gradients_deepnorm(void)
 {
     struct range r;
@@ -4341,242 +4576,6 @@ static double t_gradients_init(void)
     const double lowest = decoder_gradients("post-ln-init", &r)[0];
 
     return lowest/decoder_gradients("post-ln", &r)[0];
-}
-
-/* ---- A again: elementary functions and random numbers ------------------------------------ */
-
-/* |got - want| in units of the last place of want, for a type of so many digits. */
-static double ulps(long double got, long double want, int digits)
-{
-    int exponent;
-    (void)frexpl(want, &exponent);
-    return (double)(fabsl(got - want) / ldexpl(1, exponent - digits));
-}
-
-/* The worst error of f over count points spread evenly on [low, high]. */
-static double worst_real(real (*f)(real), long double (*reference)(long double),
-                         double low, double high)
-{
-    const int count = 50000, digits = sizeof(real) == 4 ? 24 : 53;
-    double e = 0;
-    for (int i = 0; i < count; i++) {
-        real x = (real)(low + (high - low) * (i + 0.3819) / count);
-        e = larger(ulps((long double)f(x), reference((long double)x), digits), e);
-    }
-    return e;
-}
-
-static double worst_acc(acc (*f)(acc), long double (*reference)(long double),
-                        double low, double high, int absolute)
-{
-    const int count = 50000, digits = sizeof(acc) == 4 ? 24 : 53;
-    double e = 0;
-    for (int i = 0; i < count; i++) {
-        acc x = (acc)(low + (high - low) * (i + 0.3819) / count);
-        long double got = (long double)f(x), want = reference((long double)x);
-        double error = absolute ? (double)ldexpl(fabsl(got - want), digits)
-                                : ulps(got, want, digits);
-        e = larger(error, e);
-    }
-    return e;
-}
-
-/* Ulp; limit 1.5. */
-static double t_exp_real(void)
-{
-    return larger(worst_real(exp_real, expl, -2, 2), worst_real(exp_real, expl, -87.2, 88.3));
-}
-
-/* Ulp; limit 5 in both precisions. */
-static double t_erf_real(void)
-{
-    return larger(worst_real(erf_real, erfl, -1, 1), worst_real(erf_real, erfl, 1e-6, 1e-3));
-}
-
-/* Ulp, far from zero; limit 20 (double), 4 (float). */
-static double t_erf_real_far(void)
-{
-    return worst_real(erf_real, erfl, -8, 8);
-}
-
-/* Ulp; limit 4. */
-static double t_tanh_real(void)
-{
-    double near = worst_real(tanh_real, tanhl, 1e-6, 1e-3);
-    return larger(near, worst_real(tanh_real, tanhl, -12, 12));
-}
-
-/* Ulp; limit 1.5. */
-static double t_exp_acc(void)
-{
-    return larger(worst_acc(exp_acc, expl, -12, 1, 0), worst_acc(exp_acc, expl, -80, 80, 0));
-}
-
-/* Ulp; limit 2.5. */
-static double t_log_acc(void)
-{
-    double small = worst_acc(log_acc, logl, 1e-30, 1e-6, 0);
-    return larger(small, worst_acc(log_acc, logl, 1e-3, 4, 0));
-}
-
-/* In units of 2^-digits, half an ulp of 1; limit 2. */
-static double t_sin_cos_acc(void)
-{
-    double range = sizeof(acc) == 4 ? 1e4 : 1e6;
-    double sine_error = larger(worst_acc(sin_acc, sinl, -8, 8, 1),
-                               worst_acc(sin_acc, sinl, -range, range, 1));
-    double cosine_error = larger(worst_acc(cos_acc, cosl, -8, 8, 1),
-                                 worst_acc(cos_acc, cosl, -range, range, 1));
-    return larger(sine_error, cosine_error);
-}
-
-/* The number of special cases that go wrong; limit 0. */
-static double t_special_values(void)
-{
-    const real inf = (real)INFINITY, nan = (real)NAN;
-    int wrong = exp_real(nan) == exp_real(nan);
-    wrong += erf_real(nan) == erf_real(nan);
-    wrong += tanh_real(nan) == tanh_real(nan);
-    wrong += log_acc((acc)nan) == log_acc((acc)nan);
-    wrong += sin_acc((acc)nan) == sin_acc((acc)nan);
-    wrong += exp_real(inf) != inf || exp_real(1000) != inf || exp_real((real)1e30) != inf;
-    wrong += exp_real(-inf) != 0 || exp_real(-1000) != 0 || exp_real((real)-1e30) != 0;
-    wrong += exp_real(0) != 1 || tanh_real(0) != 0 || erf_real(0) != 0;
-    wrong += erf_real(inf) != 1 || erf_real(-inf) != -1 || erf_real(-7) != -1;
-    wrong += tanh_real(inf) != 1 || tanh_real(-inf) != -1 || tanh_real(-30) != -1;
-    wrong += log_acc(1) != 0 || log_acc(0) != -(acc)INFINITY;
-    wrong += log_acc((acc)INFINITY) != (acc)INFINITY;
-    wrong += sin_acc(0) != 0 || cos_acc(0) != 1;
-    return wrong;
-}
-
-/* Far out every activation is x or 0, and its slope 1 or 0, although the squares overflow. */
-static double t_activation_far(void)
-{
-    const real far[] = { 1000, -1000, (real)2e19, (real)-2e19, (real)1e38, (real)-1e38 };
-    double e = 0;
-    for (int kind = DN_RELU; kind <= DN_GELU_TANH; kind++)
-        for (int i = 0; i < 6; i++) {
-            real y, slope = 1;
-            act_row(&y, &far[i], 1, kind);
-            act_row_bwd(&slope, &far[i], 1, kind);
-            worst(&e, !(y == (far[i] > 0 ? far[i] : 0) && slope == (far[i] > 0)), "kind %d of %g",
-                  kind, (double)far[i]);
-        }
-    return e;
-}
-
-/* Golden values, so that no edit changes the stream unnoticed; limit 0. */
-static double t_rng_golden(void)
-{
-    int wrong = rng_key(1, 2) != 0xbcd9dbb49673066bu;
-    wrong += rng_bits(rng_key(1, 2), 3) != 0x22a14c51u;
-    wrong += dn_random(1, 2, 3) != 0x19586860u;
-    wrong += dn_shuffle(1, 2, 3, 1000) != 786;
-    int token[64], in[64], label[64], hash = 0;
-    for (int i = 0; i < 64; i++) token[i] = DN_SPECIALS + i;
-    dn_mask_tokens(in, label, token, 64, 300, 5, 7);
-    for (int i = 0; i < 64; i++) hash = (31*hash + in[i] + label[i])%1000003;
-    wrong += hash != 174544;
-    return wrong;
-}
-
-static int ones(uint32_t x)
-{
-    int count = 0;
-    for (; x > 0; x &= x - 1)
-        count++;
-    return count;
-}
-
-/* Turns one bit of index, seed or stream in turn: half of the 32 output bits should change.  The
- * deviation from 16, in standard deviations, over the 160 input bits; limit 5. */
-static double t_rng_avalanche(void)
-{
-    const int trials = 2000;
-    double e = 0;
-    for (int bit = 0; bit < 160; bit++) {
-        uint64_t turn = (uint64_t)1 << (bit < 128 ? bit % 64 : bit - 128);
-        int changed = 0;
-        for (int i = 0; i < trials; i++) {
-            uint64_t seed = (uint64_t)i, stream = (uint64_t)(i / 7);
-            uint32_t index = (uint32_t)i * 3;
-            uint32_t before = rng_bits(rng_key(seed, stream), index);
-            seed ^= bit < 64 ? turn : 0;
-            stream ^= bit >= 64 && bit < 128 ? turn : 0;
-            index ^= bit >= 128 ? (uint32_t)turn : 0;
-            changed += ones(before ^ rng_bits(rng_key(seed, stream), index));
-        }
-        e = larger(fabs(changed - 16.0 * trials) / sqrt(8.0 * trials), e);
-    }
-    return e;
-}
-
-/* Chi-square of the four bytes, 255 degrees of freedom, in standard deviations; limit 5. */
-static double t_rng_bytes(void)
-{
-    const int count = 500000;
-    static int seen[4][256];
-    double e = 0;
-    memset(seen, 0, sizeof seen);
-    for (int i = 0; i < count; i++) {
-        uint32_t bits = rng_bits(rng_key(7, 0), (uint32_t)i);
-        for (int byte = 0; byte < 4; byte++)
-            seen[byte][bits >> 8 * byte & 255]++;
-    }
-    for (int byte = 0; byte < 4; byte++) {
-        double expected = count / 256.0, chi = 0;
-        for (int value = 0; value < 256; value++) {
-            double d = seen[byte][value] - expected;
-            chi += d * d / expected;
-        }
-        e = larger(fabs(chi - 255) / sqrt(2 * 255.0), e);
-    }
-    return e;
-}
-
-/* Correlation of a number with its neighbour in index (several lags), in stream and in seed, in
- * standard deviations; limit 5. */
-static double t_rng_correlation(void)
-{
-    const int count = 100000;
-    double sum[6] = { 0 }, e = 0;
-    for (int i = 0; i < count; i++) {
-        uint32_t at = (uint32_t)i;
-        uint64_t key = rng_key(1, 1);
-        double here = (double)rng_uniform(key, at) - 0.5;
-        double other[6] = {
-            (double)rng_uniform(key, at + 1), (double)rng_uniform(key, at + 2),
-            (double)rng_uniform(key, at + 256), (double)rng_uniform(key, at + 65536),
-            (double)rng_uniform(rng_key(1, 2), at), (double)rng_uniform(rng_key(2, 1), at)
-        };
-        for (int k = 0; k < 6; k++)
-            sum[k] += here * (other[k] - 0.5);
-    }
-    for (int k = 0; k < 6; k++)
-        e = larger(fabs(sum[k]) * 12 / sqrt(count), e);
-    return e;
-}
-
-/* Moments of the uniform and of the normal against theory, in standard deviations; limit 5. */
-static double t_rng_moments(void)
-{
-    const int count = 200000;
-    const double theory[6] = { 1.0 / 2, 1.0 / 3, 0, 1, 0, 3 };
-    const double variance[6] = { 1.0 / 12, 4.0 / 45, 1, 2, 15, 96 };
-    double sum[6] = { 0 }, e = 0;
-    for (int i = 0; i < count; i++) {
-        double u = (double)rng_uniform(rng_key(3, 1), (uint32_t)i);
-        double z = (double)rng_normal(rng_key(3, 2), (uint32_t)i);
-        double moment[6] = { u, u * u, z, z * z, z * z * z, z * z * z * z };
-        for (int k = 0; k < 6; k++)
-            sum[k] += moment[k];
-        if (!(u > 0 && u <= 1))
-            return (double)INFINITY;
-    }
-    for (int k = 0; k < 6; k++)
-        e = larger(fabs(sum[k] / count - theory[k]) / sqrt(variance[k] / count), e);
-    return e;
 }
 
 /* ---- G the tokenizer --------------------------------------------------------------------- */
@@ -4630,8 +4629,7 @@ static dn_status tok_load(dn_tokenizer *t, const char *saved, size_t n)
     return dn_tok_load(t, saved, n, &tok_mem2, sizeof tok_mem2, tok_err);
 }
 
-/* ---- the same by the plainest means: rescan everything for every merge ------------------- */
-
+/* The same by the plainest means: rescan everything for every merge. */
 typedef struct naive {
     int n;                              /* symbols                                          */
     int id[TOK_TEXT];
@@ -4744,8 +4742,6 @@ static int tok_merges(const dn_tokenizer *t, int (*pair)[2])
     }
     return t->vocab;
 }
-
-/* ---- the tests --------------------------------------------------------------------------- */
 
 static double t_tok_train(void)
 {
@@ -5098,15 +5094,31 @@ static const struct test {
     { "tab:alpha-beta", "alpha and beta are the formulas at any depth",
       t_alpha_beta_formula, 1e-14, 1e-14, 0, "error", "figure 2(b)" },
     { "tab:schemes", "so are each scheme's skip and gain, in every layer", t_gains, 1e-14, 1e-14 },
-    { "eq:admin", "Admin's profile is the plain model's", t_profile, 1e-12, 2e-5 },
     { "eq:init eq:xavier eq:post-ln-init eq:ds-init dev:embedding",
       "each tensor has its deviation (in standard errors)", t_init, 4.5, 4.5 },
     { "eq:init", "initial values depend on the seed and the tensor only", t_init_seed, 0, 0 },
+    { "eq:admin", "Admin's profile is the plain model's", t_profile, 1e-12, 2e-5 },
     { "rule:schedule eq:inv-sqrt", "each schedule is its formula", t_schedule, 1e-13, 1e-13 },
     { "rule:shuffle", "dn_shuffle is a permutation for each size", t_shuffle, 0, 0 },
     { "rule:shuffle", "each place is as likely (in standard errors)", t_shuffle_uniform, 4, 4 },
     { "rule:random", "bits do not depend on their neighbours (standard errors)",
       t_random, 5, 5 },
+    { "rng:golden", "the stream of random numbers has not changed", t_rng_golden, 0, 0 },
+    { "rng:avalanche", "each input bit turns half of the output (in deviations)",
+      t_rng_avalanche, 5, 5 },
+    { "rng:bytes", "each byte is uniform (chi-square, in deviations)", t_rng_bytes, 5, 5 },
+    { "rng:correlation", "neighbours are not correlated (in deviations)",
+      t_rng_correlation, 5, 5 },
+    { "rng:moments", "moments of uniform and normal (in deviations)", t_rng_moments, 5, 5 },
+    { "op:exp", "e^x in the inner loops (ulp)", t_exp_real, 1.5, 1.5 },
+    { "op:erf", "erf near zero (ulp)", t_erf_real, 5, 5 },
+    { "op:erf", "erf far from zero (ulp)", t_erf_real_far, 20, 4 },
+    { "op:tanh", "tanh (ulp)", t_tanh_real, 4, 4 },
+    { "op:exp", "e^x for statistics (ulp)", t_exp_acc, 1.5, 1.5 },
+    { "op:log", "ln x for statistics (ulp)", t_log_acc, 2.5, 2.5 },
+    { "op:sin-cos", "sin and cos (in units of 2^-53)", t_sin_cos_acc, 2, 2 },
+    { "op:special", "zeros, infinities and NaN where libm has them", t_special_values, 0, 0 },
+    { "op:activation", "far out it is x or 0, its slope 1 or 0", t_activation_far, 0, 0 },
     { "op:matmul", "a product is the plain chain of multiply-adds, to the bit", t_matmul, 0, 0 },
     { "rule:sums", "a sum of an array has each number once", t_sum_all, 0, 0 },
     { "op:dropout", "0 with probability p, else x/(1 - p) (in standard errors)",
@@ -5144,13 +5156,13 @@ static const struct test {
       t_dropout_masks, 0, 0 },
     { "rule:dropout", "equal sequences and micro-batches get masks of their own",
       t_dropout_apart, 0, 0 },
-    { "rule:bits", "50 steps end in the known bits", t_hash, 0, 0 },
     { "rule:learns", "each scheme learns to reverse (loss)", t_learns, 0.3, 0.3 },
+    { "rule:bits", "50 steps end in the known bits", t_hash, 0, 0 },
     { "gen:cache", "generation by pieces gives the bits of the whole", t_cached, 0, 0 },
     { "gen:greedy", "a beam of 1 takes the largest logit each time", t_greedy, 0, 0 },
+    { "gen:beam op:beam", "a beam as wide as all translations finds the best", t_beam, 0, 0 },
     { "gen:beam op:beam", "a narrow beam finds what fairseq's would", t_beam_plain, 0, 0 },
     { "gen:beam op:beam", "sources together are translated as each alone", t_beam_rows, 0, 0 },
-    { "gen:beam op:beam", "a beam as wide as all translations finds the best", t_beam, 0, 0 },
     { "file:load fmt:safetensors", "a loaded model is the saved one, in any order of tensors",
       t_save_load, 0, 0 },
     { "file:load", "what a file says is taken over", t_load_over, 0, 0 },
@@ -5186,7 +5198,7 @@ static const struct test {
     { "fail:diverged", "what is not finite is named and not applied", t_diverged, 0, 0 },
     { "fail:diverged", "so it is where parameters are too large", t_diverged_forward, 0, 0 },
     { "fail:diverged", "so it is where only the gradient is not", t_diverged_backward, 0, 0 },
-    /* (E) not unless they are named */
+    /* not unless they are named */
     { "large:infer", "2^31 parameters: each has its place", t_large_infer, -1, 0 },
     { "large:file", "2^31 bytes of them come back from a file", t_large_file, -1, 0 },
     { "large:train", "... their gradients and steps are those of the formula",
@@ -5276,22 +5288,6 @@ static const struct test {
       t_gradients_post_ln, INFINITY, INFINITY, 100, "ratio", "figure 4(d)" },
     { "fig:gradients", "Post-LN-init: the lowest to Post-LN's lowest",
       t_gradients_init, INFINITY, INFINITY, 10, "ratio", "figure 4(d)" },
-    { "op:exp", "e^x in the inner loops (ulp)", t_exp_real, 1.5, 1.5 },
-    { "op:erf", "erf near zero (ulp)", t_erf_real, 5, 5 },
-    { "op:erf", "erf far from zero (ulp)", t_erf_real_far, 20, 4 },
-    { "op:tanh", "tanh (ulp)", t_tanh_real, 4, 4 },
-    { "op:exp", "e^x for statistics (ulp)", t_exp_acc, 1.5, 1.5 },
-    { "op:log", "ln x for statistics (ulp)", t_log_acc, 2.5, 2.5 },
-    { "op:sin-cos", "sin and cos (in units of 2^-53)", t_sin_cos_acc, 2, 2 },
-    { "op:special", "zeros, infinities and NaN where libm has them", t_special_values, 0, 0 },
-    { "op:activation", "far out it is x or 0, its slope 1 or 0", t_activation_far, 0, 0 },
-    { "rng:golden", "the stream of random numbers has not changed", t_rng_golden, 0, 0 },
-    { "rng:avalanche", "each input bit turns half of the output (in deviations)",
-      t_rng_avalanche, 5, 5 },
-    { "rng:bytes", "each byte is uniform (chi-square, in deviations)", t_rng_bytes, 5, 5 },
-    { "rng:correlation", "neighbours are not correlated (in deviations)",
-      t_rng_correlation, 5, 5 },
-    { "rng:moments", "moments of uniform and normal (in deviations)", t_rng_moments, 5, 5 },
     /* G the tokenizer */
     { "tok:train", "merges are those of the plainest rescan", t_tok_train, 0, 0 },
     { "tok:encode", "so are the ids of any text", t_tok_encode, 0, 0 },
