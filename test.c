@@ -49,7 +49,6 @@ static void worst(double *e, double found, const char *format, ...)
 {
     va_list args;
     const double old = *e;
-
     *e = larger(old, found);
     if (old != old || found <= old)
         return;
@@ -70,7 +69,6 @@ static void free_blocks(void)
 static void *get_block(size_t n)
 {
     void *p = malloc(n ? n : 1);
-
     if (!p || n_blocks == (int)(sizeof blocks/sizeof *blocks)) {
         fprintf(stderr, "test: out of memory\n");
         exit(2);
@@ -82,7 +80,6 @@ static const dn_field *field_named(const char *name)
 {
     int n;
     const dn_field *f = dn_fields(&n);
-
     for (int i = 0; i < n; i++)
         if (!strcmp(f[i].name, name))
             return f + i;
@@ -98,7 +95,6 @@ static int *int_field(dn_config *c, const dn_field *f)
 static int choices(const char *name)
 {
     int n = 0;
-
     while (dn_choice(field_named(name), n))
         n++;
     return n;
@@ -122,7 +118,6 @@ static int choice(const char *field, const char *name)
 static dn_config small_config(int arch, int norm)
 {
     dn_config c;
-
     dn_config_default(&c);
     c.arch = arch;
     c.norm = norm;
@@ -142,7 +137,6 @@ static dn_model *make_model(const dn_config *c, enum dn_purpose purpose)
 {
     const size_t need = dn_model_bytes(c, purpose, err);
     dn_model *m = need ? dn_model_init(c, purpose, get_block(need), need, err) : NULL;
-
     if (!m) {
         fprintf(stderr, "test: no model: %s\n", err);
         exit(2);
@@ -164,7 +158,6 @@ static size_t tensor_size(const dn_tensor *t)
 static dn_tensor tensor_named(const dn_model *m, const char *name)
 {
     dn_tensor none = { "", 0, 0, NULL, NULL };
-
     for (int i = 0; i < dn_tensor_count(m); i++)
         if (!strcmp(dn_tensor_at(m, i).name, name))
             return dn_tensor_at(m, i);
@@ -176,7 +169,6 @@ static dn_tensor tensor_named(const dn_model *m, const char *name)
 static double by_rule(const char *name, size_t i)
 {
     uint32_t h = 2166136261u, u;
-
     for (const char *s = name; *s; s++)
         h = (h ^ (unsigned char)*s)*16777619u;
     u = (h + (uint32_t)i)*2654435761u;
@@ -188,7 +180,6 @@ static double by_rule(const char *name, size_t i)
 static int ends_with(const char *s, const char *end)
 {
     const size_t n = strlen(s), k = strlen(end);
-
     return n >= k && !strcmp(s + n - k, end);
 }
 
@@ -225,7 +216,6 @@ static const dn_batch *fill_batch(struct sample *s, const dn_config *c, int rows
 {
     static const int enc_len[8] = { 4, 6, 1, 8, 2, 3, 5, 1 };   /* in eighths of ctx */
     static const int dec_len[8] = { 5, 1, 8, 3, 4, 2, 6, 1 };
-
     for (int r = 0; r < rows; r++) {
         s->enc_len[r] = (enc_len[r]*c->ctx + 7)/8;
         s->dec_len[r] = (dec_len[r]*c->ctx + 7)/8;
@@ -252,7 +242,6 @@ static const int *top_len(const dn_batch *b)
 static int top_tokens(const dn_batch *b)
 {
     int n = 0;
-
     for (int r = 0; r < b->rows; r++)
         n += top_len(b)[r];
     return n;
@@ -272,7 +261,6 @@ static dn_real *get_logits(dn_model *m, const dn_batch *b)
 {
     const size_t n = (size_t)top_tokens(b)*(size_t)dn_model_config(m)->vocab;
     dn_real *logits = get_block(n*sizeof *logits);
-
     if (dn_logits(m, b, logits, err) != DN_OK) {
         fprintf(stderr, "test: %s\n", err);
         exit(2);
@@ -287,7 +275,6 @@ static uint64_t hash_byte(uint64_t h, unsigned char byte) { return (h ^ byte)*10
 static uint64_t hash_parameters(const dn_model *m)
 {
     uint64_t h = HASH_START;
-
     for (int i = 0; i < dn_tensor_count(m); i++) {
         const dn_tensor t = dn_tensor_at(m, i);
         for (size_t k = 0; k < tensor_size(&t); k++) {
@@ -308,7 +295,6 @@ static uint64_t hash_parameters(const dn_model *m)
 static dn_config busy_config(int arch, int norm)
 {
     dn_config c = small_config(arch, norm);
-
     c.dropout = 0.1;  c.attn_dropout = 0.1;  c.act_dropout = 0.1;
     c.dim = 32;  c.heads = 4;  c.ffn = 48;  c.vocab = 40;
     c.positions = DN_LEARNED;
@@ -319,7 +305,6 @@ static void train(dn_model *m, int steps, double *e)
 {
     struct sample s[2];
     dn_stats st;
-
     for (int i = 0; i < steps; i++) {
         const int salt = (int)dn_step_count(m);
         const dn_batch two[2] = { *fill_batch(&s[0], dn_model_config(m), 6, salt),
@@ -341,7 +326,6 @@ static const dn_real *param(const dn_model *m, const char *base, const char *nam
     static int found[4096];
     char full[2*DN_NAME_MAX];
     unsigned hash = 0;
-
     snprintf(full, sizeof full, "%s%s", base, name);
     for (const char *p = full; *p; p++)
         hash = 31*hash + (unsigned char)*p;
@@ -391,7 +375,6 @@ static void plain_attend(plain_seq y, plain_seq q, plain_seq k, plain_seq v,
                          int n, int n_kv, int dim, int heads, int causal)
 {
     const int width = dim/heads;
-
     for (int t = 0; t < n; t++)
         for (int h = 0; h < dim; h += width) {
             const int seen = causal ? t + 1 : n_kv;
@@ -448,7 +431,6 @@ static const struct plain_scheme *plain_scheme(const dn_config *c)
 {
     enum { ROWS = sizeof plain_schemes/sizeof *plain_schemes };
     static const struct plain_scheme *found[ROWS];      /* by the library's number */
-
     for (int i = 0; i < ROWS && c->norm < ROWS && !found[c->norm]; i++)
         if (!strcmp(plain_schemes[i].name, name_of("norm", c->norm)))
             found[c->norm] = &plain_schemes[i];
@@ -493,7 +475,6 @@ static void plain_place(const dn_model *m, const char *base, const char *place,
     const char letter = letters[plain_kind(base)];
     const dn_real *head = param(m, base, "head.weight");
     char at[2*DN_NAME_MAX];
-
     if (letter == 'L' && plain_is(c, "keel") && !strcmp(place, "out_") && plain_layer(base) == 0
         && plain_kind(base) == 0)
         return;                                         /* the first sub-layer of a stack */
@@ -516,7 +497,6 @@ static void plain_branch(const dn_model *m, const char *base, plain_seq y, plain
     const dn_config *c = dn_model_config(m);
     const char *mid = plain_scheme(c)->mid;
     static plain_seq q, k, v, a;
-
     if (ends_with(base, "ffn.")) {
         const int shifted = plain_is(c, "r-fixup");
         const double shift = shifted ? (double)*param(m, base, "act_shift.bias") : 0;
@@ -544,7 +524,6 @@ static void plain_branch(const dn_model *m, const char *base, plain_seq y, plain
 static dn_gains plain_gains(int arch, int stack, double n, double m)
 {
     dn_gains g;
-
     if (arch == DN_ENC_DEC && stack == 0) {
         g.alpha = 0.81*pow(pow(n, 4)*m, 1.0/16);
         g.beta = 0.87*pow(pow(n, 4)*m, -1.0/16);
@@ -563,7 +542,6 @@ static dn_gains plain_gains(int arch, int stack, double n, double m)
 static double plain_alpha(const dn_config *c, int decoder, int layer)
 {
     const double L = plain_depth(c, decoder);
-
     if (plain_is(c, "deepnorm"))
         return plain_gains(c->arch, decoder, c->enc_layers, c->dec_layers).alpha;
     if (plain_is(c, "admin-torch"))
@@ -577,7 +555,6 @@ static double plain_alpha(const dn_config *c, int decoder, int layer)
 static double plain_skip(const dn_model *m, const char *base, int i)
 {
     const dn_config *c = dn_model_config(m);
-
     if (plain_is(c, "admin") || plain_is(c, "admin-torch"))
         return (double)param(m, base, "omega.weight")[i];
     return plain_alpha(c, plain_decoder(base), plain_layer(base));
@@ -588,7 +565,6 @@ static double plain_scale(const dn_model *m, const char *base)
 {
     const dn_config *c = dn_model_config(m);
     char layer[DN_NAME_MAX];
-
     if (plain_is(c, "r-fixup"))
         return (double)*param(m, base, "scale.weight");
     if (!plain_is(c, "rezero"))
@@ -606,7 +582,6 @@ static void plain_sublayer(const dn_model *m, const char *base, plain_seq x, int
     const struct plain_scheme *p = plain_scheme(c);
     const int cross = plain_kind(base) == 1;
     static plain_seq in, g;
-
     memcpy(in, x, (size_t)n*sizeof *in);
     plain_place(m, base, "in_", p->in, in, n, c->dim);
     for (int t = 0; t < n && plain_is(c, "layernorm-scaling"); t++)
@@ -626,7 +601,6 @@ static double plain_position(const dn_config *c, const dn_real *learned, int p, 
 {
     const int half = c->dim/2, k = i%half;
     const double w = half > 1 ? pow(10000, -(double)k/(half - 1)) : 1;
-
     if (learned)
         return (double)learned[p*c->dim + i];
     return i < half ? sin(p*w) : cos(p*w);
@@ -641,7 +615,6 @@ static void plain_mix(const dn_model *m, const char *stack, plain_seq z, plain_s
     const int rows = 1 + (plain_decoder(stack) ? c->dec_layers : c->enc_layers);
     const dn_real *mix = param(m, stack, "mix.weight");
     static plain_seq normed;
-
     memset(z, 0, (size_t)n*sizeof *z);
     for (int k = 0; k <= l; k++) {
         plain_norm(normed, y[k], param(m, stack, "mix_norm.weight") + k*c->dim,
@@ -662,7 +635,6 @@ static void plain_stack(const dn_model *m, const char *stack, plain_seq x, const
     const dn_real *table = param(m, stack, "embed.weight");
     const dn_real *learned = c->positions == DN_LEARNED ? param(m, stack, "positions.weight")
                                                         : NULL;
-
     if (!table)                                         /* tie=all: the encoder's */
         table = param(m, "encoder.", "embed.weight");
     for (int t = 0; t < n; t++)
@@ -695,7 +667,6 @@ static void plain_logits(const dn_model *m, const dn_batch *b, double *logits)
     const dn_real *out = param(m, "output.", "weight");
     const int *enc = b->enc, *dec = b->dec;
     static plain_seq memory, x;
-
     if (!out && (c->tie == DN_TIE_ALL || !dec))
         out = param(m, "encoder.", "embed.weight");
     if (!out)
@@ -723,7 +694,6 @@ static double plain_loss(const dn_model *m, const dn_batch *b, dn_stats *s)
     const dn_config *c = dn_model_config(m);
     static double logits[PLAIN_TOKENS*PLAIN_VOCAB];
     double loss = 0;
-
     plain_logits(m, b, logits);
     memset(s, 0, sizeof *s);
     for (int t = 0; t < top_tokens(b); t++) {
@@ -767,7 +737,6 @@ static struct file file_b = { room_b, FILE_ROOM, 0, 0, 0, 0 };
 static int from_memory(void *user, uint64_t at, void *to, size_t n)
 {
     struct file *f = user;
-
     if (++f->calls == f->fail_at)
         return 1;
     if (at > f->n || n > f->n - at) {
@@ -781,7 +750,6 @@ static int from_memory(void *user, uint64_t at, void *to, size_t n)
 static int to_memory(void *user, const void *from, size_t n)
 {
     struct file *f = user;
-
     if (++f->calls == f->fail_at || n > f->room - f->n)
         return 1;
     memcpy(f->bytes + f->n, from, n);
@@ -792,7 +760,6 @@ static int to_memory(void *user, const void *from, size_t n)
 static dn_io io_of(struct file *f)
 {
     const dn_io io = { f, f->n, from_memory, to_memory };
-
     f->calls = 0;
     return io;
 }
@@ -810,14 +777,12 @@ static dn_status save(const dn_model *m, struct file *f)
 static dn_status load(dn_model *m, struct file *f)
 {
     const dn_io io = io_of(f);
-
     return dn_load(m, &io, err);
 }
 
 static dn_status load_config(dn_config *c, struct file *f)
 {
     const dn_io io = io_of(f);
-
     return dn_load_config(c, &io, err);
 }
 
@@ -826,7 +791,6 @@ static dn_status load_note(struct file *f)
     const dn_io io = io_of(f);
     char text[32];
     size_t size = sizeof text;
-
     return dn_load_note(&io, "made by", text, &size, err);
 }
 
@@ -834,7 +798,6 @@ static dn_status load_note(struct file *f)
 static size_t header_size(const struct file *f)
 {
     size_t n = 0;
-
     for (int i = 7; i >= 0; i--)
         n = n << 8 | f->bytes[i];
     return n + 8;
@@ -850,7 +813,6 @@ static void header_resize(struct file *f, size_t n)
 static void unsign(struct file *f)
 {
     const char *word = "checksum\":\"";
-
     for (size_t i = 0; i < 64; i++)
         if (!memcmp(f->bytes + i, word, strlen(word)))
             f->bytes[i] = 'C';
@@ -868,7 +830,6 @@ static int is_refused(dn_status status, dn_status want)
 static int header_replace(struct file *f, const char *from, const char *to)
 {
     const size_t n = header_size(f), k = strlen(from), room = strlen(to);
-
     for (size_t i = 8; i + k <= n; i++)
         if (!memcmp(f->bytes + i, from, k)) {
             memmove(f->bytes + i + room, f->bytes + i + k, f->n - i - k);
@@ -888,7 +849,6 @@ static void tensors_reverse(const struct file *from, struct file *to)
     const char *text = (const char *)from->bytes, *meta = strchr(text + 8, '}') + 1;
     const size_t n = header_size(from);
     size_t put = 0;
-
     to->n = (size_t)(meta - text);
     memcpy(to->bytes, text, to->n);
     unsign(to);
@@ -926,7 +886,6 @@ static void compare_with_plain(double *e, const dn_config *c)
     const int n = top_tokens(b)*c->vocab;
     static double want[PLAIN_TOKENS*PLAIN_VOCAB];
     dn_stats got = { 0 }, plain;
-
     fill_parameters(m);
     dn_real *logits = get_logits(m, b);
     plain_logits(m, b, want);
@@ -945,7 +904,6 @@ static void compare_with_plain(double *e, const dn_config *c)
 static double sweep(const char *field, int values)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int norm = 0; norm < choices("norm"); norm++)
             for (int v = 0; v < values; v++) {
@@ -970,7 +928,6 @@ static double t_value_shapes(void)
         { 64, 8, 64, 64 },
     };
     double e = 0;
-
     for (size_t i = 0; i < sizeof shape/sizeof *shape; i++)
         for (int arch = 0; arch < choices("arch"); arch++) {
             dn_config c = small_config(arch, choice("norm", "deepnorm"));
@@ -986,7 +943,6 @@ static double t_value_shapes(void)
 static dn_config long_config(int arch)
 {
     dn_config c = small_config(arch, choice("norm", "deepnorm"));
-
     c.ctx = PLAIN_LEN;  c.vocab = PLAIN_VOCAB;  c.batch_tokens = PLAIN_TOKENS;
     c.dim = 6;  c.heads = 2;  c.ffn = 5;  c.enc_layers = c.dec_layers = 1;
     c.activation = DN_GELU;
@@ -996,7 +952,6 @@ static dn_config long_config(int arch)
 static double t_value_long(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++) {
         const dn_config c = long_config(arch);
         compare_with_plain(&e, &c);
@@ -1022,7 +977,6 @@ static double t_alpha_beta_values(void)
     };
     dn_config c = small_config(DN_ENCODER, choice("norm", "deepnorm"));
     double e = 0;
-
     for (size_t i = 0; i < sizeof single/sizeof *single; i++)
         for (c.arch = DN_ENCODER; c.arch <= DN_DECODER; c.arch++) {
             c.enc_layers = c.dec_layers = (int)single[i][0];
@@ -1047,7 +1001,6 @@ static double t_alpha_beta_formula(void)
 {
     dn_config c = small_config(DN_ENCODER, choice("norm", "deepnorm"));
     double e = 0;
-
     for (c.enc_layers = 1; c.enc_layers < 1000; c.enc_layers += 37)
         for (c.dec_layers = 1; c.dec_layers < 1000; c.dec_layers += 41)
             for (c.arch = 0; c.arch < 3; c.arch++)
@@ -1068,7 +1021,6 @@ static double plain_gain(const dn_config *c, int decoder, int layer, const char 
     const double L = (c->arch == DN_DECODER ? 0 : plain_depth(c, 0))
                    + (c->arch == DN_ENCODER ? 0 : plain_depth(c, 1));
     const int both = c->arch == DN_ENC_DEC, qk = matrix[0] == 'q' || matrix[0] == 'k';
-
     if (plain_is(c, "post-ln-init"))
         return 1/(own - layer);                         /* 1/(N - l + 1), l from 1 */
     if (plain_is(c, "ds-init"))
@@ -1092,7 +1044,6 @@ static double plain_gain(const dn_config *c, int decoder, int layer, const char 
 static double t_gains(void)
 {
     double e = 0;
-
     for (int norm = 0; norm < choices("norm"); norm++)
         for (int arch = 0; arch < choices("arch"); arch++)
             for (int i = 0; i < 16; i++) {
@@ -1120,7 +1071,6 @@ static double expected_std(const dn_config *c, const dn_tensor *t)
     const int decoder = plain_decoder(t->name);
     const char *dot = strchr(t->name, '.');
     char matrix[DN_NAME_MAX];
-
     if (t->cols == 0 || strstr(t->name, ".mix"))
         return 0;
     if (plain_is(c, "r-fixup") && !strcmp(t->name, "output.weight"))
@@ -1152,7 +1102,6 @@ static void check_tensor_init(double *e, const dn_config *c, const dn_tensor *t)
     const double std = expected_std(c, t);
     const size_t n = tensor_size(t);
     double sum = 0, squares = 0, fourth = 0;
-
     for (size_t i = 0; i < n; i++) {
         const double x = (double)t->value[i];
         if (std <= 0)
@@ -1176,7 +1125,6 @@ static void check_tensor_init(double *e, const dn_config *c, const dn_tensor *t)
 static double t_init(void)
 {
     double e = 0;
-
     for (int i = 0; i < 2*choices("arch"); i++)
         for (int norm = 0; norm < choices("norm"); norm++) {
             dn_config c = small_config(i/2, norm);
@@ -1198,7 +1146,6 @@ static double t_init_seed(void)
 {
     dn_config c = small_config(DN_ENC_DEC, 0);
     double e = 0;
-
     const dn_model *a = make_model(&c, DN_INFER), *b = make_model(&c, DN_TRAIN);
     MUST(e, same_parameters(a, b));
     c.seed++;
@@ -1218,7 +1165,6 @@ static double t_init_seed(void)
 static void check_profile(double *e, const dn_model *m)
 {
     const int dim = dn_model_config(m)->dim;
-
     for (int s = 0; s < 2; s++) {
         double r = 1;
         for (int i = 0; i < m->stack[s].subs; i++) {
@@ -1240,7 +1186,6 @@ static void check_profile(double *e, const dn_model *m)
 static double t_profile(void)
 {
     double e = 0;
-
     for (int norm = 0; norm < choices("norm"); norm++)
         for (int i = 0; i < 2*choices("arch"); i++) {
             dn_config c = small_config(i/2, norm);
@@ -1271,7 +1216,6 @@ static double t_schedule(void)
 {
     dn_config c = small_config(0, 0);
     double e = 0;
-
     c.lr = 3e-3;  c.min_lr = 1e-4;  c.warmup_init = 1e-5;  c.steps = 500;
     for (c.schedule = 0; c.schedule < choices("schedule"); c.schedule++)
         for (c.warmup = 0; c.warmup <= 40; c.warmup += 40)
@@ -1296,7 +1240,6 @@ static double t_shuffle(void)
     static int seen[5000];
     double e = 0;
     int moved = 0;
-
     for (uint32_t n = 1; n <= 5000; n += n < 300 ? 1 : 787) {
         memset(seen, 0, sizeof seen);
         for (uint32_t i = 0; i < n; i++) {
@@ -1320,7 +1263,6 @@ static double t_shuffle(void)
 static double t_shuffle_uniform(void)
 {
     double e = 0;
-
     for (uint32_t i = 0; i < 4; i++) {
         int count[4] = { 0 };
         for (uint64_t stream = 0; stream < 40000; stream++)
@@ -1337,7 +1279,6 @@ static double t_random(void)
 {
     enum { N = 20000 };
     double e = 0;
-
     for (int kind = 0; kind < 3; kind++) {
         static int together[32][32];
         memset(together, 0, sizeof together);
@@ -1365,9 +1306,11 @@ static double t_rng_golden(void)
     wrong += dn_random(1, 2, 3) != 0x19586860u;
     wrong += dn_shuffle(1, 2, 3, 1000) != 786;
     int token[64], in[64], label[64], hash = 0;
-    for (int i = 0; i < 64; i++) token[i] = DN_SPECIALS + i;
+    for (int i = 0; i < 64; i++)
+        token[i] = DN_SPECIALS + i;
     dn_mask_tokens(in, label, token, 64, 300, 5, 7);
-    for (int i = 0; i < 64; i++) hash = (31*hash + in[i] + label[i])%1000003;
+    for (int i = 0; i < 64; i++)
+        hash = (31*hash + in[i] + label[i])%1000003;
     wrong += hash != 174544;
     return wrong;
 }
@@ -1387,18 +1330,18 @@ static double t_rng_avalanche(void)
     const int trials = 2000;
     double e = 0;
     for (int bit = 0; bit < 160; bit++) {
-        uint64_t turn = (uint64_t)1 << (bit < 128 ? bit % 64 : bit - 128);
+        uint64_t turn = (uint64_t)1 << (bit < 128 ? bit%64 : bit - 128);
         int changed = 0;
         for (int i = 0; i < trials; i++) {
-            uint64_t seed = (uint64_t)i, stream = (uint64_t)(i / 7);
-            uint32_t index = (uint32_t)i * 3;
+            uint64_t seed = (uint64_t)i, stream = (uint64_t)(i/7);
+            uint32_t index = (uint32_t)i*3;
             uint32_t before = rng_bits(rng_key(seed, stream), index);
             seed ^= bit < 64 ? turn : 0;
             stream ^= bit >= 64 && bit < 128 ? turn : 0;
             index ^= bit >= 128 ? (uint32_t)turn : 0;
             changed += ones(before ^ rng_bits(rng_key(seed, stream), index));
         }
-        e = larger(fabs(changed - 16.0 * trials) / sqrt(8.0 * trials), e);
+        e = larger(fabs(changed - 16.0*trials)/sqrt(8.0*trials), e);
     }
     return e;
 }
@@ -1413,15 +1356,15 @@ static double t_rng_bytes(void)
     for (int i = 0; i < count; i++) {
         uint32_t bits = rng_bits(rng_key(7, 0), (uint32_t)i);
         for (int byte = 0; byte < 4; byte++)
-            seen[byte][bits >> 8 * byte & 255]++;
+            seen[byte][bits >> 8*byte & 255]++;
     }
     for (int byte = 0; byte < 4; byte++) {
-        double expected = count / 256.0, chi = 0;
+        double expected = count/256.0, chi = 0;
         for (int value = 0; value < 256; value++) {
             double d = seen[byte][value] - expected;
-            chi += d * d / expected;
+            chi += d*d/expected;
         }
-        e = larger(fabs(chi - 255) / sqrt(2 * 255.0), e);
+        e = larger(fabs(chi - 255)/sqrt(2*255.0), e);
     }
     return e;
 }
@@ -1442,10 +1385,10 @@ static double t_rng_correlation(void)
             (double)rng_uniform(rng_key(1, 2), at), (double)rng_uniform(rng_key(2, 1), at)
         };
         for (int k = 0; k < 6; k++)
-            sum[k] += here * (other[k] - 0.5);
+            sum[k] += here*(other[k] - 0.5);
     }
     for (int k = 0; k < 6; k++)
-        e = larger(fabs(sum[k]) * 12 / sqrt(count), e);
+        e = larger(fabs(sum[k])*12/sqrt(count), e);
     return e;
 }
 
@@ -1453,20 +1396,20 @@ static double t_rng_correlation(void)
 static double t_rng_moments(void)
 {
     const int count = 200000;
-    const double theory[6] = { 1.0 / 2, 1.0 / 3, 0, 1, 0, 3 };
-    const double variance[6] = { 1.0 / 12, 4.0 / 45, 1, 2, 15, 96 };
+    const double theory[6] = { 1.0/2, 1.0/3, 0, 1, 0, 3 };
+    const double variance[6] = { 1.0/12, 4.0/45, 1, 2, 15, 96 };
     double sum[6] = { 0 }, e = 0;
     for (int i = 0; i < count; i++) {
         double u = (double)rng_uniform(rng_key(3, 1), (uint32_t)i);
         double z = (double)rng_normal(rng_key(3, 2), (uint32_t)i);
-        double moment[6] = { u, u * u, z, z * z, z * z * z, z * z * z * z };
+        double moment[6] = { u, u*u, z, z*z, z*z*z, z*z*z*z };
         for (int k = 0; k < 6; k++)
             sum[k] += moment[k];
         if (!(u > 0 && u <= 1))
             return (double)INFINITY;
     }
     for (int k = 0; k < 6; k++)
-        e = larger(fabs(sum[k] / count - theory[k]) / sqrt(variance[k] / count), e);
+        e = larger(fabs(sum[k]/count - theory[k])/sqrt(variance[k]/count), e);
     return e;
 }
 
@@ -1475,7 +1418,7 @@ static double ulps(long double got, long double want, int digits)
 {
     int exponent;
     (void)frexpl(want, &exponent);
-    return (double)(fabsl(got - want) / ldexpl(1, exponent - digits));
+    return (double)(fabsl(got - want)/ldexpl(1, exponent - digits));
 }
 
 /* The worst error of f over count points spread evenly on [low, high]. */
@@ -1485,7 +1428,7 @@ static double worst_real(real (*f)(real), long double (*reference)(long double),
     const int count = 50000, digits = sizeof(real) == 4 ? 24 : 53;
     double e = 0;
     for (int i = 0; i < count; i++) {
-        real x = (real)(low + (high - low) * (i + 0.3819) / count);
+        real x = (real)(low + (high - low)*(i + 0.3819)/count);
         e = larger(ulps((long double)f(x), reference((long double)x), digits), e);
     }
     return e;
@@ -1497,7 +1440,7 @@ static double worst_acc(acc (*f)(acc), long double (*reference)(long double),
     const int count = 50000, digits = sizeof(acc) == 4 ? 24 : 53;
     double e = 0;
     for (int i = 0; i < count; i++) {
-        acc x = (acc)(low + (high - low) * (i + 0.3819) / count);
+        acc x = (acc)(low + (high - low)*(i + 0.3819)/count);
         long double got = (long double)f(x), want = reference((long double)x);
         double error = absolute ? (double)ldexpl(fabsl(got - want), digits)
                                 : ulps(got, want, digits);
@@ -1604,7 +1547,6 @@ static void check_matmul(double *e, int M, int N, int K, int kind)
     real *work = get_block((size_t)threads*MATMUL_WORK*sizeof *work), init[700];
     const mat ma = { a, lda, kind & 1 }, mb = { b, ldb, kind >> 1 & 1 };
     const int from = kind >> 2;                         /* 0: zero, 1: a row, 2: c itself */
-
     for (size_t i = 0; i < n_a; i++)
         a[i] = (real)by_rule("a", i);
     for (size_t i = 0; i < n_b; i++)
@@ -1634,7 +1576,6 @@ static double t_matmul(void)
         { 2, 17, DN_KC*DN_NP/DN_VL + 5 },               /* more than matmul_few packs at a time */
     };
     double e = 0;
-
     start_work = 0;
     for (size_t i = 0; i < sizeof size/sizeof *size; i++)
         for (int kind = 0; kind < 12; kind++)
@@ -1647,11 +1588,11 @@ static double t_sum_all(void)
 {
     static const size_t count[] = { 0, 1, 63, 64, 65, 100001, 3000001 };
     double e = 0;
-
     for (size_t i = 0; i < sizeof count/sizeof *count; i++) {
         const size_t n = count[i];
         real *x = get_block((n + 1)*sizeof *x);
-        for (size_t j = 0; j < n; j++) x[j] = (real)(1 + j%3);
+        for (size_t j = 0; j < n; j++)
+            x[j] = (real)(1 + j%3);
         const double once = (double)(n/3*6 + n%3*(n%3 + 1)/2);
         const double twice = (double)(n/3*14 + (n%3 > 0 ? 1 : 0) + (n%3 > 1 ? 4 : 0));
         for (int threads = 1; threads < 4; threads++)
@@ -1666,7 +1607,6 @@ static double t_drop_row(void)
 {
     enum { N = 300, ROWS = 300 };
     double e = 0;
-
     for (double p = 0; p < 0.95; p += 0.1) {
         const struct dropout d = dropout_at(77, p);
         real x[N], y[N];
@@ -1700,7 +1640,6 @@ static double t_sample(void)
     const dn_sampling greedy = { 0, 0, 1 };
     dn_real work[6];
     double e = 0;
-
     for (int h = 0; h < 5; h++) {
         double sum = 0;
         int count[6] = { 0 };
@@ -1726,7 +1665,6 @@ static double t_mask_shares(void)
     double e = 0;
     int scored = 0, masked = 0, kept = 0, special = 0, seen[DN_MIN_VOCAB + 50] = { 0 };
     double chi = 0;
-
     for (int i = 0; i < N; i++)
         tokens[i] = DN_SPECIALS + i%(vocab - DN_SPECIALS);
     dn_mask_tokens(input, label, tokens, N, vocab, 3, 0);
@@ -1756,7 +1694,6 @@ static double t_mask_index(void)
     enum { N = 500 };
     static int tokens[N], in[N], label[N], in2[N], label2[N];
     double e = 0;
-
     for (int i = 0; i < N; i++)
         tokens[i] = DN_SPECIALS + i%256;
     dn_mask_tokens(in, label, tokens, N, DN_MIN_VOCAB, 3, 1000);
@@ -1776,7 +1713,6 @@ static double t_mask_index(void)
 static double loss_of(dn_model *m, const dn_batch *b, int dropout)
 {
     dn_stats s;
-
     if (!dropout)
         return plain_loss(m, b, &s);
     if (dn_gradient(m, b, 1, &s, err) != DN_OK)
@@ -1792,7 +1728,6 @@ static double slope(dn_model *m, const dn_batch *b, int dropout, dn_real *p)
     const int smooth = dn_model_config(m)->activation != DN_RELU;
     const double h = smooth ? 1.0/2048 : 1.0/(1 << 22);
     double near, far = 0;
-
     *p = at + (dn_real)h;
     near = loss_of(m, b, dropout);
     *p = at - (dn_real)h;
@@ -1812,7 +1747,6 @@ static double get_gradient(dn_model *m, const dn_batch *b, int dropout, double *
 {
     dn_stats s;
     double top = 0;
-
     dn_zero_grad(m);
     if (dn_gradient(m, b, dropout, &s, err) != DN_OK)
         return NAN;
@@ -1834,7 +1768,6 @@ static void check_gradient(double *e, const dn_config *c, int dropout)
     dn_model *m = make_model(c, DN_TRAIN);
     const dn_batch *b = fill_batch(&s, c, c->ctx < PLAIN_LEN ? 3 : 5, 0);
     double *grad = get_block(dn_param_count(m)*sizeof *grad);
-
     fill_parameters(m);
     const double top = get_gradient(m, b, dropout, grad);
     for (int i = 0; i < dn_tensor_count(m); i++) {
@@ -1860,7 +1793,6 @@ static double gradients(int schemes_tried, const char *activation, int dropout, 
                         int learned)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int norm = 0; norm < schemes_tried; norm++) {
             dn_config c = small_config(arch, norm);
@@ -1895,7 +1827,6 @@ static double t_grad_dropout2(void) { return gradients(1, "gelu", 1, DN_RECOMPUT
 static double t_grad_untied(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int tie = 0; tie < choices("tie"); tie++) {
             dn_config c = small_config(arch, choice("norm", "deepnorm"));
@@ -1912,7 +1843,6 @@ static double t_grad_untied(void)
 static double t_grad_long(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++) {
         const dn_config c = long_config(arch);
         check_gradient(&e, &c, 0);
@@ -1924,7 +1854,6 @@ static double t_grad_long(void)
 static double t_grad_wide(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++) {
         dn_config c = small_config(arch, choice("norm", "sub-ln"));
         c.activation = DN_GELU;  c.positions = DN_LEARNED;
@@ -1938,7 +1867,6 @@ static double t_grad_wide(void)
 static double t_grad_adds(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++) {
         const dn_config c = small_config(arch, 0);
         struct sample s;
@@ -1948,7 +1876,6 @@ static double t_grad_adds(void)
         dn_batch first = *b, second = *b;
         dn_stats st;
         int enc = 0, dec = 0;
-
         fill_parameters(m);
         top = get_gradient(m, b, 0, all);
         dn_zero_grad(m);
@@ -2125,7 +2052,6 @@ static const struct golden {
 static dn_config golden_config(const struct golden *g)
 {
     dn_config c = small_config(choice("arch", g->arch), choice("norm", g->norm));
-
     c.activation = choice("activation", g->activation);
     c.positions = choice("positions", g->positions);
     c.tie = choice("tie", g->tie);
@@ -2141,7 +2067,6 @@ static void check_golden_gradient(double *e, const dn_model *m, const char *name
 {
     const dn_tensor t = tensor_named(m, name);
     double squares = 0;
-
     if (!t.value) {
         worst(e, NAN, "no tensor %s", name);
         return;
@@ -2155,7 +2080,6 @@ static void check_golden_gradient(double *e, const dn_model *m, const char *name
 static double t_golden(void)
 {
     double e = 0;
-
     for (size_t i = 0; i < sizeof goldens/sizeof *goldens; i++) {
         const struct golden *g = &goldens[i];
         const dn_config c = golden_config(g);
@@ -2163,7 +2087,6 @@ static double t_golden(void)
         const dn_batch *b = fill_batch(&s, &c, 3, 0);
         dn_model *m = make_model(&c, DN_TRAIN);
         dn_stats st;
-
         fill_parameters(m);
         worst(&e, abs(dn_tensor_count(m) - g->tensors), "%d tensors", dn_tensor_count(m));
         worst(&e, fabs((double)dn_param_count(m) - g->scalars), "%d scalars",
@@ -2199,7 +2122,6 @@ static double t_golden_profile(void)
     };
     double e = 0;
     size_t n = 0;
-
     for (size_t i = 0; i < sizeof goldens/sizeof *goldens; i++) {
         const struct golden *g = &goldens[i];
         const dn_config c = golden_config(g);
@@ -2226,7 +2148,6 @@ static double t_golden_profile(void)
 static dn_batch row_of(const dn_batch *b, int r)
 {
     dn_batch one = *b;
-
     for (int i = 0; i < r; i++) {
         one.label += top_len(b)[i];
         one.enc = b->enc ? one.enc + b->enc_len[i] : NULL;
@@ -2242,7 +2163,6 @@ static dn_batch row_of(const dn_batch *b, int r)
 static double t_alone(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int norm = 0; norm < choices("norm"); norm++) {
             const dn_config c = small_config(arch, norm);
@@ -2268,7 +2188,6 @@ static double t_alone(void)
 static double t_causal(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int norm = 0; norm < choices("norm"); norm++)
             for (int p = 0; p < 8; p++) {
@@ -2303,7 +2222,6 @@ static double t_cross(void)
     dn_model *m = make_model(&c, DN_INFER);
     const dn_real *before = get_logits(m, b);
     double e = 0;
-
     for (int i = 0; i < 4; i++) {
         s.enc[i] = (s.enc[i] + 1)%c.vocab;
         const dn_real *after = get_logits(m, b);
@@ -2320,7 +2238,6 @@ static double t_cross(void)
 static double t_threads(void)
 {
     double e = 0;
-
     start_work = 0;
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int norm = 0; norm < choices("norm"); norm++) {
@@ -2341,7 +2258,6 @@ static double t_threads(void)
 static double t_recompute(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int norm = 0; norm < choices("norm"); norm++) {
             dn_config c = busy_config(arch, norm);
@@ -2364,7 +2280,6 @@ static double t_recompute(void)
 static double t_state(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int norm = 0; norm < choices("norm"); norm++) {
             dn_config c = small_config(arch, norm);
@@ -2400,7 +2315,6 @@ static double t_state(void)
 static double t_accumulate(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++) {
         dn_config c = small_config(arch, choice("norm", "deepnorm"));
         struct sample s;
@@ -2434,7 +2348,6 @@ static double t_dropout_masks(void)
     const dn_batch *b = fill_batch(&s, &c, 3, 0);
     dn_stats off, on, again;
     double e = 0;
-
     c.lr = c.warmup_init = c.min_lr = 0;                /* steps that change masks only */
     dn_model *m = make_model(&c, DN_TRAIN);
     MUST(e, dn_evaluate(m, b, &off, err) == DN_OK);
@@ -2460,7 +2373,6 @@ static double t_dropout_masks(void)
 static double t_dropout_apart(void)
 {
     double e = 0;
-
     for (int kind = 0; kind < 3; kind++) {
         dn_config c = busy_config(DN_DECODER, choice("norm", "deepnorm"));
         const int tokens[12] = { 5, 6, 7, 8, 9, 10, 5, 6, 7, 8, 9, 10 }, len[2] = { 6, 6 };
@@ -2490,7 +2402,6 @@ static double t_dropout_apart(void)
 static double t_learns(void)
 {
     double e = 0;
-
     for (int norm = 0; norm < choices("norm"); norm++) {
         dn_config c = small_config(DN_ENC_DEC, norm);
         c.batch_tokens = 96;  c.dim = 32;  c.heads = 2;  c.ffn = 64;
@@ -2531,7 +2442,6 @@ static uint64_t trained_hash(void)
 {
     static uint64_t h;                                  /* kept: an emulator is slow */
     double e = 0;
-
     for (int arch = 0, known = h != 0; !known && arch < choices("arch"); arch++) {
         dn_config c = busy_config(arch, choice("norm", "deepnorm"));
         c.activation = arch;                            /* each of the three once */
@@ -2547,7 +2457,6 @@ static uint64_t trained_hash(void)
 static double t_hash(void)
 {
     const uint64_t got = trained_hash();
-
     snprintf(detail, sizeof detail, "hash is %016llx", (unsigned long long)got);
     return got != known_hash[DN_FMA];
 }
@@ -2556,7 +2465,6 @@ static double t_hash(void)
 static double t_cached(void)
 {
     double e = 0;
-
     for (int arch = DN_DECODER; arch <= DN_ENC_DEC; arch++)
         for (int norm = 0; norm < choices("norm"); norm++) {
             dn_config c = small_config(arch, norm);
@@ -2606,7 +2514,6 @@ static int greedy_by_hand(dn_model *m, const int *enc, const int *enc_len, int *
     const dn_config *c = dn_model_config(m);
     const int limit = ids_at_most(c, enc, enc_len);
     int dec[PLAIN_LEN] = { DN_BOS }, n = 1;
-
     for (;;) {
         const dn_batch b = { 1, enc, enc_len, dec, &n, dec };
         const dn_real *z = get_logits(m, &b) + (n - 1)*c->vocab;
@@ -2628,7 +2535,6 @@ static double t_greedy(void)
     enum { N = 5, CTX = 24 };
     double e = 0;
     int cut = 0;
-
     for (int arch = DN_DECODER; arch <= DN_ENC_DEC; arch++)
         for (int norm = 0; norm < choices("norm"); norm++) {
             dn_config c = small_config(arch, norm);
@@ -2661,7 +2567,6 @@ static double plain_score(const dn_model *m, const int *enc, int n_enc, const in
     int dec[4] = { DN_BOS }, label[4], len = n + 1;
     const dn_batch b = { 1, enc, &n_enc, dec, &len, label };
     dn_stats s;
-
     for (int i = 0; i < n; i++)
         label[i] = dec[i + 1] = ids[i];
     label[n] = DN_EOS;
@@ -2674,7 +2579,6 @@ static double t_beam(void)
 {
     dn_config c = small_config(DN_ENC_DEC, choice("norm", "deepnorm"));
     double e = 0;
-
     c.vocab = 4;  c.ctx = 3;
     for (int seed = 0; seed < 60; seed++) {
         const double penalty = 0.5*(seed%5);
@@ -2719,7 +2623,6 @@ static int plain_beam(dn_model *m, const int *enc, const int *enc_len, int beam,
     static struct plain_hypothesis live[MOST], next[2*MOST + 1];
     int alive = 1, ended = 0, length = 0;
     double best = -INFINITY;
-
     live[0] = (struct plain_hypothesis){ 0, { DN_BOS }, 1 };
     for (int t = 1; ended < beam && t <= limit; t++) {
         int found = 0;
@@ -2767,7 +2670,6 @@ static double t_beam_plain(void)
 {
     enum { CTX = 8 };
     double e = 0;
-
     for (int i = 0; i < 640; i++) {
         dn_config c = small_config(i%2 ? DN_DECODER : DN_ENC_DEC, i%choices("norm"));
         struct sample s;
@@ -2796,7 +2698,6 @@ static double t_beam_rows(void)
 {
     enum { N = 5, CTX = 8 };
     double e = 0;
-
     for (int norm = 0; norm < choices("norm"); norm++)
         for (int beam = 1; beam < 15; beam += beam < 3 ? 1 : 11) {
             const dn_config c = small_config(DN_ENC_DEC, norm);
@@ -2823,7 +2724,6 @@ static double t_beam_rows(void)
 static double t_save_load(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int norm = 0; norm < choices("norm"); norm++) {
             dn_config c = busy_config(arch, norm), read;
@@ -2859,7 +2759,6 @@ static double t_load_over(void)
     const dn_config c = busy_config(DN_DECODER, 0);
     dn_config d = c;
     double e = 0;
-
     d.lr = 7e-3;  d.steps = 55;  d.dropout = 0.3;  d.batch_tokens *= 2;
     dn_model *m = make_model(&c, DN_TRAIN), *infer = make_model(&d, DN_INFER);
     train(m, 3, &e);
@@ -2885,7 +2784,6 @@ static double t_load_over(void)
 static double t_borrow(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int norm = 0; norm < choices("norm"); norm++) {
             const dn_config c = busy_config(arch, norm);
@@ -2921,7 +2819,6 @@ static double t_saved_config(void)
     const dn_field *f = dn_fields(&n);
     dn_config c = busy_config(DN_DECODER, choice("norm", "pre-ln")), read;
     double e = 0;
-
     c.lr = 0.1/3;  c.eps = 1e-7;  c.beta2 = 0.9995;  c.seed = 12345;
     MUST(e, save(make_model(&c, DN_TRAIN), &file_a) == DN_OK);
     dn_config_default(&read);
@@ -2939,7 +2836,6 @@ static double t_saved_config(void)
 static double t_resume(void)
 {
     double e = 0;
-
     start_work = 0;
     for (int i = 0; i < choices("arch")*choices("norm"); i++) {
         dn_config c = busy_config(i%choices("arch"), i/choices("arch"));
@@ -2965,7 +2861,6 @@ static double t_notes(void)
     char text[32];
     size_t size = 0;
     double e = 0;
-
     MUST(e, save(make_model(&c, DN_INFER), &file_a) == DN_OK);
     dn_io io = io_of(&file_a);
     MUST(e, dn_load_note(&io, "tokenizer", NULL, &size, err) == DN_OK);
@@ -2998,7 +2893,6 @@ static double t_bad_notes(void)
     const dn_model *m = make_model(&c, DN_INFER);
     const dn_io io = io_of(&file_a);
     double e = 0;
-
     file_a.n = 0;
     for (size_t i = 0; i < sizeof bad/sizeof *bad; i++)
         worst(&e, !refused(dn_save(m, &bad[i], 1, &io, err), DN_EINVAL), "%s: %s", bad[i].key,
@@ -3021,7 +2915,6 @@ static double t_file_bytes(void)
     dn_model *m = make_model(&c, DN_TRAIN);
     uint64_t h = HASH_START;
     double e = 0;
-
     MUST(e, save(m, &file_a) == DN_OK);
     for (size_t i = 0; i < file_a.n; i++)
         h = hash_byte(h, file_a.bytes[i]);
@@ -3044,7 +2937,6 @@ static double t_truncated(void)
     dn_config c, read;
     dn_model *m = tiny_model(&c);
     double e = 0;
-
     MUST(e, save(m, &file_a) == DN_OK);
     const size_t n = file_a.n;
     for (file_a.n = 0; file_a.n < n; file_a.n++) {
@@ -3066,7 +2958,6 @@ static double t_header_bytes(void)
     dn_config c, read;
     dn_model *m = tiny_model(&c);
     double e = 0;
-
     dn_config_default(&read);
     MUST(e, save(m, &file_a) == DN_OK);
     for (size_t i = 0; i < header_size(&file_a); i++) {
@@ -3096,7 +2987,6 @@ static double t_header_bytes(void)
 static dn_model *unsigned_file(dn_config *c)
 {
     dn_model *m = tiny_model(c);
-
     if (save(m, &file_a) != DN_OK)
         return NULL;
     unsign(&file_a);
@@ -3108,7 +2998,6 @@ static double t_too_large(void)
 {
     dn_config c, read;
     double e = 0;
-
     MUST(e, unsigned_file(&c) && load_config(&read, &file_a) == DN_OK && read.vocab == c.vocab);
     MUST(e, header_replace(&file_a, "\"config.vocab\":\"5\"", "\"config.vocab\":\"2000\""));
     MUST(e, load_config(&read, &file_a) == DN_EFORMAT && strstr(err, "too short"));
@@ -3122,7 +3011,6 @@ static double t_header_fields(void)
     dn_model *m = unsigned_file(&c);
     size_t i = 8, n = header_size(&file_a);
     double e = 0;
-
     MUST(e, m && load(m, &file_a) == DN_OK);
     while (i < n && file_a.bytes[i] != '}')
         i++;
@@ -3166,7 +3054,6 @@ static double t_header_hostile(void)
     };
     dn_config c;
     double e = 0;
-
     for (size_t i = 0; i < sizeof wrong/sizeof *wrong; i++) {
         dn_model *m = unsigned_file(&c);
         MUST(e, m && header_replace(&file_a, wrong[i][0], wrong[i][1]));
@@ -3188,7 +3075,6 @@ static double t_header_offsets(void)
     dn_model *m = unsigned_file(&c);
     int moved = 0;
     double e = 0;
-
     for (size_t i = 8; i + 64 < header_size(&file_a); i++)
         for (int way = -1; way <= 1 && !memcmp(file_a.bytes + i, word, sizeof word - 1); way += 2) {
             char *text = (char *)file_a.bytes + i + sizeof word - 1, *middle, *end, put[64];
@@ -3219,7 +3105,6 @@ static double t_fuzz(void)
     dn_stats st;
     int loaded = 0;
     double e = 0;
-
     memcpy(good, file_a.bytes, n);
     for (uint64_t i = 0; i < 20000; i++) {
         dn_config read;
@@ -3252,7 +3137,6 @@ static double t_data_bytes(void)
     dn_config c;
     dn_model *m = tiny_model(&c);
     double e = 0;
-
     MUST(e, save(m, &file_a) == DN_OK);
     for (size_t i = header_size(&file_a); i < file_a.n; i++) {
         const unsigned char bit = (unsigned char)(1u << i%8);
@@ -3270,7 +3154,6 @@ static double t_other_model(void)
     static const char *const sizes[] = { "dec-layers", "dim", "ffn", "vocab", "ctx" };
     dn_config c;
     double e = 0;
-
     tiny_model(&c);
     c.positions = DN_LEARNED;
     dn_model *m = make_model(&c, DN_TRAIN);
@@ -3291,7 +3174,6 @@ static double t_callbacks(void)
     dn_model *m = tiny_model(&c);
     double e = 0;
     int writes, reads;
-
     MUST(e, save(m, &file_a) == DN_OK);
     writes = file_a.calls;
     MUST(e, load(m, &file_a) == DN_OK);
@@ -3323,8 +3205,8 @@ static double t_arena(void)
 {
     struct arena a = { NULL, 0, 0 };
     double e = 0;
-
-    for (size_t n = 1; n <= ALIGN; n++) take(&a, n, 1, 1, 1);
+    for (size_t n = 1; n <= ALIGN; n++)
+        take(&a, n, 1, 1, 1);
     MUST(e, a.used == ALIGN*ALIGN && !a.overflow);      /* no more between them than it takes */
     for (size_t left = 0; left < 4*ALIGN; left++) {     /* where half of all addresses end */
         a.used = SIZE_MAX/2 - left;
@@ -3375,7 +3257,6 @@ static double t_generator_arena(void)
     dn_model *m = make_model(&c, DN_INFER);
     const size_t need = dn_generator_bytes(&c, 3, err);
     double e = 0;
-
     for (size_t n = 0; n < need; n += n < 300 || n + 300 > need ? 1 : need/500)
         MUST(e, !dn_generator_init(m, 3, get_block(need), n, err) && (drop_last_block(), 1));
     MUST(e, need > 0 && !dn_generator_init(m, 3, NULL, need, err));
@@ -3405,7 +3286,6 @@ static double least_bytes(const dn_config *c, int purpose)
 {
     const double D = c->dim, F = ffn_width(c), bytes = sizeof(dn_real);
     double scalars = c->vocab*D, stream = 0;
-
     for (int s = ENC; s <= DEC; s++) {
         if (!has_stack(c, s))
             continue;
@@ -3425,8 +3305,7 @@ static void run_sizes(const dn_config *c, int purpose, double *e)
     int id[LONGEST + 1], label[LONGEST + 1], len[2] = { imin(c->ctx, LONGEST), 1 }, out_len;
     const dn_batch b = { 1 + (c->batch_tokens > len[0]), id, len, id, len, label };
     dn_model *m = make_model(c, (enum dn_purpose)purpose);
-    dn_stats st = {0};
-
+    dn_stats st = { 0 };
     for (int i = 0; i <= LONGEST; i++) {
         id[i] = i%2 ? i%c->vocab : c->vocab - 1;
         label[i] = i%3 ? c->vocab - 1 : 0;
@@ -3453,7 +3332,6 @@ static double t_sizes(void)
     enum { NAMES = (int)(sizeof name/sizeof *name), VALUES = 5 };
     int ran = 0;
     double e = 0;
-
     for (int k = 0; k < NAMES*NAMES*VALUES*VALUES; k++) {
         const dn_field *f = field_named(name[k%NAMES]), *g = field_named(name[k/NAMES%NAMES]);
         const int pair[2] = { k/NAMES/NAMES%VALUES, k/NAMES/NAMES/VALUES };
@@ -3494,7 +3372,6 @@ static double t_config_range(void)
     int n;
     const dn_field *f = dn_fields(&n);
     double e = 0;
-
     for (int i = 0; i < n; i++)
         for (int side = 0; side < 2; side++) {
             dn_config c = small_config(DN_ENC_DEC, 0);
@@ -3528,7 +3405,6 @@ static double t_config_text(void)
     const dn_field *f = dn_fields(&n);
     dn_config c = small_config(DN_ENC_DEC, 0), before = c;
     double e = 0;
-
     for (int i = 0; i < n; i++)
         for (size_t k = 0; k < sizeof wrong/sizeof *wrong; k++) {
             if (!refused(dn_config_set(&c, f[i].name, wrong[k], err), DN_EINVAL))
@@ -3549,7 +3425,6 @@ static double t_config_round_trip(void)
     int n;
     const dn_field *f = dn_fields(&n);
     double e = 0;
-
     for (int i = 0; i < n; i++)
         for (int k = 0; k < 16; k++) {
             dn_config a, b;
@@ -3612,7 +3487,6 @@ static double t_reconfigure(void)
     dn_model *m = make_model(&c, DN_TRAIN);
     double e = 0;
     int n;
-
     for (const dn_field *f = dn_fields(&n), *end = f + n; f < end; f++) {
         dn_config d = c;
         char want[DN_NAME_MAX], got[DN_NAME_MAX];
@@ -3644,7 +3518,6 @@ static void must_refuse(double *e, dn_model *m, const dn_batch *b, const char *w
     const uint64_t before = hash_parameters(m);
     dn_real logits[64*16];
     dn_stats s;
-
     worst(e, !refused(dn_train_step(m, b, 1, &s, err), DN_EINVAL), "train: %s", what);
     worst(e, !refused(dn_evaluate(m, b, &s, err), DN_EINVAL), "evaluate: %s", what);
     worst(e, !refused(dn_gradient(m, b, 0, &s, err), DN_EINVAL), "gradient: %s", what);
@@ -3656,7 +3529,6 @@ static void must_refuse(double *e, dn_model *m, const dn_batch *b, const char *w
 static double t_bad_batch(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++) {
         dn_config c = small_config(arch, 0);
         c.batch_tokens = 14;
@@ -3704,7 +3576,6 @@ static double t_bad_call(void)
     dn_batch b = *fill_batch(&s, &c, 2, 0);
     dn_stats st;
     double e = 0;
-
     MUST(e, dn_tensor_at(infer, 0).grad == NULL && dn_tensor_at(m, 0).grad != NULL);
     MUST(e, refused(dn_train_step(infer, &b, 1, &st, err), DN_EINVAL));
     MUST(e, refused(dn_gradient(infer, &b, 0, &st, err), DN_EINVAL));
@@ -3733,7 +3604,6 @@ static double t_bad_generation(void)
     dn_generator *g = dn_generator_init(m, 2, get_block(need), need, err);
     int out[16], len[2];
     double e = 0;
-
     MUST(e, g != NULL);
     MUST(e, !dn_generator_feed(g, good, &four, err) && strlen(err) > 8);    /* not started */
     MUST(e, refused(dn_generator_start(g, 3, good, &four, err), DN_EINVAL));
@@ -3757,14 +3627,12 @@ static double t_bad_generation(void)
 static double t_diverged(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++) {
         const dn_config c = small_config(arch, choice("norm", "deepnorm"));
         struct sample s;
         const dn_batch *b = fill_batch(&s, &c, 3, 0);
         dn_model *m = make_model(&c, DN_TRAIN);
         dn_stats st;
-
         train(m, 2, &e);
         for (int i = 0; i < dn_tensor_count(m); i++) {
             const dn_tensor t = dn_tensor_at(m, i);
@@ -3800,7 +3668,6 @@ static double t_diverged_forward(void)
     struct sample s;
     dn_stats st;
     double e = 0;
-
     c.tie = DN_TIE_NONE;
     const dn_batch *b = fill_batch(&s, &c, 3, 0);
     for (size_t k = 0; k < sizeof wrong/sizeof *wrong; k++) {
@@ -3821,7 +3688,6 @@ static dn_model *huge_gradient(const dn_config *c, double huge)
     dn_model *m = make_model(c, DN_TRAIN);
     const dn_tensor output = tensor_named(m, "output.weight");
     const dn_tensor norm = tensor_named(m, "decoder.1.ffn.out_norm.weight");
-
     for (int k = 0; k < output.rows*output.cols; k++)
         output.value[k] = (dn_real)(k/output.cols == 4 ? -huge : huge);
     for (int k = 0; k < norm.rows; k++)
@@ -3838,7 +3704,6 @@ static double t_diverged_backward(void)
     struct sample s;
     dn_stats st;
     double e = 0;
-
     c.tie = DN_TIE_NONE;
     const dn_batch *b = fill_batch(&s, &c, 3, 0);
     for (int i = 0; i < 14; i++)
@@ -3863,7 +3728,6 @@ static double t_diverged_backward(void)
 static dn_config large_config(int vocab)
 {
     dn_config c = small_config(DN_DECODER, choice("norm", "deepnorm"));
-
     c.vocab = vocab;
     c.dim = 136;
     c.heads = 1;
@@ -3880,7 +3744,6 @@ static double t_large_infer(void)
     const dn_config c = large_config(1 << 24), d = large_config(PART);
     dn_model *whole = make_model(&c, DN_INFER), *part = make_model(&d, DN_INFER);
     double e = 0;
-
     MUST(e, dn_param_count(whole) > (size_t)INT_MAX);
     for (int last = 0; last < 2; last++) {
         const int first = last*(c.vocab - PART), len = 3;
@@ -3909,7 +3772,6 @@ static double t_large_file(void)
     const size_t room = dn_model_bytes(&c, DN_INFER, err);
     struct file f = { get_block(room), room, 0, 0, 0, 0 };
     double e = 0;
-
     MUST(e, save(a, &f) == DN_OK && f.n > (size_t)INT_MAX);
     memset(dn_tensor_at(b, 0).value, 0, dn_param_count(b)*sizeof(dn_real));
     MUST(e, !same_parameters(a, b) && load(b, &f) == DN_OK && same_parameters(a, b));
@@ -3928,15 +3790,15 @@ static double t_large_train(void)
     const dn_batch b = { 1, NULL, NULL, id, &len, label };
     const dn_real *z = get_logits(m, &b);
     const dn_tensor E = dn_tensor_at(m, 0);
-    double e = 0, g[IDS][WIDTH] = {{0}}, before[IDS][WIDTH];
+    double e = 0, g[IDS][WIDTH] = { { 0 } }, before[IDS][WIDTH];
     dn_stats s;
-
     dn_zero_grad(m);
     MUST(e, E.rows == V && dn_gradient(m, &b, 0, &s, err) == DN_OK);
     const dn_real *x = dn_state_at(m, 1, plain_depth(&c, 1)).x;
     for (int t = 0; t < len; t++, z += V) {
         double sum = 0;
-        for (int i = 0; i < V; i++) sum += exp((double)z[i]);
+        for (int i = 0; i < V; i++)
+            sum += exp((double)z[i]);
         for (int k = 0; k < IDS; k++)
             for (int j = 0; j < D; j++)
                 g[k][j] += (exp((double)z[ids[k]])/sum - (ids[k] == label[t]))*(double)x[t*D + j];
@@ -3981,7 +3843,6 @@ static void widen(struct range *r, double found)
 static dn_gains gains_of(int arch, int stack, int layers)
 {
     dn_config c = small_config(arch, choice("norm", "deepnorm"));
-
     c.enc_layers = c.dec_layers = layers;
     return dn_gains_of(&c, stack, 0);
 }
@@ -3990,7 +3851,6 @@ static dn_gains gains_of(int arch, int stack, int layers)
 static double t_identity_product(void)
 {
     double e = 0;
-
     for (int n = 1; n <= 1000; n += 27)
         for (int arch = 0; arch < 3; arch++) {
             const dn_gains g = gains_of(arch, arch != DN_ENCODER, n);
@@ -4002,7 +3862,6 @@ static double t_identity_product(void)
 static double t_identity_quotient(void)
 {
     double e = 0;
-
     for (int n = 1; n <= 1000; n += 27)
         for (int arch = 0; arch < 3; arch++) {
             const dn_gains g = gains_of(arch, arch != DN_ENCODER, n);
@@ -4016,7 +3875,6 @@ static double t_identity_quotient(void)
 static double t_coefficient_single(void)
 {
     double e = 0;
-
     for (int n = 1; n <= 1000; n += 27)
         for (int arch = DN_ENCODER; arch <= DN_DECODER; arch++) {
             const dn_gains g = gains_of(arch, arch == DN_DECODER, n);
@@ -4029,7 +3887,6 @@ static double t_coefficient_single(void)
 static double t_coefficient_second(void)
 {
     double e = 0;
-
     for (int n = 1; n <= 1000; n += 27) {
         const dn_gains g = gains_of(DN_ENC_DEC, 1, n);
         worst(&e, fabs(3*n*2*g.beta*g.beta/(g.alpha*g.alpha) - 1), "%d layers", n);
@@ -4042,7 +3899,6 @@ static double t_coefficient_second(void)
 static double coefficient_first(double alpha_factor, double beta_factor)
 {
     double most = 0;
-
     for (int n = 1; n <= 1000; n += 27)
         for (int m = 1; m <= 1000; m += 37) {
             dn_gains e = plain_gains(DN_ENC_DEC, 0, n, m), d = plain_gains(DN_ENC_DEC, 1, n, m);
@@ -4067,7 +3923,6 @@ static double t_norm_divides(void)
     enum { D = 64 };
     const struct team k = { 1, 1, NULL, NULL };
     double e = 0;
-
     for (double alpha = 1; alpha < 7; alpha += 0.5)
         for (double vw = 0.1; vw <= 1; vw += 0.1) {
             real s[D], gain[D], bias[D] = { 0 }, y[D], stat[2];
@@ -4101,7 +3956,6 @@ static double t_scalar_derivatives(void)
 {
     const double x = 1.7, x_enc = 0.3, h = 1e-4;
     double e = 0;
-
     for (double alpha = 1; alpha < 7; alpha += 0.4)
         for (double v = 0.1; v <= 1; v += 0.1)
             for (double w = 0.1; w <= 1; w += 0.1) {
@@ -4132,7 +3986,6 @@ static double t_scalar_derivatives(void)
 static double t_scalar_bounds(void)
 {
     double most = 0;
-
     for (double alpha = 1; alpha < 7; alpha += 0.1)
         for (double v = 0.02; v <= 1; v += 0.02)
             for (double w = 0.02; w <= 1; w += 0.02) {
@@ -4147,7 +4000,6 @@ static double t_scalar_bounds(void)
 static double t_scalar_post_ln(void)
 {
     const double h = 1e-4;
-
     return fabs(scalar_model(1, 1 + h, 1, 1) - scalar_model(1, 1 - h, 1, 1))/(2*h);
 }
 
@@ -4156,7 +4008,6 @@ static double t_scalar_post_ln(void)
 static double t_scalar_product(void)
 {
     const dn_gains g = gains_of(DN_ENCODER, 0, 100);
-
     return pow(scalar_model(g.alpha, g.beta, g.beta, 1), 2*100);
 }
 
@@ -4166,7 +4017,6 @@ static double t_norm_jacobian(void)
     enum { D = 48 };
     const struct team k = { 1, 1, NULL, NULL };
     double e = 0;
-
     for (int scale = 1000; scale <= 100000; scale *= 10) {
         real x[D], g[D], b[D] = { 0 }, y[D], dg[D] = { 0 }, stat[2], v[D];
         double mean = 0, length = 0, eigen = 0;
@@ -4203,7 +4053,6 @@ static struct range attention_length(int kind)
     enum { T = 16, D = 64 };
     const struct span span = { 0, T, 0, T };
     struct range r = { INFINITY, 0 };
-
     for (int round = 0; round < 20; round++) {
         const struct heads h = { &span, 1, 1, D, kind == 0 && round%2, D, D, 1, dropout_at(0, 0) };
         real *q = get_block(4*T*D*sizeof *q), *k = q + T*D, *v = k + T*D, *c = v + T*D;
@@ -4285,7 +4134,6 @@ static int moves(const struct tensor *t)
 static dn_model *experiment_model(const struct experiment *x, int layers, int seed)
 {
     dn_config c = small_config(x->arch, choice("norm", x->norm));
-
     c.activation = DN_RELU;  c.tie = DN_TIE_NONE;  c.bias = 0;  c.label_smoothing = 0;
     c.vocab = 100;  c.dim = 64;  c.ffn = 128;  c.heads = 2;  c.ctx = 16;  c.batch_tokens = 64;
     c.enc_layers = c.dec_layers = layers;
@@ -4307,7 +4155,6 @@ static dn_real *top_states(dn_model *m, const dn_batch *b)
 {
     struct pass p = pass_for(m, b, 0, 0);
     const size_t size = (size_t)(p.T[top_stack(&m->c)]*m->c.dim)*sizeof(dn_real);
-
     return memcpy(get_block(size), network_fwd(&p, b), size);
 }
 
@@ -4317,7 +4164,6 @@ static double update_of(dn_model *m, const dn_batch *b, const dn_real *before)
     const dn_real *after = top_states(m, b);
     const int tokens = top_tokens(b), dim = m->c.dim;
     double sum = 0;
-
     for (int t = 0; t < tokens; t++) {
         double squares = 0;
         for (int i = t*dim; i < t*dim + dim; i++)
@@ -4334,7 +4180,6 @@ static void experiment_step(const struct experiment *x, dn_model *m, const dn_ba
     dn_stats s;
     const dn_status status = x->by == ADAM ? dn_train_step(m, b, 1, &s, err)
                                            : dn_gradient(m, b, 0, &s, err);
-
     if (status != DN_OK) {
         fprintf(stderr, "test: %s\n", err);
         exit(2);
@@ -4357,7 +4202,6 @@ static void experiment_bound(const struct experiment *x, const dn_model *m, cons
 {
     double squares[MAX_SUBS] = { 0 }, term[2] = { 0 };
     dn_gains g[2] = { { 1, 1 }, { 1, 1 } };
-
     for (int s = 0; s < 2 && !strcmp(x->norm, "deepnorm"); s++)
         g[s] = plain_gains(x->arch, s, layers, layers);
     for (int i = 0; i < m->tensors; i++) {
@@ -4380,7 +4224,6 @@ static void experiment_run(const struct experiment *x, int layers, int seed, str
 {
     enum { ROWS = 4, LEN = 16, TOKENS = ROWS*LEN };
     int stream[3][TOKENS], len[ROWS];
-
     for (int i = 0; i < 3*TOKENS; i++) {
         stream[i/TOKENS][i%TOKENS] = (int)(dn_random((uint64_t)seed, 0, (uint32_t)i)%100);
         len[i%TOKENS/LEN] = LEN;
@@ -4418,7 +4261,6 @@ static const struct outcome *outcome_at(enum experiment_id id, int i)
 {
     static struct outcome known[EXPERIMENTS][DEPTHS];
     struct outcome *f = &known[id][i];
-
     if (f->side[UNIT] == 0)
         experiment_mean(&experiments[id], depths[i], f);
     return f;
@@ -4429,7 +4271,6 @@ static struct range over_depth(enum experiment_id id, enum side a, enum experime
                                enum side b)
 {
     struct range r = { INFINITY, 0 };
-
     detail[0] = '\0';
     for (int i = 0; i < DEPTHS; i++) {
         const double q = outcome_at(id, i)->side[a]/outcome_at(id_b, i)->side[b];
@@ -4442,7 +4283,6 @@ static struct range over_depth(enum experiment_id id, enum side a, enum experime
 static double growth(enum experiment_id id, enum side a, enum side b)
 {
     const struct range r = over_depth(id, a, id, b);
-
     return r.high/r.low;
 }
 
@@ -4457,7 +4297,6 @@ static double last_to_first(enum experiment_id id)
 static double depth_slope(enum experiment_id id)
 {
     double x = 0, y = 0, xx = 0, xy = 0;
-
     for (int i = 0; i < DEPTHS; i++) {
         const double u = log(depths[i]), v = log(outcome_at(id, i)->side[UPDATE]);
         x += u;  y += v;  xx += u*u;  xy += u*v;
@@ -4471,7 +4310,6 @@ static double rate_spread(const char *norm)
     struct experiment x = { DN_ENCODER, norm, 0, SGD, 1 };
     static struct outcome f;
     struct range r = { INFINITY, 0 };
-
     for (; x.rate > 5e-5; x.rate /= 100) {
         experiment_mean(&x, 50, &f);
         widen(&r, f.side[UPDATE]/x.rate);
@@ -4484,7 +4322,6 @@ static const double *decoder_gradients(const char *norm, struct range *r)
 {
     const struct experiment x = { DN_ENC_DEC, norm, 0, SGD, 1 };
     static struct outcome f;
-
     experiment_mean(&x, 18, &f);
     r->low = INFINITY;
     r->high = 0;
@@ -4557,7 +4394,6 @@ static double t_flipped(void)
 static double t_gradients_deepnorm(void)
 {
     struct range r;
-
     decoder_gradients("deepnorm", &r);
     return r.high/r.low;
 }
@@ -4566,7 +4402,6 @@ static double t_gradients_post_ln(void)
 {
     struct range r;
     const double *g = decoder_gradients("post-ln", &r);
-
     return g[3*18 - 1]/g[0];
 }
 
@@ -4574,7 +4409,6 @@ static double t_gradients_init(void)
 {
     struct range r;
     const double lowest = decoder_gradients("post-ln-init", &r)[0];
-
     return lowest/decoder_gradients("post-ln", &r)[0];
 }
 
@@ -4583,12 +4417,12 @@ static double t_gradients_init(void)
 enum { TOK_TEXT = 1200, TOK_VOCAB = DN_MIN_VOCAB + 300, TOK_SAVED = 8192 };
 
 /* Where tests put a tokenizer and the scratch for training it: blocks aligned as malloc's. */
-typedef union tok_block {
+union tok_block {
     long double align;
     unsigned char byte[1 << 17];
-} tok_block;
+};
 
-static tok_block tok_mem, tok_mem2, tok_scratch;
+static union tok_block tok_mem, tok_mem2, tok_scratch;
 static unsigned char tok_text[TOK_TEXT], tok_back[TOK_TEXT];
 static char tok_saved[TOK_SAVED], tok_saved2[TOK_SAVED];
 static int tok_ids[TOK_TEXT + 1], tok_ids2[TOK_TEXT + 1];
@@ -4604,16 +4438,15 @@ static size_t tok_text_make(int kind, size_t n, uint32_t seed)
         "a  bb\tcc \n\n 1 22 .. ,,a\v\f"
     };
     const size_t letters = strlen(alphabet[kind]);
-
     for (size_t i = 0; i < n; i++) {
-        seed = seed * 1664525u + 1013904223u;
+        seed = seed*1664525u + 1013904223u;
         const uint32_t r = seed >> 16;
         if (letters == 0)
             tok_text[i] = (unsigned char)r;
-        else if (i >= 8 && r % 3 > 0)
-            tok_text[i] = tok_text[i - 3 - r / 3 % 5];
+        else if (i >= 8 && r%3 > 0)
+            tok_text[i] = tok_text[i - 3 - r/3%5];
         else
-            tok_text[i] = (unsigned char)alphabet[kind][r / 3 % letters];
+            tok_text[i] = (unsigned char)alphabet[kind][r/3%letters];
     }
     return n;
 }
@@ -4630,11 +4463,11 @@ static dn_status tok_load(dn_tokenizer *t, const char *saved, size_t n)
 }
 
 /* The same by the plainest means: rescan everything for every merge. */
-typedef struct naive {
-    int n;                              /* symbols                                          */
+struct naive {
+    int n;                                /* symbols                                           */
     int id[TOK_TEXT];
-    int first[TOK_TEXT + 1];            /* whether the symbol begins a chunk                */
-} naive;
+    int first[TOK_TEXT + 1];              /* whether the symbol begins a chunk                 */
+};
 
 static int naive_kind(int c)
 {
@@ -4662,10 +4495,9 @@ static int naive_cut(const unsigned char *s, size_t start, size_t i, size_t n)
     return naive_white(s[i]) && s[i] == ' ' && i + 1 < n && !naive_white(s[i + 1]);
 }
 
-static void naive_split(naive *a, const unsigned char *s, size_t n)
+static void naive_split(struct naive *a, const unsigned char *s, size_t n)
 {
     size_t start = 0;
-
     for (size_t i = 0; i < n; i++) {
         a->id[i] = DN_SPECIALS + s[i];
         a->first[i] = i == 0 || naive_cut(s, start, i, n);
@@ -4675,10 +4507,9 @@ static void naive_split(naive *a, const unsigned char *s, size_t n)
     a->n = (int)n;
 }
 
-static void naive_merge(naive *a, int left, int right, int id)
+static void naive_merge(struct naive *a, int left, int right, int id)
 {
     int n = 0;
-
     for (int i = 0; i < a->n; i++, n++) {
         const int joins = i + 1 < a->n && !a->first[i + 1]
                        && a->id[i] == left && a->id[i + 1] == right;
@@ -4690,11 +4521,10 @@ static void naive_merge(naive *a, int left, int right, int id)
 }
 
 /* The best pair's count; 0 if there is no pair. */
-static int naive_best(const naive *a, int *left, int *right)
+static int naive_best(const struct naive *a, int *left, int *right)
 {
     static int times[TOK_VOCAB][TOK_VOCAB];
     int best = 0;
-
     for (int i = 0; i + 1 < a->n; i++)
         if (!a->first[i + 1])
             times[a->id[i]][a->id[i + 1]]++;
@@ -4713,10 +4543,9 @@ static int naive_best(const naive *a, int *left, int *right)
 }
 
 /* Learn merges into pair[] and return the vocabulary size. */
-static int naive_train(naive *a, int max_vocab, size_t n, int (*pair)[2])
+static int naive_train(struct naive *a, int max_vocab, size_t n, int (*pair)[2])
 {
     int left = 0, right = 0, vocab = DN_MIN_VOCAB;
-
     naive_split(a, tok_text, n);
     for (; vocab < max_vocab && naive_best(a, &left, &right) >= 2; vocab++) {
         pair[vocab - DN_MIN_VOCAB][0] = left;
@@ -4731,7 +4560,6 @@ static int tok_merges(const dn_tokenizer *t, int (*pair)[2])
 {
     const size_t n = dn_tok_save(t, tok_saved, sizeof tok_saved - 1);
     const char *s = tok_saved;
-
     tok_saved[n] = '\0';
     s = strchr(strchr(s, ' ') + 1, ' ');
     for (int k = 0; k < t->vocab - DN_MIN_VOCAB; k++) {
@@ -4746,19 +4574,18 @@ static int tok_merges(const dn_tokenizer *t, int (*pair)[2])
 static double t_tok_train(void)
 {
     static int pair[TOK_VOCAB][2], want[TOK_VOCAB][2];
-    static const int most[] = {DN_MIN_VOCAB, DN_MIN_VOCAB + 1, DN_MIN_VOCAB + 40, TOK_VOCAB};
-    static naive a;
+    static const int most[] = { DN_MIN_VOCAB, DN_MIN_VOCAB + 1, DN_MIN_VOCAB + 40, TOK_VOCAB };
+    static struct naive a;
     dn_tokenizer t;
-
     for (int kind = 0; kind < TOK_KINDS; kind++)
         for (int k = 0; k < 16; k++) {
-            const size_t n = tok_text_make(kind, (size_t)(k * k * 4), 7u + (uint32_t)k);
-            const int max_vocab = most[k % 4];
+            const size_t n = tok_text_make(kind, (size_t)(k*k*4), 7u + (uint32_t)k);
+            const int max_vocab = most[k%4];
             const int vocab = naive_train(&a, max_vocab, n, want);
             if (tok_train(&t, max_vocab, n) != DN_OK || t.vocab != vocab)
                 return 1;
             tok_merges(&t, pair);
-            if (memcmp(pair, want, (size_t)(vocab - DN_MIN_VOCAB) * sizeof *pair) != 0)
+            if (memcmp(pair, want, (size_t)(vocab - DN_MIN_VOCAB)*sizeof *pair) != 0)
                 return 2;
         }
     return 0;
@@ -4767,9 +4594,8 @@ static double t_tok_train(void)
 static double t_tok_encode(void)
 {
     static int pair[TOK_VOCAB][2];
-    static naive a;
+    static struct naive a;
     dn_tokenizer t;
-
     for (int learnt = 0; learnt < TOK_KINDS; learnt++) {
         if (tok_train(&t, TOK_VOCAB, tok_text_make(learnt, TOK_TEXT, 1)) != DN_OK)
             return 1;
@@ -4781,7 +4607,7 @@ static double t_tok_encode(void)
                 naive_merge(&a, pair[id - DN_MIN_VOCAB][0], pair[id - DN_MIN_VOCAB][1], id);
             if (dn_tok_encode(&t, tok_text, n, tok_ids, n) != (size_t)a.n)
                 return 2;
-            if (memcmp(tok_ids, a.id, (size_t)a.n * sizeof *a.id) != 0)
+            if (memcmp(tok_ids, a.id, (size_t)a.n*sizeof *a.id) != 0)
                 return 3;
         }
     }
@@ -4792,24 +4618,23 @@ static double t_tok_encode(void)
 static double t_tok_lossless(void)
 {
     dn_tokenizer t;
-
     if (tok_train(&t, TOK_VOCAB, tok_text_make(5, TOK_TEXT, 3)) != DN_OK)
         return 1;
     for (int kind = 0; kind < TOK_KINDS; kind++)
         for (size_t n = 0; n < 300; n++) {
             tok_text_make(kind, n, (uint32_t)n);
-            const size_t ids = dn_tok_encode(&t, tok_text, n, NULL, 0), some = ids / 2;
+            const size_t ids = dn_tok_encode(&t, tok_text, n, NULL, 0), some = ids/2;
             if (ids > n || (n > 0 && ids == 0))
                 return 2;
             tok_ids[ids] = tok_ids2[some] = -1;
             if (dn_tok_encode(&t, tok_text, n, tok_ids, ids) != ids || tok_ids[ids] != -1)
                 return 3;
             if (dn_tok_encode(&t, tok_text, n, tok_ids2, some) != ids || tok_ids2[some] != -1
-                || memcmp(tok_ids, tok_ids2, some * sizeof *tok_ids) != 0)
+                || memcmp(tok_ids, tok_ids2, some*sizeof *tok_ids) != 0)
                 return 4;
-            tok_back[n] = tok_back[n / 2] = 0x5a;
-            if (dn_tok_decode(&t, tok_ids, ids, tok_back, n / 2) != n || tok_back[n / 2] != 0x5a
-                || memcmp(tok_back, tok_text, n / 2) != 0)
+            tok_back[n] = tok_back[n/2] = 0x5a;
+            if (dn_tok_decode(&t, tok_ids, ids, tok_back, n/2) != n || tok_back[n/2] != 0x5a
+                || memcmp(tok_back, tok_text, n/2) != 0)
                 return 5;
             if (dn_tok_decode(&t, tok_ids, ids, tok_back, n) != n || tok_back[n] != 0x5a
                 || memcmp(tok_back, tok_text, n) != 0)
@@ -4822,7 +4647,6 @@ static double t_tok_lossless(void)
 static double t_tok_cut(void)
 {
     dn_tokenizer t;
-
     if (tok_train(&t, TOK_VOCAB, tok_text_make(5, TOK_TEXT, 3)) != DN_OK)
         return 1;
     for (int kind = 0; kind < TOK_KINDS; kind++)
@@ -4836,7 +4660,7 @@ static double t_tok_cut(void)
                     return 2;
                 count += dn_tok_encode(&t, tok_text + at, size, tok_ids2 + count, n - count);
             }
-            if (count != ids || memcmp(tok_ids, tok_ids2, ids * sizeof *tok_ids) != 0)
+            if (count != ids || memcmp(tok_ids, tok_ids2, ids*sizeof *tok_ids) != 0)
                 return 3;
         }
     return dn_tok_cut(tok_text, 64) != 0;
@@ -4844,10 +4668,9 @@ static double t_tok_cut(void)
 
 static double t_tok_plain_bytes(void)
 {
-    static const int odd[] = {DN_BOS, DN_SPECIALS + 'a', DN_EOS, DN_MASK, -1, INT_MIN, INT_MAX,
-                              DN_MIN_VOCAB, DN_SPECIALS + 'b'};
+    static const int odd[] = { DN_BOS, DN_SPECIALS + 'a', DN_EOS, DN_MASK, -1, INT_MIN, INT_MAX,
+                               DN_MIN_VOCAB, DN_SPECIALS + 'b' };
     dn_tokenizer t;
-
     for (int empty = 0; empty < 2; empty++) {
         const int max_vocab = empty ? TOK_VOCAB : DN_MIN_VOCAB;
         if (tok_train(&t, max_vocab, empty ? 0 : tok_text_make(2, 500, 1)) != DN_OK)
@@ -4860,7 +4683,7 @@ static double t_tok_plain_bytes(void)
             if (dn_tok_encode(&t, &byte, 1, &id, 1) != 1 || id != DN_SPECIALS + b)
                 return 3;
         }
-        if (dn_tok_decode(&t, odd, sizeof odd / sizeof *odd, tok_back, 8) != 2
+        if (dn_tok_decode(&t, odd, sizeof odd/sizeof *odd, tok_back, 8) != 2
             || memcmp(tok_back, "ab", 2) != 0)
             return 4;
     }
@@ -4871,21 +4694,19 @@ static double t_tok_plain_bytes(void)
 static double t_tok_split(void)
 {
     static const char text[] = "ab  cd1\n\n  e\t f.;\r\n\n \n";
-    static const int size[] = {2, 1, 3, 1, 2, 1, 2, 1, 2, 2, 3, 1, 1};
-    const size_t n = sizeof text - 1, count = sizeof size / sizeof *size;
+    static const int size[] = { 2, 1, 3, 1, 2, 1, 2, 1, 2, 2, 3, 1, 1 };
+    const size_t n = sizeof text - 1, count = sizeof size/sizeof *size;
     dn_tokenizer t;
-
-    for (size_t k = 0; k < 6 * n; k++)          /* each copy ends in a newline: a cut */
-        tok_text[k] = (unsigned char)text[k % n];
-    if (tok_train(&t, TOK_VOCAB, 6 * n) != DN_OK)
+    for (size_t k = 0; k < 6*n; k++)                    /* each copy ends in a newline: a cut */
+        tok_text[k] = (unsigned char)text[k%n];
+    if (tok_train(&t, TOK_VOCAB, 6*n) != DN_OK)
         return 1;
     if (dn_tok_encode(&t, text, n, tok_ids, TOK_TEXT) != count)
         return 2;
     for (size_t k = 0; k < count; k++)
         if (dn_tok_decode(&t, tok_ids + k, 1, NULL, 0) != (size_t)size[k])
             return 3;
-
-    memset(tok_text, 'x', TOK_TEXT);            /* 18 times 64 and 48 */
+    memset(tok_text, 'x', TOK_TEXT);                    /* 18 times 64 and 48 */
     if (tok_train(&t, TOK_VOCAB, TOK_TEXT) != DN_OK)
         return 4;
     if (dn_tok_encode(&t, tok_text, TOK_TEXT, tok_ids, TOK_TEXT) != 18 + 2
@@ -4900,7 +4721,6 @@ static double t_tok_ties(void)
     static const char text[] = "zy zy xw xw xv xv";
     static const char want[] = "bpe1 263 35 123 125 124 259 121 259 122.";
     dn_tokenizer t;
-
     memcpy(tok_text, text, sizeof text - 1);
     if (tok_train(&t, TOK_VOCAB, sizeof text - 1) != DN_OK)
         return 1;
@@ -4913,7 +4733,6 @@ static double t_tok_memory(void)
     const size_t n = tok_text_make(6, 200, 5);
     const size_t mem = dn_tok_bytes(TOK_VOCAB), scratch = dn_tok_train_bytes(TOK_VOCAB, n);
     dn_tokenizer t;
-
     if (mem == 0 || scratch == 0 || dn_tok_bytes(DN_MIN_VOCAB) == 0
         || dn_tok_bytes(DN_MIN_VOCAB - 1) != 0 || dn_tok_bytes(-1) != 0
         || dn_tok_bytes(INT_MAX) != 0 || dn_tok_train_bytes(TOK_VOCAB, SIZE_MAX) != 0)
@@ -4947,13 +4766,12 @@ static double t_tok_memory(void)
 static double t_tok_saved(void)
 {
     dn_tokenizer t, u;
-
     for (int kind = 0; kind < TOK_KINDS; kind++) {
         if (tok_train(&t, TOK_VOCAB, tok_text_make(kind, TOK_TEXT, 11)) != DN_OK)
             return 1;
         const size_t n = dn_tok_save(&t, NULL, 0);
-        tok_saved[n / 2] = '#';
-        if (n > TOK_SAVED || dn_tok_save(&t, tok_saved, n / 2) != n || tok_saved[n / 2] != '#')
+        tok_saved[n/2] = '#';
+        if (n > TOK_SAVED || dn_tok_save(&t, tok_saved, n/2) != n || tok_saved[n/2] != '#')
             return 2;
         dn_tok_save(&t, tok_saved, n);
         for (size_t k = 0; k < n; k++)
@@ -4965,7 +4783,7 @@ static double t_tok_saved(void)
             return 5;
         const size_t ids = dn_tok_encode(&t, tok_text, TOK_TEXT, tok_ids, TOK_TEXT);
         if (dn_tok_encode(&u, tok_text, TOK_TEXT, tok_ids2, TOK_TEXT) != ids
-            || memcmp(tok_ids, tok_ids2, ids * sizeof *tok_ids) != 0)
+            || memcmp(tok_ids, tok_ids2, ids*sizeof *tok_ids) != 0)
             return 6;
         const size_t need = dn_tok_bytes(t.vocab);
         for (size_t k = 0; k < need; k++)
@@ -4980,10 +4798,9 @@ static double t_tok_saved(void)
 /* A saved text that is cut is refused; one with a wrong byte is, or it loads as what it says. */
 static double t_tok_damaged(void)
 {
-    static const unsigned char wrong[] = {'0', '1', '9', ' ', '.', '-', 0, 255};
+    static const unsigned char wrong[] = { '0', '1', '9', ' ', '.', '-', 0, 255 };
     const size_t text = tok_text_make(6, 300, 2);
     dn_tokenizer t, u;
-
     if (tok_train(&t, TOK_VOCAB, text) != DN_OK)
         return 1;
     const size_t n = dn_tok_save(&t, tok_saved, TOK_SAVED);
@@ -5027,13 +4844,12 @@ static double t_tok_refused(void)
         "bpe1 265 3 3 259 259 260 260 261 261 262 262 263 263.",
     };
     dn_tokenizer t;
-
-    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+    for (size_t k = 0; k < sizeof bad/sizeof *bad; k++) {
         tok_err[0] = '\0';
         if (tok_load(&t, bad[k], strlen(bad[k])) != DN_EFORMAT || tok_err[0] == '\0')
             return 1 + (double)k;
     }
-    for (size_t k = 0; k < sizeof good / sizeof *good; k++)
+    for (size_t k = 0; k < sizeof good/sizeof *good; k++)
         if (tok_load(&t, good[k], strlen(good[k])) != DN_OK)
             return 101 + (double)k;
     return 0;
@@ -5042,15 +4858,14 @@ static double t_tok_refused(void)
 /* A saved text whose pairs all want the same few slots (the hash is tokenizer.c's own). */
 static double t_tok_crowded(void)
 {
-    const uint32_t mask = 2047;                 /* for 300 merges */
+    const uint32_t mask = 2047;                         /* for 300 merges */
     int merges = 0, left = DN_SPECIALS, right = DN_SPECIALS;
     char *s = tok_saved;
     dn_tokenizer t;
-
     s += sprintf(s, "bpe1 %d", TOK_VOCAB);
     for (; merges < TOK_VOCAB - DN_MIN_VOCAB && left < DN_MIN_VOCAB; right++) {
-        uint32_t h = (uint32_t)left * 0x9E3779B1u + (uint32_t)right;
-        h = (h ^ h >> 15) * 0x85EBCA6Bu;
+        uint32_t h = (uint32_t)left*0x9E3779B1u + (uint32_t)right;
+        h = (h ^ h >> 15)*0x85EBCA6Bu;
         h ^= h >> 13;
         if ((h & mask) < 10) {
             s += sprintf(s, " %d %d", left, right);
@@ -5332,7 +5147,6 @@ static int run_test(const struct test *t, int paper)
 {
     const double high = sizeof(dn_real) == sizeof(double) ? t->f64 : t->f32, usual = start_work;
     char bound[32], found[32];
-
     detail[0] = err[0] = '\0';
     const double e = t->error();
     start_work = usual;
@@ -5356,7 +5170,6 @@ static int run_test(const struct test *t, int paper)
 static void print_hash(void)
 {
     const int one = 1;
-
     printf("%d-bit %s-endian %s class %d %016llx\n", (int)(8*sizeof(void *)),
            *(const char *)&one ? "little" : "big",
            sizeof(dn_real) == sizeof(double) ? "double" : "float", DN_FMA,
@@ -5368,7 +5181,6 @@ static void print_hash(void)
 static int is_wanted(const struct test *t, int n, char **word)
 {
     int wanted = n == 0 && !has_key(t, "large:");
-
     for (int i = 0; i < n; i++)
         wanted |= !strcmp(word[i], "paper") ? t->place != NULL
                 : !strcmp(word[i], "--quick") ? !has_key(t, "thm:") && !has_key(t, "fig:")
@@ -5382,7 +5194,6 @@ int main(int argc, char **argv)
     const int hash = argc > 1 && !strcmp(argv[1], "--hash");
     const int paper = argc > 1 && !strcmp(argv[1], "paper");
     int passed = 0, failed = 0;
-
     if (hash)
         print_hash();
     if (hash && argc == 2)
