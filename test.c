@@ -1298,7 +1298,6 @@ static double t_random(void)
     return e;
 }
 
-/* Golden values, so that no edit changes the stream unnoticed; limit 0. */
 static double t_rng_golden(void)
 {
     int wrong = rng_key(1, 2) != 0xbcd9dbb49673066bu;
@@ -1323,8 +1322,8 @@ static int ones(uint32_t x)
     return count;
 }
 
-/* Turns one bit of index, seed or stream in turn: half of the 32 output bits should change.  The
- * deviation from 16, in standard deviations, over the 160 input bits; limit 5. */
+/* Flip each of the 160 bits of seed, stream and index in turn: of the 32 output bits, 16 should
+ * change. */
 static double t_rng_avalanche(void)
 {
     const int trials = 2000;
@@ -1346,7 +1345,7 @@ static double t_rng_avalanche(void)
     return e;
 }
 
-/* Chi-square of the four bytes, 255 degrees of freedom, in standard deviations; limit 5. */
+/* Chi-square of each of the four bytes, 255 degrees of freedom. */
 static double t_rng_bytes(void)
 {
     const int count = 500000;
@@ -1369,8 +1368,7 @@ static double t_rng_bytes(void)
     return e;
 }
 
-/* Correlation of a number with its neighbour in index (several lags), in stream and in seed, in
- * standard deviations; limit 5. */
+/* Correlation of a number with its neighbours in index (at several lags), in stream and in seed. */
 static double t_rng_correlation(void)
 {
     const int count = 100000;
@@ -1392,7 +1390,6 @@ static double t_rng_correlation(void)
     return e;
 }
 
-/* Moments of the uniform and of the normal against theory, in standard deviations; limit 5. */
 static double t_rng_moments(void)
 {
     const int count = 200000;
@@ -1449,45 +1446,39 @@ static double worst_acc(acc (*f)(acc), long double (*reference)(long double),
     return e;
 }
 
-/* Ulp; limit 1.5. */
 static double t_exp_real(void)
 {
     return larger(worst_real(exp_real, expl, -2, 2), worst_real(exp_real, expl, -87.2, 88.3));
 }
 
-/* Ulp; limit 5 in both precisions. */
 static double t_erf_real(void)
 {
     return larger(worst_real(erf_real, erfl, -1, 1), worst_real(erf_real, erfl, 1e-6, 1e-3));
 }
 
-/* Ulp, far from zero; limit 20 (double), 4 (float). */
 static double t_erf_real_far(void)
 {
     return worst_real(erf_real, erfl, -8, 8);
 }
 
-/* Ulp; limit 4. */
 static double t_tanh_real(void)
 {
     double near = worst_real(tanh_real, tanhl, 1e-6, 1e-3);
     return larger(near, worst_real(tanh_real, tanhl, -12, 12));
 }
 
-/* Ulp; limit 1.5. */
 static double t_exp_acc(void)
 {
     return larger(worst_acc(exp_acc, expl, -12, 1, 0), worst_acc(exp_acc, expl, -80, 80, 0));
 }
 
-/* Ulp; limit 2.5. */
 static double t_log_acc(void)
 {
     double small = worst_acc(log_acc, logl, 1e-30, 1e-6, 0);
     return larger(small, worst_acc(log_acc, logl, 1e-3, 4, 0));
 }
 
-/* In units of 2^-digits, half an ulp of 1; limit 2. */
+/* In units of 2^-digits, half an ulp of 1. */
 static double t_sin_cos_acc(void)
 {
     double range = sizeof(acc) == 4 ? 1e4 : 1e6;
@@ -1498,7 +1489,6 @@ static double t_sin_cos_acc(void)
     return larger(sine_error, cosine_error);
 }
 
-/* The number of special cases that go wrong; limit 0. */
 static double t_special_values(void)
 {
     const real inf = (real)INFINITY, nan = (real)NAN;
@@ -1583,7 +1573,6 @@ static double t_matmul(void)
     return e;
 }
 
-/* Sums of whole arrays: each number once, whatever the length and the threads. */
 static double t_sum_all(void)
 {
     static const size_t count[] = { 0, 1, 63, 64, 65, 100001, 3000001 };
@@ -1688,7 +1677,6 @@ static double t_mask_shares(void)
     return e;
 }
 
-/* Masks belong to a token's place in the run, not to the call that asks for them. */
 static double t_mask_index(void)
 {
     enum { N = 500 };
@@ -2311,7 +2299,6 @@ static double t_state(void)
     return e;
 }
 
-/* One step of two micro-batches is one step of a batch with the rows of both. */
 static double t_accumulate(void)
 {
     double e = 0;
@@ -2461,7 +2448,6 @@ static double t_hash(void)
     return got != known_hash[DN_FMA];
 }
 
-/* Feeding a generator in pieces gives the bits of the whole sequence at once. */
 static double t_cached(void)
 {
     double e = 0;
@@ -2812,7 +2798,6 @@ static double t_borrow(void)
     return e;
 }
 
-/* The configuration in a file is the one saved: every saved field, as text. */
 static double t_saved_config(void)
 {
     int n;
@@ -2993,7 +2978,6 @@ static dn_model *unsigned_file(dn_config *c)
     return m;
 }
 
-/* A header may ask for no more parameters than the file can hold. */
 static double t_too_large(void)
 {
     dn_config c, read;
@@ -3027,7 +3011,6 @@ static double t_header_fields(void)
     return e;
 }
 
-/* Fields that are well written and wrong. */
 static double t_header_hostile(void)
 {
     static const char *const wrong[][2] = {
@@ -3148,7 +3131,6 @@ static double t_data_bytes(void)
     return e;
 }
 
-/* A file of another size of model is refused, for each size. */
 static double t_other_model(void)
 {
     static const char *const sizes[] = { "dec-layers", "dim", "ffn", "vocab", "ctx" };
@@ -4340,7 +4322,7 @@ static double t_post_ln_dec(void)  { return last_to_first(DEC_POST_LN); }
 static double t_post_ln_both(void) { return last_to_first(BOTH_POST_LN); }
 static double t_linear(void)       { return rate_spread("deepnorm"); }
 static double t_not_linear(void)   { return rate_spread("post-ln"); }
-/* The paper has no bound for Post-LN-init; it scatters more over seeds than DeepNorm, hence 2. */
+/* The paper gives Post-LN-init no bound; it scatters more over seeds than DeepNorm. */
 static double t_init_flat(void)    { return growth(ENC_POST_LN_INIT, UPDATE, UNIT); }
 static double t_alpha_only(void)   { return last_to_first(ENC_ALPHA_ONLY); }
 static double t_beta_only(void)    { return last_to_first(ENC_BETA_ONLY); }
@@ -4614,7 +4596,6 @@ static double t_tok_encode(void)
     return 0;
 }
 
-/* Every text comes back, and no call writes more than it may. */
 static double t_tok_lossless(void)
 {
     dn_tokenizer t;
@@ -4643,7 +4624,6 @@ static double t_tok_lossless(void)
     return 0;
 }
 
-/* Read in pieces of any size, a text has the same ids. */
 static double t_tok_cut(void)
 {
     dn_tokenizer t;
