@@ -14,8 +14,9 @@
  *     ./test --hash          print the kind of machine and the hash of trained models, to compare;
  *                            with keys behind it, run those rows too
  *
- * Families:  A values   B gradients   C golden numbers   D properties   E failures
- *            F the paper's claims     G the tokenizer
+ * Helpers first (among them a plain model), then the tests and, in the same order, their rows:
+ *     A values   B gradients   C golden numbers   D properties   E failures
+ *     F the paper's claims     G the tokenizer
  *
  * The library is included, not linked, so its static functions can be tested; whatever reads it
  * a second time here (plain_...) is written as plainly as possible, from the paper, in double.
@@ -48,7 +49,6 @@ static void worst(double *e, double found, const char *format, ...)
 {
     va_list args;
     const double old = *e;
-
     *e = larger(old, found);
     if (old != old || found <= old)
         return;
@@ -69,7 +69,6 @@ static void free_blocks(void)
 static void *get_block(size_t n)
 {
     void *p = malloc(n ? n : 1);
-
     if (!p || n_blocks == (int)(sizeof blocks/sizeof *blocks)) {
         fprintf(stderr, "test: out of memory\n");
         exit(2);
@@ -81,7 +80,6 @@ static const dn_field *field_named(const char *name)
 {
     int n;
     const dn_field *f = dn_fields(&n);
-
     for (int i = 0; i < n; i++)
         if (!strcmp(f[i].name, name))
             return f + i;
@@ -97,7 +95,6 @@ static int *int_field(dn_config *c, const dn_field *f)
 static int choices(const char *name)
 {
     int n = 0;
-
     while (dn_choice(field_named(name), n))
         n++;
     return n;
@@ -121,7 +118,6 @@ static int choice(const char *field, const char *name)
 static dn_config small_config(int arch, int norm)
 {
     dn_config c;
-
     dn_config_default(&c);
     c.arch = arch;
     c.norm = norm;
@@ -141,7 +137,6 @@ static dn_model *make_model(const dn_config *c, enum dn_purpose purpose)
 {
     const size_t need = dn_model_bytes(c, purpose, err);
     dn_model *m = need ? dn_model_init(c, purpose, get_block(need), need, err) : NULL;
-
     if (!m) {
         fprintf(stderr, "test: no model: %s\n", err);
         exit(2);
@@ -163,7 +158,6 @@ static size_t tensor_size(const dn_tensor *t)
 static dn_tensor tensor_named(const dn_model *m, const char *name)
 {
     dn_tensor none = { "", 0, 0, NULL, NULL };
-
     for (int i = 0; i < dn_tensor_count(m); i++)
         if (!strcmp(dn_tensor_at(m, i).name, name))
             return dn_tensor_at(m, i);
@@ -175,7 +169,6 @@ static dn_tensor tensor_named(const dn_model *m, const char *name)
 static double by_rule(const char *name, size_t i)
 {
     uint32_t h = 2166136261u, u;
-
     for (const char *s = name; *s; s++)
         h = (h ^ (unsigned char)*s)*16777619u;
     u = (h + (uint32_t)i)*2654435761u;
@@ -187,7 +180,6 @@ static double by_rule(const char *name, size_t i)
 static int ends_with(const char *s, const char *end)
 {
     const size_t n = strlen(s), k = strlen(end);
-
     return n >= k && !strcmp(s + n - k, end);
 }
 
@@ -224,7 +216,6 @@ static const dn_batch *fill_batch(struct sample *s, const dn_config *c, int rows
 {
     static const int enc_len[8] = { 4, 6, 1, 8, 2, 3, 5, 1 };   /* in eighths of ctx */
     static const int dec_len[8] = { 5, 1, 8, 3, 4, 2, 6, 1 };
-
     for (int r = 0; r < rows; r++) {
         s->enc_len[r] = (enc_len[r]*c->ctx + 7)/8;
         s->dec_len[r] = (dec_len[r]*c->ctx + 7)/8;
@@ -251,7 +242,6 @@ static const int *top_len(const dn_batch *b)
 static int top_tokens(const dn_batch *b)
 {
     int n = 0;
-
     for (int r = 0; r < b->rows; r++)
         n += top_len(b)[r];
     return n;
@@ -271,7 +261,6 @@ static dn_real *get_logits(dn_model *m, const dn_batch *b)
 {
     const size_t n = (size_t)top_tokens(b)*(size_t)dn_model_config(m)->vocab;
     dn_real *logits = get_block(n*sizeof *logits);
-
     if (dn_logits(m, b, logits, err) != DN_OK) {
         fprintf(stderr, "test: %s\n", err);
         exit(2);
@@ -286,7 +275,6 @@ static uint64_t hash_byte(uint64_t h, unsigned char byte) { return (h ^ byte)*10
 static uint64_t hash_parameters(const dn_model *m)
 {
     uint64_t h = HASH_START;
-
     for (int i = 0; i < dn_tensor_count(m); i++) {
         const dn_tensor t = dn_tensor_at(m, i);
         for (size_t k = 0; k < tensor_size(&t); k++) {
@@ -303,8 +291,32 @@ static uint64_t hash_parameters(const dn_model *m)
     return h;
 }
 
-/* ---- a plain model: the paper's equations in double, one sequence at a time -------------- */
+/* A model trained for some steps, everything switched on. */
+static dn_config busy_config(int arch, int norm)
+{
+    dn_config c = small_config(arch, norm);
+    c.dropout = 0.1;  c.attn_dropout = 0.1;  c.act_dropout = 0.1;
+    c.dim = 32;  c.heads = 4;  c.ffn = 48;  c.vocab = 40;
+    c.positions = DN_LEARNED;
+    return c;
+}
 
+static void train(dn_model *m, int steps, double *e)
+{
+    struct sample s[2];
+    dn_stats st;
+    for (int i = 0; i < steps; i++) {
+        const int salt = (int)dn_step_count(m);
+        const dn_batch two[2] = { *fill_batch(&s[0], dn_model_config(m), 6, salt),
+                                  *fill_batch(&s[1], dn_model_config(m), 3, 2*salt + 1) };
+        if (dn_train_step(m, two, 1 + salt%2, &st, err) != DN_OK)
+            worst(e, NAN, "%s", err);
+    }
+}
+
+/* ---- helpers: a plain model -------------------------------------------------------------- */
+
+/* The paper's equations in double, one sequence at a time. */
 typedef double plain_seq[PLAIN_LEN][PLAIN_WIDTH];       /* one row per token                   */
 
 /* A tensor's values by name; NULL where the configuration has no such tensor (biases).  Where a
@@ -314,7 +326,6 @@ static const dn_real *param(const dn_model *m, const char *base, const char *nam
     static int found[4096];
     char full[2*DN_NAME_MAX];
     unsigned hash = 0;
-
     snprintf(full, sizeof full, "%s%s", base, name);
     for (const char *p = full; *p; p++)
         hash = 31*hash + (unsigned char)*p;
@@ -364,7 +375,6 @@ static void plain_attend(plain_seq y, plain_seq q, plain_seq k, plain_seq v,
                          int n, int n_kv, int dim, int heads, int causal)
 {
     const int width = dim/heads;
-
     for (int t = 0; t < n; t++)
         for (int h = 0; h < dim; h += width) {
             const int seen = causal ? t + 1 : n_kv;
@@ -421,7 +431,6 @@ static const struct plain_scheme *plain_scheme(const dn_config *c)
 {
     enum { ROWS = sizeof plain_schemes/sizeof *plain_schemes };
     static const struct plain_scheme *found[ROWS];      /* by the library's number */
-
     for (int i = 0; i < ROWS && c->norm < ROWS && !found[c->norm]; i++)
         if (!strcmp(plain_schemes[i].name, name_of("norm", c->norm)))
             found[c->norm] = &plain_schemes[i];
@@ -466,7 +475,6 @@ static void plain_place(const dn_model *m, const char *base, const char *place,
     const char letter = letters[plain_kind(base)];
     const dn_real *head = param(m, base, "head.weight");
     char at[2*DN_NAME_MAX];
-
     if (letter == 'L' && plain_is(c, "keel") && !strcmp(place, "out_") && plain_layer(base) == 0
         && plain_kind(base) == 0)
         return;                                         /* the first sub-layer of a stack */
@@ -489,7 +497,6 @@ static void plain_branch(const dn_model *m, const char *base, plain_seq y, plain
     const dn_config *c = dn_model_config(m);
     const char *mid = plain_scheme(c)->mid;
     static plain_seq q, k, v, a;
-
     if (ends_with(base, "ffn.")) {
         const int shifted = plain_is(c, "r-fixup");
         const double shift = shifted ? (double)*param(m, base, "act_shift.bias") : 0;
@@ -517,7 +524,6 @@ static void plain_branch(const dn_model *m, const char *base, plain_seq y, plain
 static dn_gains plain_gains(int arch, int stack, double n, double m)
 {
     dn_gains g;
-
     if (arch == DN_ENC_DEC && stack == 0) {
         g.alpha = 0.81*pow(pow(n, 4)*m, 1.0/16);
         g.beta = 0.87*pow(pow(n, 4)*m, -1.0/16);
@@ -536,7 +542,6 @@ static dn_gains plain_gains(int arch, int stack, double n, double m)
 static double plain_alpha(const dn_config *c, int decoder, int layer)
 {
     const double L = plain_depth(c, decoder);
-
     if (plain_is(c, "deepnorm"))
         return plain_gains(c->arch, decoder, c->enc_layers, c->dec_layers).alpha;
     if (plain_is(c, "admin-torch"))
@@ -550,7 +555,6 @@ static double plain_alpha(const dn_config *c, int decoder, int layer)
 static double plain_skip(const dn_model *m, const char *base, int i)
 {
     const dn_config *c = dn_model_config(m);
-
     if (plain_is(c, "admin") || plain_is(c, "admin-torch"))
         return (double)param(m, base, "omega.weight")[i];
     return plain_alpha(c, plain_decoder(base), plain_layer(base));
@@ -561,7 +565,6 @@ static double plain_scale(const dn_model *m, const char *base)
 {
     const dn_config *c = dn_model_config(m);
     char layer[DN_NAME_MAX];
-
     if (plain_is(c, "r-fixup"))
         return (double)*param(m, base, "scale.weight");
     if (!plain_is(c, "rezero"))
@@ -579,7 +582,6 @@ static void plain_sublayer(const dn_model *m, const char *base, plain_seq x, int
     const struct plain_scheme *p = plain_scheme(c);
     const int cross = plain_kind(base) == 1;
     static plain_seq in, g;
-
     memcpy(in, x, (size_t)n*sizeof *in);
     plain_place(m, base, "in_", p->in, in, n, c->dim);
     for (int t = 0; t < n && plain_is(c, "layernorm-scaling"); t++)
@@ -599,7 +601,6 @@ static double plain_position(const dn_config *c, const dn_real *learned, int p, 
 {
     const int half = c->dim/2, k = i%half;
     const double w = half > 1 ? pow(10000, -(double)k/(half - 1)) : 1;
-
     if (learned)
         return (double)learned[p*c->dim + i];
     return i < half ? sin(p*w) : cos(p*w);
@@ -614,7 +615,6 @@ static void plain_mix(const dn_model *m, const char *stack, plain_seq z, plain_s
     const int rows = 1 + (plain_decoder(stack) ? c->dec_layers : c->enc_layers);
     const dn_real *mix = param(m, stack, "mix.weight");
     static plain_seq normed;
-
     memset(z, 0, (size_t)n*sizeof *z);
     for (int k = 0; k <= l; k++) {
         plain_norm(normed, y[k], param(m, stack, "mix_norm.weight") + k*c->dim,
@@ -635,7 +635,6 @@ static void plain_stack(const dn_model *m, const char *stack, plain_seq x, const
     const dn_real *table = param(m, stack, "embed.weight");
     const dn_real *learned = c->positions == DN_LEARNED ? param(m, stack, "positions.weight")
                                                         : NULL;
-
     if (!table)                                         /* tie=all: the encoder's */
         table = param(m, "encoder.", "embed.weight");
     for (int t = 0; t < n; t++)
@@ -668,7 +667,6 @@ static void plain_logits(const dn_model *m, const dn_batch *b, double *logits)
     const dn_real *out = param(m, "output.", "weight");
     const int *enc = b->enc, *dec = b->dec;
     static plain_seq memory, x;
-
     if (!out && (c->tie == DN_TIE_ALL || !dec))
         out = param(m, "encoder.", "embed.weight");
     if (!out)
@@ -696,7 +694,6 @@ static double plain_loss(const dn_model *m, const dn_batch *b, dn_stats *s)
     const dn_config *c = dn_model_config(m);
     static double logits[PLAIN_TOKENS*PLAIN_VOCAB];
     double loss = 0;
-
     plain_logits(m, b, logits);
     memset(s, 0, sizeof *s);
     for (int t = 0; t < top_tokens(b); t++) {
@@ -722,6 +719,162 @@ static double plain_loss(const dn_model *m, const dn_batch *b, dn_stats *s)
     return loss;
 }
 
+/* ---- helpers: checkpoints in memory ------------------------------------------------------ */
+
+enum { FILE_ROOM = 1 << 21 };
+
+struct file {
+    unsigned char *bytes;
+    size_t room, n;
+    int calls, fail_at;                   /* the call that fails, from 1; 0: none              */
+    int overrun;                          /* reads outside of the file                         */
+};
+
+static unsigned char room_a[FILE_ROOM], room_b[FILE_ROOM];
+static struct file file_a = { room_a, FILE_ROOM, 0, 0, 0, 0 };
+static struct file file_b = { room_b, FILE_ROOM, 0, 0, 0, 0 };
+
+static int from_memory(void *user, uint64_t at, void *to, size_t n)
+{
+    struct file *f = user;
+    if (++f->calls == f->fail_at)
+        return 1;
+    if (at > f->n || n > f->n - at) {
+        f->overrun = 1;
+        return 1;
+    }
+    memcpy(to, f->bytes + at, n);
+    return 0;
+}
+
+static int to_memory(void *user, const void *from, size_t n)
+{
+    struct file *f = user;
+    if (++f->calls == f->fail_at || n > f->room - f->n)
+        return 1;
+    memcpy(f->bytes + f->n, from, n);
+    f->n += n;
+    return 0;
+}
+
+static dn_io io_of(struct file *f)
+{
+    const dn_io io = { f, f->n, from_memory, to_memory };
+    f->calls = 0;
+    return io;
+}
+
+static const dn_note notes[] = { { "tokenizer", "bpe1 259." }, { "made by", "test.c" } };
+
+static dn_status save(const dn_model *m, struct file *f)
+{
+    f->n = 0;
+    f->overrun = f->fail_at = 0;
+    const dn_io io = io_of(f);
+    return dn_save(m, notes, 2, &io, err);
+}
+
+static dn_status load(dn_model *m, struct file *f)
+{
+    const dn_io io = io_of(f);
+    return dn_load(m, &io, err);
+}
+
+static dn_status load_config(dn_config *c, struct file *f)
+{
+    const dn_io io = io_of(f);
+    return dn_load_config(c, &io, err);
+}
+
+static dn_status load_note(struct file *f)
+{
+    const dn_io io = io_of(f);
+    char text[32];
+    size_t size = sizeof text;
+    return dn_load_note(&io, "made by", text, &size, err);
+}
+
+/* Bytes of the length field and the header that a safetensors file begins with. */
+static size_t header_size(const struct file *f)
+{
+    size_t n = 0;
+    for (int i = 7; i >= 0; i--)
+        n = n << 8 | f->bytes[i];
+    return n + 8;
+}
+
+static void header_resize(struct file *f, size_t n)
+{
+    for (size_t i = 0; i < 8; i++)
+        f->bytes[i] = (unsigned char)((uint64_t)(n - 8) >> 8*i);
+}
+
+/* Without its checksum, as another program would write it. */
+static void unsign(struct file *f)
+{
+    const char *word = "checksum\":\"";
+    for (size_t i = 0; i < 64; i++)
+        if (!memcmp(f->bytes + i, word, strlen(word)))
+            f->bytes[i] = 'C';
+}
+
+/* Refused: a status other than DN_OK, and a sentence. */
+#define refused(call, want) (err[0] = '\0', is_refused((call), (want)))
+
+static int is_refused(dn_status status, dn_status want)
+{
+    return status == want && memchr(err, '\0', DN_ERR_MAX) && strlen(err) > 8;
+}
+
+/* Replace the first such text of the header by another, of any length. */
+static int header_replace(struct file *f, const char *from, const char *to)
+{
+    const size_t n = header_size(f), k = strlen(from), room = strlen(to);
+    for (size_t i = 8; i + k <= n; i++)
+        if (!memcmp(f->bytes + i, from, k)) {
+            memmove(f->bytes + i + room, f->bytes + i + k, f->n - i - k);
+            memcpy(f->bytes + i, to, room);
+            f->n = f->n + room - k;
+            header_resize(f, n + room - k);
+            return 1;
+        }
+    return 0;
+}
+
+/* A file as another program writes it that sorts its tensors: here from the last to the first, and
+ * without the checksum. */
+static void tensors_reverse(const struct file *from, struct file *to)
+{
+    static const char word[] = "\"data_offsets\":[";
+    const char *text = (const char *)from->bytes, *meta = strchr(text + 8, '}') + 1;
+    const size_t n = header_size(from);
+    size_t put = 0;
+    to->n = (size_t)(meta - text);
+    memcpy(to->bytes, text, to->n);
+    unsign(to);
+    for (int data = 0; data < 2; data++) {
+        for (const char *p = text + n - 2; p >= meta; p--) {
+            if (memcmp(p, ",\"", 2) || p[-1] != '}')
+                continue;
+            const char *offsets = strstr(p, word) + sizeof word - 1;
+            char *comma;
+            const size_t at = strtoul(offsets, &comma, 10);
+            const size_t size = strtoul(comma + 1, NULL, 10) - at;
+            const size_t k = data ? size : (size_t)(offsets - p);
+            memcpy(to->bytes + to->n, data ? text + n + at : p, k);
+            to->n += k;
+            if (!data)
+                to->n += (size_t)sprintf((char *)to->bytes + to->n, "%lu,%lu]}",
+                                         (unsigned long)put, (unsigned long)(put + size));
+            put += size;
+        }
+        if (!data) {
+            to->bytes[to->n++] = '}';
+            header_resize(to, to->n);
+        }
+    }
+}
+
 /* ---- A values ---------------------------------------------------------------------------- */
 
 /* Logits, losses and counts of the library and of the plain model, relative to their size. */
@@ -733,7 +886,6 @@ static void compare_with_plain(double *e, const dn_config *c)
     const int n = top_tokens(b)*c->vocab;
     static double want[PLAIN_TOKENS*PLAIN_VOCAB];
     dn_stats got = { 0 }, plain;
-
     fill_parameters(m);
     dn_real *logits = get_logits(m, b);
     plain_logits(m, b, want);
@@ -752,7 +904,6 @@ static void compare_with_plain(double *e, const dn_config *c)
 static double sweep(const char *field, int values)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int norm = 0; norm < choices("norm"); norm++)
             for (int v = 0; v < values; v++) {
@@ -777,7 +928,6 @@ static double t_value_shapes(void)
         { 64, 8, 64, 64 },
     };
     double e = 0;
-
     for (size_t i = 0; i < sizeof shape/sizeof *shape; i++)
         for (int arch = 0; arch < choices("arch"); arch++) {
             dn_config c = small_config(arch, choice("norm", "deepnorm"));
@@ -793,7 +943,6 @@ static double t_value_shapes(void)
 static dn_config long_config(int arch)
 {
     dn_config c = small_config(arch, choice("norm", "deepnorm"));
-
     c.ctx = PLAIN_LEN;  c.vocab = PLAIN_VOCAB;  c.batch_tokens = PLAIN_TOKENS;
     c.dim = 6;  c.heads = 2;  c.ffn = 5;  c.enc_layers = c.dec_layers = 1;
     c.activation = DN_GELU;
@@ -803,7 +952,6 @@ static dn_config long_config(int arch)
 static double t_value_long(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++) {
         const dn_config c = long_config(arch);
         compare_with_plain(&e, &c);
@@ -829,7 +977,6 @@ static double t_alpha_beta_values(void)
     };
     dn_config c = small_config(DN_ENCODER, choice("norm", "deepnorm"));
     double e = 0;
-
     for (size_t i = 0; i < sizeof single/sizeof *single; i++)
         for (c.arch = DN_ENCODER; c.arch <= DN_DECODER; c.arch++) {
             c.enc_layers = c.dec_layers = (int)single[i][0];
@@ -854,7 +1001,6 @@ static double t_alpha_beta_formula(void)
 {
     dn_config c = small_config(DN_ENCODER, choice("norm", "deepnorm"));
     double e = 0;
-
     for (c.enc_layers = 1; c.enc_layers < 1000; c.enc_layers += 37)
         for (c.dec_layers = 1; c.dec_layers < 1000; c.dec_layers += 41)
             for (c.arch = 0; c.arch < 3; c.arch++)
@@ -875,7 +1021,6 @@ static double plain_gain(const dn_config *c, int decoder, int layer, const char 
     const double L = (c->arch == DN_DECODER ? 0 : plain_depth(c, 0))
                    + (c->arch == DN_ENCODER ? 0 : plain_depth(c, 1));
     const int both = c->arch == DN_ENC_DEC, qk = matrix[0] == 'q' || matrix[0] == 'k';
-
     if (plain_is(c, "post-ln-init"))
         return 1/(own - layer);                         /* 1/(N - l + 1), l from 1 */
     if (plain_is(c, "ds-init"))
@@ -899,7 +1044,6 @@ static double plain_gain(const dn_config *c, int decoder, int layer, const char 
 static double t_gains(void)
 {
     double e = 0;
-
     for (int norm = 0; norm < choices("norm"); norm++)
         for (int arch = 0; arch < choices("arch"); arch++)
             for (int i = 0; i < 16; i++) {
@@ -927,7 +1071,6 @@ static double expected_std(const dn_config *c, const dn_tensor *t)
     const int decoder = plain_decoder(t->name);
     const char *dot = strchr(t->name, '.');
     char matrix[DN_NAME_MAX];
-
     if (t->cols == 0 || strstr(t->name, ".mix"))
         return 0;
     if (plain_is(c, "r-fixup") && !strcmp(t->name, "output.weight"))
@@ -959,7 +1102,6 @@ static void check_tensor_init(double *e, const dn_config *c, const dn_tensor *t)
     const double std = expected_std(c, t);
     const size_t n = tensor_size(t);
     double sum = 0, squares = 0, fourth = 0;
-
     for (size_t i = 0; i < n; i++) {
         const double x = (double)t->value[i];
         if (std <= 0)
@@ -983,7 +1125,6 @@ static void check_tensor_init(double *e, const dn_config *c, const dn_tensor *t)
 static double t_init(void)
 {
     double e = 0;
-
     for (int i = 0; i < 2*choices("arch"); i++)
         for (int norm = 0; norm < choices("norm"); norm++) {
             dn_config c = small_config(i/2, norm);
@@ -1005,7 +1146,6 @@ static double t_init_seed(void)
 {
     dn_config c = small_config(DN_ENC_DEC, 0);
     double e = 0;
-
     const dn_model *a = make_model(&c, DN_INFER), *b = make_model(&c, DN_TRAIN);
     MUST(e, same_parameters(a, b));
     c.seed++;
@@ -1025,7 +1165,6 @@ static double t_init_seed(void)
 static void check_profile(double *e, const dn_model *m)
 {
     const int dim = dn_model_config(m)->dim;
-
     for (int s = 0; s < 2; s++) {
         double r = 1;
         for (int i = 0; i < m->stack[s].subs; i++) {
@@ -1047,7 +1186,6 @@ static void check_profile(double *e, const dn_model *m)
 static double t_profile(void)
 {
     double e = 0;
-
     for (int norm = 0; norm < choices("norm"); norm++)
         for (int i = 0; i < 2*choices("arch"); i++) {
             dn_config c = small_config(i/2, norm);
@@ -1078,7 +1216,6 @@ static double t_schedule(void)
 {
     dn_config c = small_config(0, 0);
     double e = 0;
-
     c.lr = 3e-3;  c.min_lr = 1e-4;  c.warmup_init = 1e-5;  c.steps = 500;
     for (c.schedule = 0; c.schedule < choices("schedule"); c.schedule++)
         for (c.warmup = 0; c.warmup <= 40; c.warmup += 40)
@@ -1103,7 +1240,6 @@ static double t_shuffle(void)
     static int seen[5000];
     double e = 0;
     int moved = 0;
-
     for (uint32_t n = 1; n <= 5000; n += n < 300 ? 1 : 787) {
         memset(seen, 0, sizeof seen);
         for (uint32_t i = 0; i < n; i++) {
@@ -1127,7 +1263,6 @@ static double t_shuffle(void)
 static double t_shuffle_uniform(void)
 {
     double e = 0;
-
     for (uint32_t i = 0; i < 4; i++) {
         int count[4] = { 0 };
         for (uint64_t stream = 0; stream < 40000; stream++)
@@ -1144,7 +1279,6 @@ static double t_random(void)
 {
     enum { N = 20000 };
     double e = 0;
-
     for (int kind = 0; kind < 3; kind++) {
         static int together[32][32];
         memset(together, 0, sizeof together);
@@ -1164,6 +1298,232 @@ static double t_random(void)
     return e;
 }
 
+static double t_rng_golden(void)
+{
+    int wrong = rng_key(1, 2) != 0xbcd9dbb49673066bu;
+    wrong += rng_bits(rng_key(1, 2), 3) != 0x22a14c51u;
+    wrong += dn_random(1, 2, 3) != 0x19586860u;
+    wrong += dn_shuffle(1, 2, 3, 1000) != 786;
+    int token[64], in[64], label[64], hash = 0;
+    for (int i = 0; i < 64; i++)
+        token[i] = DN_SPECIALS + i;
+    dn_mask_tokens(in, label, token, 64, 300, 5, 7);
+    for (int i = 0; i < 64; i++)
+        hash = (31*hash + in[i] + label[i])%1000003;
+    wrong += hash != 174544;
+    return wrong;
+}
+
+static int ones(uint32_t x)
+{
+    int count = 0;
+    for (; x > 0; x &= x - 1)
+        count++;
+    return count;
+}
+
+/* Flip each of the 160 bits of seed, stream and index in turn: of the 32 output bits, 16 should
+ * change. */
+static double t_rng_avalanche(void)
+{
+    const int trials = 2000;
+    double e = 0;
+    for (int bit = 0; bit < 160; bit++) {
+        uint64_t turn = (uint64_t)1 << (bit < 128 ? bit%64 : bit - 128);
+        int changed = 0;
+        for (int i = 0; i < trials; i++) {
+            uint64_t seed = (uint64_t)i, stream = (uint64_t)(i/7);
+            uint32_t index = (uint32_t)i*3;
+            uint32_t before = rng_bits(rng_key(seed, stream), index);
+            seed ^= bit < 64 ? turn : 0;
+            stream ^= bit >= 64 && bit < 128 ? turn : 0;
+            index ^= bit >= 128 ? (uint32_t)turn : 0;
+            changed += ones(before ^ rng_bits(rng_key(seed, stream), index));
+        }
+        e = larger(fabs(changed - 16.0*trials)/sqrt(8.0*trials), e);
+    }
+    return e;
+}
+
+/* Chi-square of each of the four bytes, 255 degrees of freedom. */
+static double t_rng_bytes(void)
+{
+    const int count = 500000;
+    static int seen[4][256];
+    double e = 0;
+    memset(seen, 0, sizeof seen);
+    for (int i = 0; i < count; i++) {
+        uint32_t bits = rng_bits(rng_key(7, 0), (uint32_t)i);
+        for (int byte = 0; byte < 4; byte++)
+            seen[byte][bits >> 8*byte & 255]++;
+    }
+    for (int byte = 0; byte < 4; byte++) {
+        double expected = count/256.0, chi = 0;
+        for (int value = 0; value < 256; value++) {
+            double d = seen[byte][value] - expected;
+            chi += d*d/expected;
+        }
+        e = larger(fabs(chi - 255)/sqrt(2*255.0), e);
+    }
+    return e;
+}
+
+/* Correlation of a number with its neighbours in index (at several lags), in stream and in seed. */
+static double t_rng_correlation(void)
+{
+    const int count = 100000;
+    double sum[6] = { 0 }, e = 0;
+    for (int i = 0; i < count; i++) {
+        uint32_t at = (uint32_t)i;
+        uint64_t key = rng_key(1, 1);
+        double here = (double)rng_uniform(key, at) - 0.5;
+        double other[6] = {
+            (double)rng_uniform(key, at + 1), (double)rng_uniform(key, at + 2),
+            (double)rng_uniform(key, at + 256), (double)rng_uniform(key, at + 65536),
+            (double)rng_uniform(rng_key(1, 2), at), (double)rng_uniform(rng_key(2, 1), at)
+        };
+        for (int k = 0; k < 6; k++)
+            sum[k] += here*(other[k] - 0.5);
+    }
+    for (int k = 0; k < 6; k++)
+        e = larger(fabs(sum[k])*12/sqrt(count), e);
+    return e;
+}
+
+static double t_rng_moments(void)
+{
+    const int count = 200000;
+    const double theory[6] = { 1.0/2, 1.0/3, 0, 1, 0, 3 };
+    const double variance[6] = { 1.0/12, 4.0/45, 1, 2, 15, 96 };
+    double sum[6] = { 0 }, e = 0;
+    for (int i = 0; i < count; i++) {
+        double u = (double)rng_uniform(rng_key(3, 1), (uint32_t)i);
+        double z = (double)rng_normal(rng_key(3, 2), (uint32_t)i);
+        double moment[6] = { u, u*u, z, z*z, z*z*z, z*z*z*z };
+        for (int k = 0; k < 6; k++)
+            sum[k] += moment[k];
+        if (!(u > 0 && u <= 1))
+            return (double)INFINITY;
+    }
+    for (int k = 0; k < 6; k++)
+        e = larger(fabs(sum[k]/count - theory[k])/sqrt(variance[k]/count), e);
+    return e;
+}
+
+/* |got - want| in units of the last place of want, for a type of so many digits. */
+static double ulps(long double got, long double want, int digits)
+{
+    int exponent;
+    (void)frexpl(want, &exponent);
+    return (double)(fabsl(got - want)/ldexpl(1, exponent - digits));
+}
+
+/* The worst error of f over count points spread evenly on [low, high]. */
+static double worst_real(real (*f)(real), long double (*reference)(long double),
+                         double low, double high)
+{
+    const int count = 50000, digits = sizeof(real) == 4 ? 24 : 53;
+    double e = 0;
+    for (int i = 0; i < count; i++) {
+        real x = (real)(low + (high - low)*(i + 0.3819)/count);
+        e = larger(ulps((long double)f(x), reference((long double)x), digits), e);
+    }
+    return e;
+}
+
+static double worst_acc(acc (*f)(acc), long double (*reference)(long double),
+                        double low, double high, int absolute)
+{
+    const int count = 50000, digits = sizeof(acc) == 4 ? 24 : 53;
+    double e = 0;
+    for (int i = 0; i < count; i++) {
+        acc x = (acc)(low + (high - low)*(i + 0.3819)/count);
+        long double got = (long double)f(x), want = reference((long double)x);
+        double error = absolute ? (double)ldexpl(fabsl(got - want), digits)
+                                : ulps(got, want, digits);
+        e = larger(error, e);
+    }
+    return e;
+}
+
+static double t_exp_real(void)
+{
+    return larger(worst_real(exp_real, expl, -2, 2), worst_real(exp_real, expl, -87.2, 88.3));
+}
+
+static double t_erf_real(void)
+{
+    return larger(worst_real(erf_real, erfl, -1, 1), worst_real(erf_real, erfl, 1e-6, 1e-3));
+}
+
+static double t_erf_real_far(void)
+{
+    return worst_real(erf_real, erfl, -8, 8);
+}
+
+static double t_tanh_real(void)
+{
+    double near = worst_real(tanh_real, tanhl, 1e-6, 1e-3);
+    return larger(near, worst_real(tanh_real, tanhl, -12, 12));
+}
+
+static double t_exp_acc(void)
+{
+    return larger(worst_acc(exp_acc, expl, -12, 1, 0), worst_acc(exp_acc, expl, -80, 80, 0));
+}
+
+static double t_log_acc(void)
+{
+    double small = worst_acc(log_acc, logl, 1e-30, 1e-6, 0);
+    return larger(small, worst_acc(log_acc, logl, 1e-3, 4, 0));
+}
+
+/* In units of 2^-digits, half an ulp of 1. */
+static double t_sin_cos_acc(void)
+{
+    double range = sizeof(acc) == 4 ? 1e4 : 1e6;
+    double sine_error = larger(worst_acc(sin_acc, sinl, -8, 8, 1),
+                               worst_acc(sin_acc, sinl, -range, range, 1));
+    double cosine_error = larger(worst_acc(cos_acc, cosl, -8, 8, 1),
+                                 worst_acc(cos_acc, cosl, -range, range, 1));
+    return larger(sine_error, cosine_error);
+}
+
+static double t_special_values(void)
+{
+    const real inf = (real)INFINITY, nan = (real)NAN;
+    int wrong = exp_real(nan) == exp_real(nan);
+    wrong += erf_real(nan) == erf_real(nan);
+    wrong += tanh_real(nan) == tanh_real(nan);
+    wrong += log_acc((acc)nan) == log_acc((acc)nan);
+    wrong += sin_acc((acc)nan) == sin_acc((acc)nan);
+    wrong += exp_real(inf) != inf || exp_real(1000) != inf || exp_real((real)1e30) != inf;
+    wrong += exp_real(-inf) != 0 || exp_real(-1000) != 0 || exp_real((real)-1e30) != 0;
+    wrong += exp_real(0) != 1 || tanh_real(0) != 0 || erf_real(0) != 0;
+    wrong += erf_real(inf) != 1 || erf_real(-inf) != -1 || erf_real(-7) != -1;
+    wrong += tanh_real(inf) != 1 || tanh_real(-inf) != -1 || tanh_real(-30) != -1;
+    wrong += log_acc(1) != 0 || log_acc(0) != -(acc)INFINITY;
+    wrong += log_acc((acc)INFINITY) != (acc)INFINITY;
+    wrong += sin_acc(0) != 0 || cos_acc(0) != 1;
+    return wrong;
+}
+
+/* Far out every activation is x or 0, and its slope 1 or 0, although the squares overflow. */
+static double t_activation_far(void)
+{
+    const real far[] = { 1000, -1000, (real)2e19, (real)-2e19, (real)1e38, (real)-1e38 };
+    double e = 0;
+    for (int kind = DN_RELU; kind <= DN_GELU_TANH; kind++)
+        for (int i = 0; i < 6; i++) {
+            real y, slope = 1;
+            act_row(&y, &far[i], 1, kind);
+            act_row_bwd(&slope, &far[i], 1, kind);
+            worst(&e, !(y == (far[i] > 0 ? far[i] : 0) && slope == (far[i] > 0)), "kind %d of %g",
+                  kind, (double)far[i]);
+        }
+    return e;
+}
+
 /* All four transposes, sums that start from nothing, a row or the result itself, 1 to 3 threads:
  * element (i, j) is one chain c = fma(a_ik, b_kj, c), k ascending. */
 static void check_matmul(double *e, int M, int N, int K, int kind)
@@ -1178,7 +1538,6 @@ static void check_matmul(double *e, int M, int N, int K, int kind)
     const struct team team = { threads, 0, work, NULL };
     const struct mat ma = { a, lda, kind & 1 }, mb = { b, ldb, kind >> 1 & 1 };
     const int from = kind >> 2;                         /* 0: zero, 1: a row, 2: c itself */
-
     for (size_t i = 0; i < n_a; i++)
         a[i] = (real)by_rule("a", i);
     for (size_t i = 0; i < n_b; i++)
@@ -1208,7 +1567,6 @@ static double t_matmul(void)
         { 2, 17, DN_KC*DN_NP/DN_VL + 5 },               /* more than matmul_few packs at a time */
     };
     double e = 0;
-
     start_work = 0;
     for (size_t i = 0; i < sizeof size/sizeof *size; i++)
         for (int kind = 0; kind < 12; kind++)
@@ -1216,16 +1574,15 @@ static double t_matmul(void)
     return e;
 }
 
-/* Sums of whole arrays: each number once, whatever the length and the threads. */
 static double t_sum_all(void)
 {
     static const size_t count[] = { 0, 1, 63, 64, 65, 100001, 3000001 };
     double e = 0;
-
     for (size_t i = 0; i < sizeof count/sizeof *count; i++) {
         const size_t n = count[i];
         real *x = get_block((n + 1)*sizeof *x);
-        for (size_t j = 0; j < n; j++) x[j] = (real)(1 + j%3);
+        for (size_t j = 0; j < n; j++)
+            x[j] = (real)(1 + j%3);
         const double once = (double)(n/3*6 + n%3*(n%3 + 1)/2);
         const double twice = (double)(n/3*14 + (n%3 > 0 ? 1 : 0) + (n%3 > 1 ? 4 : 0));
         for (int threads = 1; threads < 4; threads++)
@@ -1240,7 +1597,6 @@ static double t_drop_row(void)
 {
     enum { N = 300, ROWS = 300 };
     double e = 0;
-
     for (double p = 0; p < 0.95; p += 0.1) {
         const struct dropout d = dropout_at(77, p);
         real x[N], y[N];
@@ -1274,7 +1630,6 @@ static double t_sample(void)
     const dn_sampling greedy = { 0, 0, 1 };
     dn_real work[6];
     double e = 0;
-
     for (int h = 0; h < 5; h++) {
         double sum = 0;
         int count[6] = { 0 };
@@ -1300,7 +1655,6 @@ static double t_mask_shares(void)
     double e = 0;
     int scored = 0, masked = 0, kept = 0, special = 0, seen[DN_MIN_VOCAB + 50] = { 0 };
     double chi = 0;
-
     for (int i = 0; i < N; i++)
         tokens[i] = DN_SPECIALS + i%(vocab - DN_SPECIALS);
     dn_mask_tokens(input, label, tokens, N, vocab, 3, 0);
@@ -1324,13 +1678,11 @@ static double t_mask_shares(void)
     return e;
 }
 
-/* Masks belong to a token's place in the run, not to the call that asks for them. */
 static double t_mask_index(void)
 {
     enum { N = 500 };
     static int tokens[N], in[N], label[N], in2[N], label2[N];
     double e = 0;
-
     for (int i = 0; i < N; i++)
         tokens[i] = DN_SPECIALS + i%256;
     dn_mask_tokens(in, label, tokens, N, DN_MIN_VOCAB, 3, 1000);
@@ -1350,7 +1702,6 @@ static double t_mask_index(void)
 static double loss_of(dn_model *m, const dn_batch *b, int dropout)
 {
     dn_stats s;
-
     if (!dropout)
         return plain_loss(m, b, &s);
     if (dn_gradient(m, b, 1, &s, err) != DN_OK)
@@ -1366,7 +1717,6 @@ static double slope(dn_model *m, const dn_batch *b, int dropout, dn_real *p)
     const int smooth = dn_model_config(m)->activation != DN_RELU;
     const double h = smooth ? 1.0/2048 : 1.0/(1 << 22);
     double near, far = 0;
-
     *p = at + (dn_real)h;
     near = loss_of(m, b, dropout);
     *p = at - (dn_real)h;
@@ -1386,7 +1736,6 @@ static double get_gradient(dn_model *m, const dn_batch *b, int dropout, double *
 {
     dn_stats s;
     double top = 0;
-
     dn_zero_grad(m);
     if (dn_gradient(m, b, dropout, &s, err) != DN_OK)
         return NAN;
@@ -1408,7 +1757,6 @@ static void check_gradient(double *e, const dn_config *c, int dropout)
     dn_model *m = make_model(c, DN_TRAIN);
     const dn_batch *b = fill_batch(&s, c, c->ctx < PLAIN_LEN ? 3 : 5, 0);
     double *grad = get_block(dn_param_count(m)*sizeof *grad);
-
     fill_parameters(m);
     const double top = get_gradient(m, b, dropout, grad);
     for (int i = 0; i < dn_tensor_count(m); i++) {
@@ -1434,7 +1782,6 @@ static double gradients(int schemes_tried, const char *activation, int dropout, 
                         int learned)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int norm = 0; norm < schemes_tried; norm++) {
             dn_config c = small_config(arch, norm);
@@ -1469,7 +1816,6 @@ static double t_grad_dropout2(void) { return gradients(1, "gelu", 1, DN_RECOMPUT
 static double t_grad_untied(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int tie = 0; tie < choices("tie"); tie++) {
             dn_config c = small_config(arch, choice("norm", "deepnorm"));
@@ -1486,7 +1832,6 @@ static double t_grad_untied(void)
 static double t_grad_long(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++) {
         const dn_config c = long_config(arch);
         check_gradient(&e, &c, 0);
@@ -1498,7 +1843,6 @@ static double t_grad_long(void)
 static double t_grad_wide(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++) {
         dn_config c = small_config(arch, choice("norm", "sub-ln"));
         c.activation = DN_GELU;  c.positions = DN_LEARNED;
@@ -1512,7 +1856,6 @@ static double t_grad_wide(void)
 static double t_grad_adds(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++) {
         const dn_config c = small_config(arch, 0);
         struct sample s;
@@ -1522,7 +1865,6 @@ static double t_grad_adds(void)
         dn_batch first = *b, second = *b;
         dn_stats st;
         int enc = 0, dec = 0;
-
         fill_parameters(m);
         top = get_gradient(m, b, 0, all);
         dn_zero_grad(m);
@@ -1699,7 +2041,6 @@ static const struct golden {
 static dn_config golden_config(const struct golden *g)
 {
     dn_config c = small_config(choice("arch", g->arch), choice("norm", g->norm));
-
     c.activation = choice("activation", g->activation);
     c.positions = choice("positions", g->positions);
     c.tie = choice("tie", g->tie);
@@ -1715,7 +2056,6 @@ static void check_golden_gradient(double *e, const dn_model *m, const char *name
 {
     const dn_tensor t = tensor_named(m, name);
     double squares = 0;
-
     if (!t.value) {
         worst(e, NAN, "no tensor %s", name);
         return;
@@ -1729,7 +2069,6 @@ static void check_golden_gradient(double *e, const dn_model *m, const char *name
 static double t_golden(void)
 {
     double e = 0;
-
     for (size_t i = 0; i < sizeof goldens/sizeof *goldens; i++) {
         const struct golden *g = &goldens[i];
         const dn_config c = golden_config(g);
@@ -1737,7 +2076,6 @@ static double t_golden(void)
         const dn_batch *b = fill_batch(&s, &c, 3, 0);
         dn_model *m = make_model(&c, DN_TRAIN);
         dn_stats st;
-
         fill_parameters(m);
         worst(&e, abs(dn_tensor_count(m) - g->tensors), "%d tensors", dn_tensor_count(m));
         worst(&e, fabs((double)dn_param_count(m) - g->scalars), "%d scalars",
@@ -1773,7 +2111,6 @@ static double t_golden_profile(void)
     };
     double e = 0;
     size_t n = 0;
-
     for (size_t i = 0; i < sizeof goldens/sizeof *goldens; i++) {
         const struct golden *g = &goldens[i];
         const dn_config c = golden_config(g);
@@ -1800,7 +2137,6 @@ static double t_golden_profile(void)
 static dn_batch row_of(const dn_batch *b, int r)
 {
     dn_batch one = *b;
-
     for (int i = 0; i < r; i++) {
         one.label += top_len(b)[i];
         one.enc = b->enc ? one.enc + b->enc_len[i] : NULL;
@@ -1816,7 +2152,6 @@ static dn_batch row_of(const dn_batch *b, int r)
 static double t_alone(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int norm = 0; norm < choices("norm"); norm++) {
             const dn_config c = small_config(arch, norm);
@@ -1842,7 +2177,6 @@ static double t_alone(void)
 static double t_causal(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int norm = 0; norm < choices("norm"); norm++)
             for (int p = 0; p < 8; p++) {
@@ -1877,7 +2211,6 @@ static double t_cross(void)
     dn_model *m = make_model(&c, DN_INFER);
     const dn_real *before = get_logits(m, b);
     double e = 0;
-
     for (int i = 0; i < 4; i++) {
         s.enc[i] = (s.enc[i] + 1)%c.vocab;
         const dn_real *after = get_logits(m, b);
@@ -1891,35 +2224,9 @@ static double t_cross(void)
     return e;
 }
 
-/* A model trained for some steps, everything switched on. */
-static dn_config busy_config(int arch, int norm)
-{
-    dn_config c = small_config(arch, norm);
-
-    c.dropout = 0.1;  c.attn_dropout = 0.1;  c.act_dropout = 0.1;
-    c.dim = 32;  c.heads = 4;  c.ffn = 48;  c.vocab = 40;
-    c.positions = DN_LEARNED;
-    return c;
-}
-
-static void train(dn_model *m, int steps, double *e)
-{
-    struct sample s[2];
-    dn_stats st;
-
-    for (int i = 0; i < steps; i++) {
-        const int salt = (int)dn_step_count(m);
-        const dn_batch two[2] = { *fill_batch(&s[0], dn_model_config(m), 6, salt),
-                                  *fill_batch(&s[1], dn_model_config(m), 3, 2*salt + 1) };
-        if (dn_train_step(m, two, 1 + salt%2, &st, err) != DN_OK)
-            worst(e, NAN, "%s", err);
-    }
-}
-
 static double t_threads(void)
 {
     double e = 0;
-
     start_work = 0;
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int norm = 0; norm < choices("norm"); norm++) {
@@ -1940,7 +2247,6 @@ static double t_threads(void)
 static double t_recompute(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int norm = 0; norm < choices("norm"); norm++) {
             dn_config c = busy_config(arch, norm);
@@ -1963,7 +2269,6 @@ static double t_recompute(void)
 static double t_state(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int norm = 0; norm < choices("norm"); norm++) {
             dn_config c = small_config(arch, norm);
@@ -1995,11 +2300,9 @@ static double t_state(void)
     return e;
 }
 
-/* One step of two micro-batches is one step of a batch with the rows of both. */
 static double t_accumulate(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++) {
         dn_config c = small_config(arch, choice("norm", "deepnorm"));
         struct sample s;
@@ -2033,7 +2336,6 @@ static double t_dropout_masks(void)
     const dn_batch *b = fill_batch(&s, &c, 3, 0);
     dn_stats off, on, again;
     double e = 0;
-
     c.lr = c.warmup_init = c.min_lr = 0;                /* steps that change masks only */
     dn_model *m = make_model(&c, DN_TRAIN);
     MUST(e, dn_evaluate(m, b, &off, err) == DN_OK);
@@ -2059,7 +2361,6 @@ static double t_dropout_masks(void)
 static double t_dropout_apart(void)
 {
     double e = 0;
-
     for (int kind = 0; kind < 3; kind++) {
         dn_config c = busy_config(DN_DECODER, choice("norm", "deepnorm"));
         const int tokens[12] = { 5, 6, 7, 8, 9, 10, 5, 6, 7, 8, 9, 10 }, len[2] = { 6, 6 };
@@ -2089,7 +2390,6 @@ static double t_dropout_apart(void)
 static double t_learns(void)
 {
     double e = 0;
-
     for (int norm = 0; norm < choices("norm"); norm++) {
         dn_config c = small_config(DN_ENC_DEC, norm);
         c.batch_tokens = 96;  c.dim = 32;  c.heads = 2;  c.ffn = 64;
@@ -2130,7 +2430,6 @@ static uint64_t trained_hash(void)
 {
     static uint64_t h;                                  /* kept: an emulator is slow */
     double e = 0;
-
     for (int arch = 0, known = h != 0; !known && arch < choices("arch"); arch++) {
         dn_config c = busy_config(arch, choice("norm", "deepnorm"));
         c.activation = arch;                            /* each of the three once */
@@ -2146,16 +2445,13 @@ static uint64_t trained_hash(void)
 static double t_hash(void)
 {
     const uint64_t got = trained_hash();
-
     snprintf(detail, sizeof detail, "hash is %016llx", (unsigned long long)got);
     return got != known_hash[DN_FMA];
 }
 
-/* Feeding a generator in pieces gives the bits of the whole sequence at once. */
 static double t_cached(void)
 {
     double e = 0;
-
     for (int arch = DN_DECODER; arch <= DN_ENC_DEC; arch++)
         for (int norm = 0; norm < choices("norm"); norm++) {
             dn_config c = small_config(arch, norm);
@@ -2205,7 +2501,6 @@ static int greedy_by_hand(dn_model *m, const int *enc, const int *enc_len, int *
     const dn_config *c = dn_model_config(m);
     const int limit = ids_at_most(c, enc, enc_len);
     int dec[PLAIN_LEN] = { DN_BOS }, n = 1;
-
     for (;;) {
         const dn_batch b = { 1, enc, enc_len, dec, &n, dec };
         const dn_real *z = get_logits(m, &b) + (n - 1)*c->vocab;
@@ -2227,7 +2522,6 @@ static double t_greedy(void)
     enum { N = 5, CTX = 24 };
     double e = 0;
     int cut = 0;
-
     for (int arch = DN_DECODER; arch <= DN_ENC_DEC; arch++)
         for (int norm = 0; norm < choices("norm"); norm++) {
             dn_config c = small_config(arch, norm);
@@ -2239,7 +2533,8 @@ static double t_greedy(void)
             const size_t need = dn_generator_bytes(&c, N, err);
             dn_generator *g = dn_generator_init(m, N, get_block(need), need, err);
             fill_parameters(m);
-            MUST(e, g && dn_translate(g, N, b->enc, b->enc_len, &(dn_beam){ 1, 1 }, out, len, err) == DN_OK);
+            MUST(e, g && dn_translate(g, N, b->enc, b->enc_len, &(dn_beam){ 1, 1 },
+                                      out, len, err) == DN_OK);
             const int *enc = b->enc;
             for (int r = 0; r < N; r++) {
                 const int n = greedy_by_hand(m, enc, s.enc_len + r, want);
@@ -2260,7 +2555,6 @@ static double plain_score(const dn_model *m, const int *enc, int n_enc, const in
     int dec[4] = { DN_BOS }, label[4], len = n + 1;
     const dn_batch b = { 1, enc, &n_enc, dec, &len, label };
     dn_stats s;
-
     for (int i = 0; i < n; i++)
         label[i] = dec[i + 1] = ids[i];
     label[n] = DN_EOS;
@@ -2273,7 +2567,6 @@ static double t_beam(void)
 {
     dn_config c = small_config(DN_ENC_DEC, choice("norm", "deepnorm"));
     double e = 0;
-
     c.vocab = 4;  c.ctx = 3;
     for (int seed = 0; seed < 60; seed++) {
         const double penalty = 0.5*(seed%5);
@@ -2297,7 +2590,8 @@ static double t_beam(void)
                     memcpy(want, ids, sizeof want);
                 }
             }
-        MUST(e, g && dn_translate(g, 1, enc, &n_enc, &(dn_beam){ 40, penalty }, out, &len, err) == DN_OK);
+        MUST(e, g && dn_translate(g, 1, enc, &n_enc, &(dn_beam){ 40, penalty },
+                                  out, &len, err) == DN_OK);
         worst(&e, len != n_want || memcmp(out, want, (size_t)n_want*sizeof *out) != 0,
               "seed %d: %d ids, not %d", seed, len, n_want);
         free_blocks();
@@ -2318,7 +2612,6 @@ static int plain_beam(dn_model *m, const int *enc, const int *enc_len, int beam,
     static struct plain_hypothesis live[MOST], next[2*MOST + 1];
     int alive = 1, ended = 0, length = 0;
     double best = -INFINITY;
-
     live[0] = (struct plain_hypothesis){ 0, { DN_BOS }, 1 };
     for (int t = 1; ended < beam && t <= limit; t++) {
         int found = 0;
@@ -2366,7 +2659,6 @@ static double t_beam_plain(void)
 {
     enum { CTX = 8 };
     double e = 0;
-
     for (int i = 0; i < 640; i++) {
         dn_config c = small_config(i%2 ? DN_DECODER : DN_ENC_DEC, i%choices("norm"));
         struct sample s;
@@ -2380,7 +2672,8 @@ static double t_beam_plain(void)
         const size_t need = dn_generator_bytes(&c, beam, err);
         dn_generator *g = dn_generator_init(m, beam, get_block(need), need, err);
         const int n = plain_beam(m, b->enc, b->enc_len, beam, penalty, want);
-        MUST(e, g && dn_translate(g, 1, b->enc, b->enc_len, &(dn_beam){ beam, penalty }, out, &len, err)
+        MUST(e, g && dn_translate(g, 1, b->enc, b->enc_len, &(dn_beam){ beam, penalty },
+                                  out, &len, err)
                      == DN_OK);
         worst(&e, len != n || memcmp(out, want, (size_t)n*sizeof *out), "%d: %d ids for %d", i,
               len, n);
@@ -2395,7 +2688,6 @@ static double t_beam_rows(void)
 {
     enum { N = 5, CTX = 8 };
     double e = 0;
-
     for (int norm = 0; norm < choices("norm"); norm++)
         for (int beam = 1; beam < 15; beam += beam < 3 ? 1 : 11) {
             const dn_config c = small_config(DN_ENC_DEC, norm);
@@ -2406,10 +2698,12 @@ static double t_beam_rows(void)
             const size_t need = dn_generator_bytes(&c, N*beam, err);
             dn_generator *g = dn_generator_init(m, N*beam, get_block(need), need, err);
             fill_parameters(m);
-            MUST(e, g && dn_translate(g, N, s.enc, s.enc_len, &(dn_beam){ beam, 1 }, out, len, err) == DN_OK);
+            MUST(e, g && dn_translate(g, N, s.enc, s.enc_len, &(dn_beam){ beam, 1 },
+                                      out, len, err) == DN_OK);
             const int *enc = s.enc;
             for (int r = 0; r < N; r++) {
-                MUST(e, dn_translate(g, 1, enc, s.enc_len + r, &(dn_beam){ beam, 1 }, alone, &n, err) == DN_OK);
+                MUST(e, dn_translate(g, 1, enc, s.enc_len + r, &(dn_beam){ beam, 1 },
+                                     alone, &n, err) == DN_OK);
                 worst(&e, len[r] != n || memcmp(out + CTX*r, alone, (size_t)n*sizeof *alone) != 0,
                       "source %d by a beam of %d", r, beam);
                 enc += s.enc_len[r];
@@ -2419,176 +2713,9 @@ static double t_beam_rows(void)
     return e;
 }
 
-/* ---- checkpoints in memory --------------------------------------------------------------- */
-
-enum { FILE_ROOM = 1 << 21 };
-
-struct file {
-    unsigned char *bytes;
-    size_t room, n;
-    int calls, fail_at;                   /* the call that fails, from 1; 0: none              */
-    int overrun;                          /* reads outside of the file                         */
-};
-
-static unsigned char room_a[FILE_ROOM], room_b[FILE_ROOM];
-static struct file file_a = { room_a, FILE_ROOM, 0, 0, 0, 0 };
-static struct file file_b = { room_b, FILE_ROOM, 0, 0, 0, 0 };
-
-static int from_memory(void *user, uint64_t at, void *to, size_t n)
-{
-    struct file *f = user;
-
-    if (++f->calls == f->fail_at)
-        return 1;
-    if (at > f->n || n > f->n - at) {
-        f->overrun = 1;
-        return 1;
-    }
-    memcpy(to, f->bytes + at, n);
-    return 0;
-}
-
-static int to_memory(void *user, const void *from, size_t n)
-{
-    struct file *f = user;
-
-    if (++f->calls == f->fail_at || n > f->room - f->n)
-        return 1;
-    memcpy(f->bytes + f->n, from, n);
-    f->n += n;
-    return 0;
-}
-
-static dn_io io_of(struct file *f)
-{
-    const dn_io io = { f, f->n, from_memory, to_memory };
-
-    f->calls = 0;
-    return io;
-}
-
-static const dn_note notes[] = { { "tokenizer", "bpe1 259." }, { "made by", "test.c" } };
-
-static dn_status save(const dn_model *m, struct file *f)
-{
-    f->n = 0;
-    f->overrun = f->fail_at = 0;
-    const dn_io io = io_of(f);
-    return dn_save(m, notes, 2, &io, err);
-}
-
-static dn_status load(dn_model *m, struct file *f)
-{
-    const dn_io io = io_of(f);
-
-    return dn_load(m, &io, err);
-}
-
-static dn_status load_config(dn_config *c, struct file *f)
-{
-    const dn_io io = io_of(f);
-
-    return dn_load_config(c, &io, err);
-}
-
-static dn_status load_note(struct file *f)
-{
-    const dn_io io = io_of(f);
-    char text[32];
-    size_t size = sizeof text;
-
-    return dn_load_note(&io, "made by", text, &size, err);
-}
-
-/* Bytes of the length field and the header that a safetensors file begins with. */
-static size_t header_size(const struct file *f)
-{
-    size_t n = 0;
-
-    for (int i = 7; i >= 0; i--)
-        n = n << 8 | f->bytes[i];
-    return n + 8;
-}
-
-static void header_resize(struct file *f, size_t n)
-{
-    for (size_t i = 0; i < 8; i++)
-        f->bytes[i] = (unsigned char)((uint64_t)(n - 8) >> 8*i);
-}
-
-/* Without its checksum, as another program would write it. */
-static void unsign(struct file *f)
-{
-    const char *word = "checksum\":\"";
-
-    for (size_t i = 0; i < 64; i++)
-        if (!memcmp(f->bytes + i, word, strlen(word)))
-            f->bytes[i] = 'C';
-}
-
-/* Refused: a status other than DN_OK, and a sentence. */
-#define refused(call, want) (err[0] = '\0', is_refused((call), (want)))
-
-static int is_refused(dn_status status, dn_status want)
-{
-    return status == want && memchr(err, '\0', DN_ERR_MAX) && strlen(err) > 8;
-}
-
-/* Replace the first such text of the header by another, of any length. */
-static int header_replace(struct file *f, const char *from, const char *to)
-{
-    const size_t n = header_size(f), k = strlen(from), room = strlen(to);
-
-    for (size_t i = 8; i + k <= n; i++)
-        if (!memcmp(f->bytes + i, from, k)) {
-            memmove(f->bytes + i + room, f->bytes + i + k, f->n - i - k);
-            memcpy(f->bytes + i, to, room);
-            f->n = f->n + room - k;
-            header_resize(f, n + room - k);
-            return 1;
-        }
-    return 0;
-}
-
-/* A file as another program writes it that sorts its tensors: here from the last to the first, and
- * without the checksum. */
-static void tensors_reverse(const struct file *from, struct file *to)
-{
-    static const char word[] = "\"data_offsets\":[";
-    const char *text = (const char *)from->bytes, *meta = strchr(text + 8, '}') + 1;
-    const size_t n = header_size(from);
-    size_t put = 0;
-
-    to->n = (size_t)(meta - text);
-    memcpy(to->bytes, text, to->n);
-    unsign(to);
-    for (int data = 0; data < 2; data++) {
-        for (const char *p = text + n - 2; p >= meta; p--) {
-            if (memcmp(p, ",\"", 2) || p[-1] != '}')
-                continue;
-            const char *offsets = strstr(p, word) + sizeof word - 1;
-            char *comma;
-            const size_t at = strtoul(offsets, &comma, 10);
-            const size_t size = strtoul(comma + 1, NULL, 10) - at;
-            const size_t k = data ? size : (size_t)(offsets - p);
-            memcpy(to->bytes + to->n, data ? text + n + at : p, k);
-            to->n += k;
-            if (!data)
-                to->n += (size_t)sprintf((char *)to->bytes + to->n, "%lu,%lu]}",
-                                         (unsigned long)put, (unsigned long)(put + size));
-            put += size;
-        }
-        if (!data) {
-            to->bytes[to->n++] = '}';
-            header_resize(to, to->n);
-        }
-    }
-}
-
 static double t_save_load(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int norm = 0; norm < choices("norm"); norm++) {
             dn_config c = busy_config(arch, norm), read;
@@ -2624,7 +2751,6 @@ static double t_load_over(void)
     const dn_config c = busy_config(DN_DECODER, 0);
     dn_config d = c;
     double e = 0;
-
     d.lr = 7e-3;  d.steps = 55;  d.dropout = 0.3;  d.batch_tokens *= 2;
     dn_model *m = make_model(&c, DN_TRAIN), *infer = make_model(&d, DN_INFER);
     train(m, 3, &e);
@@ -2650,7 +2776,6 @@ static double t_load_over(void)
 static double t_borrow(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++)
         for (int norm = 0; norm < choices("norm"); norm++) {
             const dn_config c = busy_config(arch, norm);
@@ -2679,14 +2804,12 @@ static double t_borrow(void)
     return e;
 }
 
-/* The configuration in a file is the one saved: every saved field, as text. */
 static double t_saved_config(void)
 {
     int n;
     const dn_field *f = dn_fields(&n);
     dn_config c = busy_config(DN_DECODER, choice("norm", "pre-ln")), read;
     double e = 0;
-
     c.lr = 0.1/3;  c.eps = 1e-7;  c.beta2 = 0.9995;  c.seed = 12345;
     MUST(e, save(make_model(&c, DN_TRAIN), &file_a) == DN_OK);
     dn_config_default(&read);
@@ -2704,7 +2827,6 @@ static double t_saved_config(void)
 static double t_resume(void)
 {
     double e = 0;
-
     start_work = 0;
     for (int i = 0; i < choices("arch")*choices("norm"); i++) {
         dn_config c = busy_config(i%choices("arch"), i/choices("arch"));
@@ -2730,7 +2852,6 @@ static double t_notes(void)
     char text[32];
     size_t size = 0;
     double e = 0;
-
     MUST(e, save(make_model(&c, DN_INFER), &file_a) == DN_OK);
     dn_io io = io_of(&file_a);
     MUST(e, dn_load_note(&io, "tokenizer", NULL, &size, err) == DN_OK);
@@ -2763,7 +2884,6 @@ static double t_bad_notes(void)
     const dn_model *m = make_model(&c, DN_INFER);
     const dn_io io = io_of(&file_a);
     double e = 0;
-
     file_a.n = 0;
     for (size_t i = 0; i < sizeof bad/sizeof *bad; i++)
         worst(&e, !refused(dn_save(m, &bad[i], 1, &io, err), DN_EINVAL), "%s: %s", bad[i].key,
@@ -2786,7 +2906,6 @@ static double t_file_bytes(void)
     dn_model *m = make_model(&c, DN_TRAIN);
     uint64_t h = HASH_START;
     double e = 0;
-
     MUST(e, save(m, &file_a) == DN_OK);
     for (size_t i = 0; i < file_a.n; i++)
         h = hash_byte(h, file_a.bytes[i]);
@@ -2809,7 +2928,6 @@ static double t_truncated(void)
     dn_config c, read;
     dn_model *m = tiny_model(&c);
     double e = 0;
-
     MUST(e, save(m, &file_a) == DN_OK);
     const size_t n = file_a.n;
     for (file_a.n = 0; file_a.n < n; file_a.n++) {
@@ -2831,7 +2949,6 @@ static double t_header_bytes(void)
     dn_config c, read;
     dn_model *m = tiny_model(&c);
     double e = 0;
-
     dn_config_default(&read);
     MUST(e, save(m, &file_a) == DN_OK);
     for (size_t i = 0; i < header_size(&file_a); i++) {
@@ -2861,11 +2978,20 @@ static double t_header_bytes(void)
 static dn_model *unsigned_file(dn_config *c)
 {
     dn_model *m = tiny_model(c);
-
     if (save(m, &file_a) != DN_OK)
         return NULL;
     unsign(&file_a);
     return m;
+}
+
+static double t_too_large(void)
+{
+    dn_config c, read;
+    double e = 0;
+    MUST(e, unsigned_file(&c) && load_config(&read, &file_a) == DN_OK && read.vocab == c.vocab);
+    MUST(e, header_replace(&file_a, "\"config.vocab\":\"5\"", "\"config.vocab\":\"2000\""));
+    MUST(e, load_config(&read, &file_a) == DN_EFORMAT && strstr(err, "too short"));
+    return e;
 }
 
 /* Behind __metadata__ each byte matters: names, types, shapes and offsets. */
@@ -2875,7 +3001,6 @@ static double t_header_fields(void)
     dn_model *m = unsigned_file(&c);
     size_t i = 8, n = header_size(&file_a);
     double e = 0;
-
     MUST(e, m && load(m, &file_a) == DN_OK);
     while (i < n && file_a.bytes[i] != '}')
         i++;
@@ -2892,19 +3017,6 @@ static double t_header_fields(void)
     return e;
 }
 
-/* A header may ask for no more parameters than the file can hold. */
-static double t_too_large(void)
-{
-    dn_config c, read;
-    double e = 0;
-
-    MUST(e, unsigned_file(&c) && load_config(&read, &file_a) == DN_OK && read.vocab == c.vocab);
-    MUST(e, header_replace(&file_a, "\"config.vocab\":\"5\"", "\"config.vocab\":\"2000\""));
-    MUST(e, load_config(&read, &file_a) == DN_EFORMAT && strstr(err, "too short"));
-    return e;
-}
-
-/* Fields that are well written and wrong. */
 static double t_header_hostile(void)
 {
     static const char *const wrong[][2] = {
@@ -2931,7 +3043,6 @@ static double t_header_hostile(void)
     };
     dn_config c;
     double e = 0;
-
     for (size_t i = 0; i < sizeof wrong/sizeof *wrong; i++) {
         dn_model *m = unsigned_file(&c);
         MUST(e, m && header_replace(&file_a, wrong[i][0], wrong[i][1]));
@@ -2953,7 +3064,6 @@ static double t_header_offsets(void)
     dn_model *m = unsigned_file(&c);
     int moved = 0;
     double e = 0;
-
     for (size_t i = 8; i + 64 < header_size(&file_a); i++)
         for (int way = -1; way <= 1 && !memcmp(file_a.bytes + i, word, sizeof word - 1); way += 2) {
             char *text = (char *)file_a.bytes + i + sizeof word - 1, *middle, *end, put[64];
@@ -2984,7 +3094,6 @@ static double t_fuzz(void)
     dn_stats st;
     int loaded = 0;
     double e = 0;
-
     memcpy(good, file_a.bytes, n);
     for (uint64_t i = 0; i < 20000; i++) {
         dn_config read;
@@ -3017,7 +3126,6 @@ static double t_data_bytes(void)
     dn_config c;
     dn_model *m = tiny_model(&c);
     double e = 0;
-
     MUST(e, save(m, &file_a) == DN_OK);
     for (size_t i = header_size(&file_a); i < file_a.n; i++) {
         const unsigned char bit = (unsigned char)(1u << i%8);
@@ -3029,13 +3137,31 @@ static double t_data_bytes(void)
     return e;
 }
 
+static double t_other_model(void)
+{
+    static const char *const sizes[] = { "dec-layers", "dim", "ffn", "vocab", "ctx" };
+    dn_config c;
+    double e = 0;
+    tiny_model(&c);
+    c.positions = DN_LEARNED;
+    dn_model *m = make_model(&c, DN_TRAIN);
+    MUST(e, save(m, &file_a) == DN_OK && load(m, &file_a) == DN_OK);
+    for (size_t i = 0; i < sizeof sizes/sizeof *sizes; i++) {
+        dn_config other = c;
+        *int_field(&other, field_named(sizes[i])) *= 2;
+        err[0] = '\0';
+        const dn_status status = load(make_model(&other, DN_TRAIN), &file_a);
+        MUST(e, status != DN_OK && strlen(err) > 8);
+    }
+    return e;
+}
+
 static double t_callbacks(void)
 {
     dn_config c, read;
     dn_model *m = tiny_model(&c);
     double e = 0;
     int writes, reads;
-
     MUST(e, save(m, &file_a) == DN_OK);
     writes = file_a.calls;
     MUST(e, load(m, &file_a) == DN_OK);
@@ -3056,27 +3182,6 @@ static double t_callbacks(void)
     return e;
 }
 
-/* A file of another size of model is refused, for each size. */
-static double t_other_model(void)
-{
-    static const char *const sizes[] = { "dec-layers", "dim", "ffn", "vocab", "ctx" };
-    dn_config c;
-    double e = 0;
-
-    tiny_model(&c);
-    c.positions = DN_LEARNED;
-    dn_model *m = make_model(&c, DN_TRAIN);
-    MUST(e, save(m, &file_a) == DN_OK && load(m, &file_a) == DN_OK);
-    for (size_t i = 0; i < sizeof sizes/sizeof *sizes; i++) {
-        dn_config other = c;
-        *int_field(&other, field_named(sizes[i])) *= 2;
-        err[0] = '\0';
-        const dn_status status = load(make_model(&other, DN_TRAIN), &file_a);
-        MUST(e, status != DN_OK && strlen(err) > 8);
-    }
-    return e;
-}
-
 static dn_model *lay_out(const dn_config *c, int purpose, const dn_real *values, void *block,
                          size_t size)
 {
@@ -3088,8 +3193,8 @@ static double t_arena(void)
 {
     struct arena a = { NULL, 0, 0 };
     double e = 0;
-
-    for (size_t n = 1; n <= ALIGN; n++) take(&a, n, 1, 1, 1);
+    for (size_t n = 1; n <= ALIGN; n++)
+        take(&a, n, 1, 1, 1);
     MUST(e, a.used == ALIGN*ALIGN && !a.overflow);      /* no more between them than it takes */
     for (size_t left = 0; left < 4*ALIGN; left++) {     /* where half of all addresses end */
         a.used = SIZE_MAX/2 - left;
@@ -3140,7 +3245,6 @@ static double t_generator_arena(void)
     dn_model *m = make_model(&c, DN_INFER);
     const size_t need = dn_generator_bytes(&c, 3, err);
     double e = 0;
-
     for (size_t n = 0; n < need; n += n < 300 || n + 300 > need ? 1 : need/500)
         MUST(e, !dn_generator_init(m, 3, get_block(need), n, err) && (drop_last_block(), 1));
     MUST(e, need > 0 && !dn_generator_init(m, 3, NULL, need, err));
@@ -3170,7 +3274,6 @@ static double least_bytes(const dn_config *c, int purpose)
 {
     const double D = c->dim, F = ffn_width(c), bytes = sizeof(dn_real);
     double scalars = c->vocab*D, stream = 0;
-
     for (int s = ENC; s <= DEC; s++) {
         if (!has_stack(c, s))
             continue;
@@ -3190,8 +3293,7 @@ static void run_sizes(const dn_config *c, int purpose, double *e)
     int id[LONGEST + 1], label[LONGEST + 1], len[2] = { imin(c->ctx, LONGEST), 1 }, out_len;
     const dn_batch b = { 1 + (c->batch_tokens > len[0]), id, len, id, len, label };
     dn_model *m = make_model(c, (enum dn_purpose)purpose);
-    dn_stats st = {0};
-
+    dn_stats st = { 0 };
     for (int i = 0; i <= LONGEST; i++) {
         id[i] = i%2 ? i%c->vocab : c->vocab - 1;
         label[i] = i%3 ? c->vocab - 1 : 0;
@@ -3218,7 +3320,6 @@ static double t_sizes(void)
     enum { NAMES = (int)(sizeof name/sizeof *name), VALUES = 5 };
     int ran = 0;
     double e = 0;
-
     for (int k = 0; k < NAMES*NAMES*VALUES*VALUES; k++) {
         const dn_field *f = field_named(name[k%NAMES]), *g = field_named(name[k/NAMES%NAMES]);
         const int pair[2] = { k/NAMES/NAMES%VALUES, k/NAMES/NAMES/VALUES };
@@ -3259,7 +3360,6 @@ static double t_config_range(void)
     int n;
     const dn_field *f = dn_fields(&n);
     double e = 0;
-
     for (int i = 0; i < n; i++)
         for (int side = 0; side < 2; side++) {
             dn_config c = small_config(DN_ENC_DEC, 0);
@@ -3293,7 +3393,6 @@ static double t_config_text(void)
     const dn_field *f = dn_fields(&n);
     dn_config c = small_config(DN_ENC_DEC, 0), before = c;
     double e = 0;
-
     for (int i = 0; i < n; i++)
         for (size_t k = 0; k < sizeof wrong/sizeof *wrong; k++) {
             if (!refused(dn_config_set(&c, f[i].name, wrong[k], err), DN_EINVAL))
@@ -3314,7 +3413,6 @@ static double t_config_round_trip(void)
     int n;
     const dn_field *f = dn_fields(&n);
     double e = 0;
-
     for (int i = 0; i < n; i++)
         for (int k = 0; k < 16; k++) {
             dn_config a, b;
@@ -3377,7 +3475,6 @@ static double t_reconfigure(void)
     dn_model *m = make_model(&c, DN_TRAIN);
     double e = 0;
     int n;
-
     for (const dn_field *f = dn_fields(&n), *end = f + n; f < end; f++) {
         dn_config d = c;
         char want[DN_NAME_MAX], got[DN_NAME_MAX];
@@ -3409,7 +3506,6 @@ static void must_refuse(double *e, dn_model *m, const dn_batch *b, const char *w
     const uint64_t before = hash_parameters(m);
     dn_real logits[64*16];
     dn_stats s;
-
     worst(e, !refused(dn_train_step(m, b, 1, &s, err), DN_EINVAL), "train: %s", what);
     worst(e, !refused(dn_evaluate(m, b, &s, err), DN_EINVAL), "evaluate: %s", what);
     worst(e, !refused(dn_gradient(m, b, 0, &s, err), DN_EINVAL), "gradient: %s", what);
@@ -3421,7 +3517,6 @@ static void must_refuse(double *e, dn_model *m, const dn_batch *b, const char *w
 static double t_bad_batch(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++) {
         dn_config c = small_config(arch, 0);
         c.batch_tokens = 14;
@@ -3469,7 +3564,6 @@ static double t_bad_call(void)
     dn_batch b = *fill_batch(&s, &c, 2, 0);
     dn_stats st;
     double e = 0;
-
     MUST(e, dn_tensor_at(infer, 0).grad == NULL && dn_tensor_at(m, 0).grad != NULL);
     MUST(e, refused(dn_train_step(infer, &b, 1, &st, err), DN_EINVAL));
     MUST(e, refused(dn_gradient(infer, &b, 0, &st, err), DN_EINVAL));
@@ -3498,7 +3592,6 @@ static double t_bad_generation(void)
     dn_generator *g = dn_generator_init(m, 2, get_block(need), need, err);
     int out[16], len[2];
     double e = 0;
-
     MUST(e, g != NULL);
     MUST(e, !dn_generator_feed(g, good, &four, err) && strlen(err) > 8);    /* not started */
     MUST(e, refused(dn_generator_start(g, 3, good, &four, err), DN_EINVAL));
@@ -3522,14 +3615,12 @@ static double t_bad_generation(void)
 static double t_diverged(void)
 {
     double e = 0;
-
     for (int arch = 0; arch < choices("arch"); arch++) {
         const dn_config c = small_config(arch, choice("norm", "deepnorm"));
         struct sample s;
         const dn_batch *b = fill_batch(&s, &c, 3, 0);
         dn_model *m = make_model(&c, DN_TRAIN);
         dn_stats st;
-
         train(m, 2, &e);
         for (int i = 0; i < dn_tensor_count(m); i++) {
             const dn_tensor t = dn_tensor_at(m, i);
@@ -3565,7 +3656,6 @@ static double t_diverged_forward(void)
     struct sample s;
     dn_stats st;
     double e = 0;
-
     c.tie = DN_TIE_NONE;
     const dn_batch *b = fill_batch(&s, &c, 3, 0);
     for (size_t k = 0; k < sizeof wrong/sizeof *wrong; k++) {
@@ -3586,7 +3676,6 @@ static dn_model *huge_gradient(const dn_config *c, double huge)
     dn_model *m = make_model(c, DN_TRAIN);
     const dn_tensor output = tensor_named(m, "output.weight");
     const dn_tensor norm = tensor_named(m, "decoder.1.ffn.out_norm.weight");
-
     for (int k = 0; k < output.rows*output.cols; k++)
         output.value[k] = (dn_real)(k/output.cols == 4 ? -huge : huge);
     for (int k = 0; k < norm.rows; k++)
@@ -3603,7 +3692,6 @@ static double t_diverged_backward(void)
     struct sample s;
     dn_stats st;
     double e = 0;
-
     c.tie = DN_TIE_NONE;
     const dn_batch *b = fill_batch(&s, &c, 3, 0);
     for (int i = 0; i < 14; i++)
@@ -3624,12 +3712,10 @@ static double t_diverged_backward(void)
     return e;
 }
 
-/* ---- more than 32 bits can count, only when asked for by name: 12 GB ---------------------- */
-
+/* More than 32 bits can count: 12 GB, and so only when asked for by name. */
 static dn_config large_config(int vocab)
 {
     dn_config c = small_config(DN_DECODER, choice("norm", "deepnorm"));
-
     c.vocab = vocab;
     c.dim = 136;
     c.heads = 1;
@@ -3646,7 +3732,6 @@ static double t_large_infer(void)
     const dn_config c = large_config(1 << 24), d = large_config(PART);
     dn_model *whole = make_model(&c, DN_INFER), *part = make_model(&d, DN_INFER);
     double e = 0;
-
     MUST(e, dn_param_count(whole) > (size_t)INT_MAX);
     for (int last = 0; last < 2; last++) {
         const int first = last*(c.vocab - PART), len = 3;
@@ -3675,7 +3760,6 @@ static double t_large_file(void)
     const size_t room = dn_model_bytes(&c, DN_INFER, err);
     struct file f = { get_block(room), room, 0, 0, 0, 0 };
     double e = 0;
-
     MUST(e, save(a, &f) == DN_OK && f.n > (size_t)INT_MAX);
     memset(dn_tensor_at(b, 0).value, 0, dn_param_count(b)*sizeof(dn_real));
     MUST(e, !same_parameters(a, b) && load(b, &f) == DN_OK && same_parameters(a, b));
@@ -3694,15 +3778,15 @@ static double t_large_train(void)
     const dn_batch b = { 1, NULL, NULL, id, &len, label };
     const dn_real *z = get_logits(m, &b);
     const dn_tensor E = dn_tensor_at(m, 0);
-    double e = 0, g[IDS][WIDTH] = {{0}}, before[IDS][WIDTH];
+    double e = 0, g[IDS][WIDTH] = { { 0 } }, before[IDS][WIDTH];
     dn_stats s;
-
     dn_zero_grad(m);
     MUST(e, E.rows == V && dn_gradient(m, &b, 0, &s, err) == DN_OK);
     const dn_real *x = dn_state_at(m, 1, plain_depth(&c, 1)).x;
     for (int t = 0; t < len; t++, z += V) {
         double sum = 0;
-        for (int i = 0; i < V; i++) sum += exp((double)z[i]);
+        for (int i = 0; i < V; i++)
+            sum += exp((double)z[i]);
         for (int k = 0; k < IDS; k++)
             for (int j = 0; j < D; j++)
                 g[k][j] += (exp((double)z[ids[k]])/sum - (ids[k] == label[t]))*(double)x[t*D + j];
@@ -3747,7 +3831,6 @@ static void widen(struct range *r, double found)
 static dn_gains gains_of(int arch, int stack, int layers)
 {
     dn_config c = small_config(arch, choice("norm", "deepnorm"));
-
     c.enc_layers = c.dec_layers = layers;
     return dn_gains_of(&c, stack, 0);
 }
@@ -3756,7 +3839,6 @@ static dn_gains gains_of(int arch, int stack, int layers)
 static double t_identity_product(void)
 {
     double e = 0;
-
     for (int n = 1; n <= 1000; n += 27)
         for (int arch = 0; arch < 3; arch++) {
             const dn_gains g = gains_of(arch, arch != DN_ENCODER, n);
@@ -3768,7 +3850,6 @@ static double t_identity_product(void)
 static double t_identity_quotient(void)
 {
     double e = 0;
-
     for (int n = 1; n <= 1000; n += 27)
         for (int arch = 0; arch < 3; arch++) {
             const dn_gains g = gains_of(arch, arch != DN_ENCODER, n);
@@ -3782,7 +3863,6 @@ static double t_identity_quotient(void)
 static double t_coefficient_single(void)
 {
     double e = 0;
-
     for (int n = 1; n <= 1000; n += 27)
         for (int arch = DN_ENCODER; arch <= DN_DECODER; arch++) {
             const dn_gains g = gains_of(arch, arch == DN_DECODER, n);
@@ -3795,7 +3875,6 @@ static double t_coefficient_single(void)
 static double t_coefficient_second(void)
 {
     double e = 0;
-
     for (int n = 1; n <= 1000; n += 27) {
         const dn_gains g = gains_of(DN_ENC_DEC, 1, n);
         worst(&e, fabs(3*n*2*g.beta*g.beta/(g.alpha*g.alpha) - 1), "%d layers", n);
@@ -3808,7 +3887,6 @@ static double t_coefficient_second(void)
 static double coefficient_first(double alpha_factor, double beta_factor)
 {
     double most = 0;
-
     for (int n = 1; n <= 1000; n += 27)
         for (int m = 1; m <= 1000; m += 37) {
             dn_gains e = plain_gains(DN_ENC_DEC, 0, n, m), d = plain_gains(DN_ENC_DEC, 1, n, m);
@@ -3824,6 +3902,29 @@ static double t_coefficient_first(void) { return coefficient_first(0.81, 0.87); 
 static double t_coefficient_exact(void)
 {
     return fabs(coefficient_first(pow(27, -1.0/16), pow(27, 1.0/16)/sqrt(2)) - 1);
+}
+
+/* (4) and (11) in width: LayerNorm divides alpha x + vwz by sqrt(alpha^2 + v^2 w^2) if x and z
+ * have variance 1 and are not correlated.  Rows of a Hadamard matrix are like that. */
+static double t_norm_divides(void)
+{
+    enum { D = 64 };
+    const struct team k = { 1, 1, NULL, NULL };
+    double e = 0;
+    for (double alpha = 1; alpha < 7; alpha += 0.5)
+        for (double vw = 0.1; vw <= 1; vw += 0.1) {
+            real s[D], gain[D], bias[D] = { 0 }, y[D], stat[2];
+            for (int i = 0; i < D; i++) {
+                s[i] = (real)(alpha*(i & 1 ? 1 : -1) + vw*(i & 2 ? 1 : -1));
+                gain[i] = 1;
+            }
+            const struct at_place at = { LN, 1, 1, gain, bias, NULL, NULL };
+            norm_fwd(&k, y, stat, s, &at, 1, D);
+            for (int i = 0; i < D; i++)
+                worst(&e, fabs((double)y[i] - (double)s[i]/sqrt(alpha*alpha + vw*vw)),
+                      "alpha %g, vw %g", alpha, vw);
+        }
+    return e;
 }
 
 /* Equation (4), the scalar model of a sub-layer: LayerNorm(alpha x + G), G = vwx. */
@@ -3844,7 +3945,6 @@ static double t_scalar_derivatives(void)
 {
     const double x = 1.7, x_enc = 0.3, h = 1e-4;
     double e = 0;
-
     for (double alpha = 1; alpha < 7; alpha += 0.4)
         for (double v = 0.1; v <= 1; v += 0.1)
             for (double w = 0.1; w <= 1; w += 0.1) {
@@ -3875,7 +3975,6 @@ static double t_scalar_derivatives(void)
 static double t_scalar_bounds(void)
 {
     double most = 0;
-
     for (double alpha = 1; alpha < 7; alpha += 0.1)
         for (double v = 0.02; v <= 1; v += 0.02)
             for (double w = 0.02; w <= 1; w += 0.02) {
@@ -3890,7 +3989,6 @@ static double t_scalar_bounds(void)
 static double t_scalar_post_ln(void)
 {
     const double h = 1e-4;
-
     return fabs(scalar_model(1, 1 + h, 1, 1) - scalar_model(1, 1 - h, 1, 1))/(2*h);
 }
 
@@ -3899,32 +3997,7 @@ static double t_scalar_post_ln(void)
 static double t_scalar_product(void)
 {
     const dn_gains g = gains_of(DN_ENCODER, 0, 100);
-
     return pow(scalar_model(g.alpha, g.beta, g.beta, 1), 2*100);
-}
-
-/* (4) and (11) in width: LayerNorm divides alpha x + vwz by sqrt(alpha^2 + v^2 w^2) if x and z
- * have variance 1 and are not correlated.  Rows of a Hadamard matrix are like that. */
-static double t_norm_divides(void)
-{
-    enum { D = 64 };
-    const struct team k = { 1, 1, NULL, NULL };
-    double e = 0;
-
-    for (double alpha = 1; alpha < 7; alpha += 0.5)
-        for (double vw = 0.1; vw <= 1; vw += 0.1) {
-            real s[D], gain[D], bias[D] = { 0 }, y[D], stat[2];
-            for (int i = 0; i < D; i++) {
-                s[i] = (real)(alpha*(i & 1 ? 1 : -1) + vw*(i & 2 ? 1 : -1));
-                gain[i] = 1;
-            }
-            const struct at_place at = { LN, 1, 1, gain, bias, NULL, NULL };
-            norm_fwd(&k, y, stat, s, &at, 1, D);
-            for (int i = 0; i < D; i++)
-                worst(&e, fabs((double)y[i] - (double)s[i]/sqrt(alpha*alpha + vw*vw)),
-                      "alpha %g, vw %g", alpha, vw);
-        }
-    return e;
 }
 
 /* The Jacobian of LayerNorm is symmetric; its largest eigenvalue, by power iteration. */
@@ -3933,7 +4006,6 @@ static double t_norm_jacobian(void)
     enum { D = 48 };
     const struct team k = { 1, 1, NULL, NULL };
     double e = 0;
-
     for (int scale = 1000; scale <= 100000; scale *= 10) {
         real x[D], g[D], b[D] = { 0 }, y[D], dg[D] = { 0 }, stat[2], v[D];
         double mean = 0, length = 0, eigen = 0;
@@ -3971,7 +4043,6 @@ static struct range attention_length(int kind)
     enum { T = 16, D = 64 };
     const struct span span = { 0, T, 0, T };
     struct range r = { INFINITY, 0 };
-
     for (int round = 0; round < 20; round++) {
         const struct attention h = { &span, 1, 1, D, kind == 0 && round%2, D, D, 1,
                                      dropout_at(0, 0) };
@@ -4054,7 +4125,6 @@ static int moves(const struct tensor *t)
 static dn_model *experiment_model(const struct experiment *x, int layers, int seed)
 {
     dn_config c = small_config(x->arch, choice("norm", x->norm));
-
     c.activation = DN_RELU;  c.tie = DN_TIE_NONE;  c.bias = 0;  c.label_smoothing = 0;
     c.vocab = 100;  c.dim = 64;  c.ffn = 128;  c.heads = 2;  c.ctx = 16;  c.batch_tokens = 64;
     c.enc_layers = c.dec_layers = layers;
@@ -4076,7 +4146,6 @@ static dn_real *top_states(dn_model *m, const dn_batch *b)
 {
     struct pass p = pass_for(m, b, 0, 0);
     const size_t size = (size_t)(m->desk.stream[top_stack(&m->c)].tokens*m->c.dim)*sizeof(dn_real);
-
     return memcpy(get_block(size), network_fwd(&p, b), size);
 }
 
@@ -4086,7 +4155,6 @@ static double update_of(dn_model *m, const dn_batch *b, const dn_real *before)
     const dn_real *after = top_states(m, b);
     const int tokens = top_tokens(b), dim = m->c.dim;
     double sum = 0;
-
     for (int t = 0; t < tokens; t++) {
         double squares = 0;
         for (int i = t*dim; i < t*dim + dim; i++)
@@ -4103,7 +4171,6 @@ static void experiment_step(const struct experiment *x, dn_model *m, const dn_ba
     dn_stats s;
     const dn_status status = x->by == ADAM ? dn_train_step(m, b, 1, &s, err)
                                            : dn_gradient(m, b, 0, &s, err);
-
     if (status != DN_OK) {
         fprintf(stderr, "test: %s\n", err);
         exit(2);
@@ -4126,7 +4193,6 @@ static void experiment_bound(const struct experiment *x, const dn_model *m, cons
 {
     double squares[MAX_SUBS] = { 0 }, term[2] = { 0 };
     dn_gains g[2] = { { 1, 1 }, { 1, 1 } };
-
     for (int s = 0; s < 2 && !strcmp(x->norm, "deepnorm"); s++)
         g[s] = plain_gains(x->arch, s, layers, layers);
     for (int i = 0; i < m->tensors; i++) {
@@ -4149,7 +4215,6 @@ static void experiment_run(const struct experiment *x, int layers, int seed, str
 {
     enum { ROWS = 4, LEN = 16, TOKENS = ROWS*LEN };
     int stream[3][TOKENS], len[ROWS];
-
     for (int i = 0; i < 3*TOKENS; i++) {
         stream[i/TOKENS][i%TOKENS] = (int)(dn_random((uint64_t)seed, 0, (uint32_t)i)%100);
         len[i%TOKENS/LEN] = LEN;
@@ -4187,7 +4252,6 @@ static const struct outcome *outcome_at(enum experiment_id id, int i)
 {
     static struct outcome known[EXPERIMENTS][DEPTHS];
     struct outcome *f = &known[id][i];
-
     if (f->side[UNIT] == 0)
         experiment_mean(&experiments[id], depths[i], f);
     return f;
@@ -4198,7 +4262,6 @@ static struct range over_depth(enum experiment_id id, enum side a, enum experime
                                enum side b)
 {
     struct range r = { INFINITY, 0 };
-
     detail[0] = '\0';
     for (int i = 0; i < DEPTHS; i++) {
         const double q = outcome_at(id, i)->side[a]/outcome_at(id_b, i)->side[b];
@@ -4211,7 +4274,6 @@ static struct range over_depth(enum experiment_id id, enum side a, enum experime
 static double growth(enum experiment_id id, enum side a, enum side b)
 {
     const struct range r = over_depth(id, a, id, b);
-
     return r.high/r.low;
 }
 
@@ -4226,7 +4288,6 @@ static double last_to_first(enum experiment_id id)
 static double depth_slope(enum experiment_id id)
 {
     double x = 0, y = 0, xx = 0, xy = 0;
-
     for (int i = 0; i < DEPTHS; i++) {
         const double u = log(depths[i]), v = log(outcome_at(id, i)->side[UPDATE]);
         x += u;  y += v;  xx += u*u;  xy += u*v;
@@ -4240,7 +4301,6 @@ static double rate_spread(const char *norm)
     struct experiment x = { DN_ENCODER, norm, 0, SGD, 1 };
     static struct outcome f;
     struct range r = { INFINITY, 0 };
-
     for (; x.rate > 5e-5; x.rate /= 100) {
         experiment_mean(&x, 50, &f);
         widen(&r, f.side[UPDATE]/x.rate);
@@ -4253,7 +4313,6 @@ static const double *decoder_gradients(const char *norm, struct range *r)
 {
     const struct experiment x = { DN_ENC_DEC, norm, 0, SGD, 1 };
     static struct outcome f;
-
     experiment_mean(&x, 18, &f);
     r->low = INFINITY;
     r->high = 0;
@@ -4262,35 +4321,23 @@ static const double *decoder_gradients(const char *norm, struct range *r)
     return f.step + 2*18;
 }
 
+static double t_thm_single(void)   { return growth(ENC_DEEPNORM, UPDATE, BOUND); }
+static double t_thm_enc_dec(void)  { return growth(BOTH_DEEPNORM, UPDATE, BOUND); }
 static double t_goal_enc(void)     { return growth(ENC_DEEPNORM, UPDATE, UNIT); }
 static double t_goal_dec(void)     { return growth(DEC_DEEPNORM, UPDATE, UNIT); }
 static double t_goal_both(void)    { return growth(BOTH_DEEPNORM, UPDATE, UNIT); }
 static double t_post_ln_enc(void)  { return last_to_first(ENC_POST_LN); }
 static double t_post_ln_dec(void)  { return last_to_first(DEC_POST_LN); }
 static double t_post_ln_both(void) { return last_to_first(BOTH_POST_LN); }
-/* The paper has no bound for Post-LN-init; it scatters more over seeds than DeepNorm, hence 2. */
+static double t_linear(void)       { return rate_spread("deepnorm"); }
+static double t_not_linear(void)   { return rate_spread("post-ln"); }
+/* The paper gives Post-LN-init no bound; it scatters more over seeds than DeepNorm. */
 static double t_init_flat(void)    { return growth(ENC_POST_LN_INIT, UPDATE, UNIT); }
 static double t_alpha_only(void)   { return last_to_first(ENC_ALPHA_ONLY); }
 static double t_beta_only(void)    { return last_to_first(ENC_BETA_ONLY); }
-static double t_thm_single(void)   { return growth(ENC_DEEPNORM, UPDATE, BOUND); }
-static double t_thm_enc_dec(void)  { return growth(BOTH_DEEPNORM, UPDATE, BOUND); }
 static double t_adam(void)         { return depth_slope(ENC_ADAM); }
 static double t_adam_both(void)    { return depth_slope(BOTH_ADAM); }
 static double t_adam_post_ln(void) { return depth_slope(ENC_ADAM_POST_LN); }
-static double t_linear(void)       { return rate_spread("deepnorm"); }
-static double t_not_linear(void)   { return rate_spread("post-ln"); }
-
-static double t_init_larger(void)
-{
-    return over_depth(ENC_POST_LN_INIT, UPDATE, ENC_DEEPNORM, UPDATE).low;
-}
-
-/* The mean over seeds has a long tail here: at 100 layers single seeds lie between 30 and 3000
- * times DeepNorm.  So the smallest of the means is bounded, not the growth. */
-static double t_flipped(void)
-{
-    return over_depth(ENC_FLIPPED, UPDATE, ENC_DEEPNORM, UPDATE).low;
-}
 
 static double t_thm_single_constant(void)
 {
@@ -4323,10 +4370,21 @@ static double t_share_post_ln(void)
     return over_depth(BOTH_POST_LN, ENCODER, BOTH_POST_LN, UPDATE).low;
 }
 
+static double t_init_larger(void)
+{
+    return over_depth(ENC_POST_LN_INIT, UPDATE, ENC_DEEPNORM, UPDATE).low;
+}
+
+/* The mean over seeds has a long tail here: at 100 layers single seeds lie between 30 and 3000
+ * times DeepNorm.  So the smallest of the means is bounded, not the growth. */
+static double t_flipped(void)
+{
+    return over_depth(ENC_FLIPPED, UPDATE, ENC_DEEPNORM, UPDATE).low;
+}
+
 static double t_gradients_deepnorm(void)
 {
     struct range r;
-
     decoder_gradients("deepnorm", &r);
     return r.high/r.low;
 }
@@ -4335,7 +4393,6 @@ static double t_gradients_post_ln(void)
 {
     struct range r;
     const double *g = decoder_gradients("post-ln", &r);
-
     return g[3*18 - 1]/g[0];
 }
 
@@ -4343,244 +4400,7 @@ static double t_gradients_init(void)
 {
     struct range r;
     const double lowest = decoder_gradients("post-ln-init", &r)[0];
-
     return lowest/decoder_gradients("post-ln", &r)[0];
-}
-
-/* ---- A again: elementary functions and random numbers ------------------------------------ */
-
-/* |got - want| in units of the last place of want, for a type of so many digits. */
-static double ulps(long double got, long double want, int digits)
-{
-    int exponent;
-    (void)frexpl(want, &exponent);
-    return (double)(fabsl(got - want) / ldexpl(1, exponent - digits));
-}
-
-/* The worst error of f over count points spread evenly on [low, high]. */
-static double worst_real(real (*f)(real), long double (*reference)(long double),
-                         double low, double high)
-{
-    const int count = 50000, digits = sizeof(real) == 4 ? 24 : 53;
-    double e = 0;
-    for (int i = 0; i < count; i++) {
-        real x = (real)(low + (high - low) * (i + 0.3819) / count);
-        e = larger(ulps((long double)f(x), reference((long double)x), digits), e);
-    }
-    return e;
-}
-
-static double worst_acc(acc (*f)(acc), long double (*reference)(long double),
-                        double low, double high, int absolute)
-{
-    const int count = 50000, digits = sizeof(acc) == 4 ? 24 : 53;
-    double e = 0;
-    for (int i = 0; i < count; i++) {
-        acc x = (acc)(low + (high - low) * (i + 0.3819) / count);
-        long double got = (long double)f(x), want = reference((long double)x);
-        double error = absolute ? (double)ldexpl(fabsl(got - want), digits)
-                                : ulps(got, want, digits);
-        e = larger(error, e);
-    }
-    return e;
-}
-
-/* Ulp; limit 1.5. */
-static double t_exp_real(void)
-{
-    return larger(worst_real(exp_real, expl, -2, 2), worst_real(exp_real, expl, -87.2, 88.3));
-}
-
-/* Ulp; limit 5 in both precisions. */
-static double t_erf_real(void)
-{
-    return larger(worst_real(erf_real, erfl, -1, 1), worst_real(erf_real, erfl, 1e-6, 1e-3));
-}
-
-/* Ulp, far from zero; limit 20 (double), 4 (float). */
-static double t_erf_real_far(void)
-{
-    return worst_real(erf_real, erfl, -8, 8);
-}
-
-/* Ulp; limit 4. */
-static double t_tanh_real(void)
-{
-    double near = worst_real(tanh_real, tanhl, 1e-6, 1e-3);
-    return larger(near, worst_real(tanh_real, tanhl, -12, 12));
-}
-
-/* Ulp; limit 1.5. */
-static double t_exp_acc(void)
-{
-    return larger(worst_acc(exp_acc, expl, -12, 1, 0), worst_acc(exp_acc, expl, -80, 80, 0));
-}
-
-/* Ulp; limit 2.5. */
-static double t_log_acc(void)
-{
-    double small = worst_acc(log_acc, logl, 1e-30, 1e-6, 0);
-    return larger(small, worst_acc(log_acc, logl, 1e-3, 4, 0));
-}
-
-/* In units of 2^-digits, half an ulp of 1; limit 2. */
-static double t_sin_cos_acc(void)
-{
-    double range = sizeof(acc) == 4 ? 1e4 : 1e6;
-    double sine_error = larger(worst_acc(sin_acc, sinl, -8, 8, 1),
-                               worst_acc(sin_acc, sinl, -range, range, 1));
-    double cosine_error = larger(worst_acc(cos_acc, cosl, -8, 8, 1),
-                                 worst_acc(cos_acc, cosl, -range, range, 1));
-    return larger(sine_error, cosine_error);
-}
-
-/* The number of special cases that go wrong; limit 0. */
-static double t_special_values(void)
-{
-    const real inf = (real)INFINITY, nan = (real)NAN;
-    int wrong = exp_real(nan) == exp_real(nan);
-    wrong += erf_real(nan) == erf_real(nan);
-    wrong += tanh_real(nan) == tanh_real(nan);
-    wrong += log_acc((acc)nan) == log_acc((acc)nan);
-    wrong += sin_acc((acc)nan) == sin_acc((acc)nan);
-    wrong += exp_real(inf) != inf || exp_real(1000) != inf || exp_real((real)1e30) != inf;
-    wrong += exp_real(-inf) != 0 || exp_real(-1000) != 0 || exp_real((real)-1e30) != 0;
-    wrong += exp_real(0) != 1 || tanh_real(0) != 0 || erf_real(0) != 0;
-    wrong += erf_real(inf) != 1 || erf_real(-inf) != -1 || erf_real(-7) != -1;
-    wrong += tanh_real(inf) != 1 || tanh_real(-inf) != -1 || tanh_real(-30) != -1;
-    wrong += log_acc(1) != 0 || log_acc(0) != -(acc)INFINITY;
-    wrong += log_acc((acc)INFINITY) != (acc)INFINITY;
-    wrong += sin_acc(0) != 0 || cos_acc(0) != 1;
-    return wrong;
-}
-
-/* Far out every activation is x or 0, and its slope 1 or 0, although the squares overflow. */
-static double t_activation_far(void)
-{
-    const real far[] = { 1000, -1000, (real)2e19, (real)-2e19, (real)1e38, (real)-1e38 };
-    double e = 0;
-    for (int kind = DN_RELU; kind <= DN_GELU_TANH; kind++)
-        for (int i = 0; i < 6; i++) {
-            real y, slope = 1;
-            act_row(&y, &far[i], 1, kind);
-            act_row_bwd(&slope, &far[i], 1, kind);
-            worst(&e, !(y == (far[i] > 0 ? far[i] : 0) && slope == (far[i] > 0)), "kind %d of %g",
-                  kind, (double)far[i]);
-        }
-    return e;
-}
-
-/* Golden values, so that no edit changes the stream unnoticed; limit 0. */
-static double t_rng_golden(void)
-{
-    int wrong = rng_key(1, 2) != 0xbcd9dbb49673066bu;
-    wrong += rng_bits(rng_key(1, 2), 3) != 0x22a14c51u;
-    wrong += dn_random(1, 2, 3) != 0x19586860u;
-    wrong += dn_shuffle(1, 2, 3, 1000) != 786;
-    int token[64], in[64], label[64], hash = 0;
-    for (int i = 0; i < 64; i++) token[i] = DN_SPECIALS + i;
-    dn_mask_tokens(in, label, token, 64, 300, 5, 7);
-    for (int i = 0; i < 64; i++) hash = (31*hash + in[i] + label[i])%1000003;
-    wrong += hash != 174544;
-    return wrong;
-}
-
-static int ones(uint32_t x)
-{
-    int count = 0;
-    for (; x > 0; x &= x - 1)
-        count++;
-    return count;
-}
-
-/* Turns one bit of index, seed or stream in turn: half of the 32 output bits should change.  The
- * deviation from 16, in standard deviations, over the 160 input bits; limit 5. */
-static double t_rng_avalanche(void)
-{
-    const int trials = 2000;
-    double e = 0;
-    for (int bit = 0; bit < 160; bit++) {
-        uint64_t turn = (uint64_t)1 << (bit < 128 ? bit % 64 : bit - 128);
-        int changed = 0;
-        for (int i = 0; i < trials; i++) {
-            uint64_t seed = (uint64_t)i, stream = (uint64_t)(i / 7);
-            uint32_t index = (uint32_t)i * 3;
-            uint32_t before = rng_bits(rng_key(seed, stream), index);
-            seed ^= bit < 64 ? turn : 0;
-            stream ^= bit >= 64 && bit < 128 ? turn : 0;
-            index ^= bit >= 128 ? (uint32_t)turn : 0;
-            changed += ones(before ^ rng_bits(rng_key(seed, stream), index));
-        }
-        e = larger(fabs(changed - 16.0 * trials) / sqrt(8.0 * trials), e);
-    }
-    return e;
-}
-
-/* Chi-square of the four bytes, 255 degrees of freedom, in standard deviations; limit 5. */
-static double t_rng_bytes(void)
-{
-    const int count = 500000;
-    static int seen[4][256];
-    double e = 0;
-    memset(seen, 0, sizeof seen);
-    for (int i = 0; i < count; i++) {
-        uint32_t bits = rng_bits(rng_key(7, 0), (uint32_t)i);
-        for (int byte = 0; byte < 4; byte++)
-            seen[byte][bits >> 8 * byte & 255]++;
-    }
-    for (int byte = 0; byte < 4; byte++) {
-        double expected = count / 256.0, chi = 0;
-        for (int value = 0; value < 256; value++) {
-            double d = seen[byte][value] - expected;
-            chi += d * d / expected;
-        }
-        e = larger(fabs(chi - 255) / sqrt(2 * 255.0), e);
-    }
-    return e;
-}
-
-/* Correlation of a number with its neighbour in index (several lags), in stream and in seed, in
- * standard deviations; limit 5. */
-static double t_rng_correlation(void)
-{
-    const int count = 100000;
-    double sum[6] = { 0 }, e = 0;
-    for (int i = 0; i < count; i++) {
-        uint32_t at = (uint32_t)i;
-        uint64_t key = rng_key(1, 1);
-        double here = (double)rng_uniform(key, at) - 0.5;
-        double other[6] = {
-            (double)rng_uniform(key, at + 1), (double)rng_uniform(key, at + 2),
-            (double)rng_uniform(key, at + 256), (double)rng_uniform(key, at + 65536),
-            (double)rng_uniform(rng_key(1, 2), at), (double)rng_uniform(rng_key(2, 1), at)
-        };
-        for (int k = 0; k < 6; k++)
-            sum[k] += here * (other[k] - 0.5);
-    }
-    for (int k = 0; k < 6; k++)
-        e = larger(fabs(sum[k]) * 12 / sqrt(count), e);
-    return e;
-}
-
-/* Moments of the uniform and of the normal against theory, in standard deviations; limit 5. */
-static double t_rng_moments(void)
-{
-    const int count = 200000;
-    const double theory[6] = { 1.0 / 2, 1.0 / 3, 0, 1, 0, 3 };
-    const double variance[6] = { 1.0 / 12, 4.0 / 45, 1, 2, 15, 96 };
-    double sum[6] = { 0 }, e = 0;
-    for (int i = 0; i < count; i++) {
-        double u = (double)rng_uniform(rng_key(3, 1), (uint32_t)i);
-        double z = (double)rng_normal(rng_key(3, 2), (uint32_t)i);
-        double moment[6] = { u, u * u, z, z * z, z * z * z, z * z * z * z };
-        for (int k = 0; k < 6; k++)
-            sum[k] += moment[k];
-        if (!(u > 0 && u <= 1))
-            return (double)INFINITY;
-    }
-    for (int k = 0; k < 6; k++)
-        e = larger(fabs(sum[k] / count - theory[k]) / sqrt(variance[k] / count), e);
-    return e;
 }
 
 /* ---- G the tokenizer --------------------------------------------------------------------- */
@@ -4588,12 +4408,12 @@ static double t_rng_moments(void)
 enum { TOK_TEXT = 1200, TOK_VOCAB = DN_MIN_VOCAB + 300, TOK_SAVED = 8192 };
 
 /* Where tests put a tokenizer and the scratch for training it: blocks aligned as malloc's. */
-typedef union tok_block {
+union tok_block {
     long double align;
     unsigned char byte[1 << 17];
-} tok_block;
+};
 
-static tok_block tok_mem, tok_mem2, tok_scratch;
+static union tok_block tok_mem, tok_mem2, tok_scratch;
 static unsigned char tok_text[TOK_TEXT], tok_back[TOK_TEXT];
 static char tok_saved[TOK_SAVED], tok_saved2[TOK_SAVED];
 static int tok_ids[TOK_TEXT + 1], tok_ids2[TOK_TEXT + 1];
@@ -4609,16 +4429,15 @@ static size_t tok_text_make(int kind, size_t n, uint32_t seed)
         "a  bb\tcc \n\n 1 22 .. ,,a\v\f"
     };
     const size_t letters = strlen(alphabet[kind]);
-
     for (size_t i = 0; i < n; i++) {
-        seed = seed * 1664525u + 1013904223u;
+        seed = seed*1664525u + 1013904223u;
         const uint32_t r = seed >> 16;
         if (letters == 0)
             tok_text[i] = (unsigned char)r;
-        else if (i >= 8 && r % 3 > 0)
-            tok_text[i] = tok_text[i - 3 - r / 3 % 5];
+        else if (i >= 8 && r%3 > 0)
+            tok_text[i] = tok_text[i - 3 - r/3%5];
         else
-            tok_text[i] = (unsigned char)alphabet[kind][r / 3 % letters];
+            tok_text[i] = (unsigned char)alphabet[kind][r/3%letters];
     }
     return n;
 }
@@ -4634,13 +4453,12 @@ static dn_status tok_load(dn_tokenizer *t, const char *saved, size_t n)
     return dn_tok_load(t, saved, n, &tok_mem2, sizeof tok_mem2, tok_err);
 }
 
-/* ---- the same by the plainest means: rescan everything for every merge ------------------- */
-
-typedef struct naive {
-    int n;                              /* symbols                                          */
+/* The same by the plainest means: rescan everything for every merge. */
+struct naive {
+    int n;                                /* symbols                                           */
     int id[TOK_TEXT];
-    int first[TOK_TEXT + 1];            /* whether the symbol begins a chunk                */
-} naive;
+    int first[TOK_TEXT + 1];              /* whether the symbol begins a chunk                 */
+};
 
 static int naive_kind(int c)
 {
@@ -4668,10 +4486,9 @@ static int naive_cut(const unsigned char *s, size_t start, size_t i, size_t n)
     return naive_white(s[i]) && s[i] == ' ' && i + 1 < n && !naive_white(s[i + 1]);
 }
 
-static void naive_split(naive *a, const unsigned char *s, size_t n)
+static void naive_split(struct naive *a, const unsigned char *s, size_t n)
 {
     size_t start = 0;
-
     for (size_t i = 0; i < n; i++) {
         a->id[i] = DN_SPECIALS + s[i];
         a->first[i] = i == 0 || naive_cut(s, start, i, n);
@@ -4681,10 +4498,9 @@ static void naive_split(naive *a, const unsigned char *s, size_t n)
     a->n = (int)n;
 }
 
-static void naive_merge(naive *a, int left, int right, int id)
+static void naive_merge(struct naive *a, int left, int right, int id)
 {
     int n = 0;
-
     for (int i = 0; i < a->n; i++, n++) {
         const int joins = i + 1 < a->n && !a->first[i + 1]
                        && a->id[i] == left && a->id[i + 1] == right;
@@ -4696,11 +4512,10 @@ static void naive_merge(naive *a, int left, int right, int id)
 }
 
 /* The best pair's count; 0 if there is no pair. */
-static int naive_best(const naive *a, int *left, int *right)
+static int naive_best(const struct naive *a, int *left, int *right)
 {
     static int times[TOK_VOCAB][TOK_VOCAB];
     int best = 0;
-
     for (int i = 0; i + 1 < a->n; i++)
         if (!a->first[i + 1])
             times[a->id[i]][a->id[i + 1]]++;
@@ -4719,10 +4534,9 @@ static int naive_best(const naive *a, int *left, int *right)
 }
 
 /* Learn merges into pair[] and return the vocabulary size. */
-static int naive_train(naive *a, int max_vocab, size_t n, int (*pair)[2])
+static int naive_train(struct naive *a, int max_vocab, size_t n, int (*pair)[2])
 {
     int left = 0, right = 0, vocab = DN_MIN_VOCAB;
-
     naive_split(a, tok_text, n);
     for (; vocab < max_vocab && naive_best(a, &left, &right) >= 2; vocab++) {
         pair[vocab - DN_MIN_VOCAB][0] = left;
@@ -4737,7 +4551,6 @@ static int tok_merges(const dn_tokenizer *t, int (*pair)[2])
 {
     const size_t n = dn_tok_save(t, tok_saved, sizeof tok_saved - 1);
     const char *s = tok_saved;
-
     tok_saved[n] = '\0';
     s = strchr(strchr(s, ' ') + 1, ' ');
     for (int k = 0; k < t->vocab - DN_MIN_VOCAB; k++) {
@@ -4749,24 +4562,21 @@ static int tok_merges(const dn_tokenizer *t, int (*pair)[2])
     return t->vocab;
 }
 
-/* ---- the tests --------------------------------------------------------------------------- */
-
 static double t_tok_train(void)
 {
     static int pair[TOK_VOCAB][2], want[TOK_VOCAB][2];
-    static const int most[] = {DN_MIN_VOCAB, DN_MIN_VOCAB + 1, DN_MIN_VOCAB + 40, TOK_VOCAB};
-    static naive a;
+    static const int most[] = { DN_MIN_VOCAB, DN_MIN_VOCAB + 1, DN_MIN_VOCAB + 40, TOK_VOCAB };
+    static struct naive a;
     dn_tokenizer t;
-
     for (int kind = 0; kind < TOK_KINDS; kind++)
         for (int k = 0; k < 16; k++) {
-            const size_t n = tok_text_make(kind, (size_t)(k * k * 4), 7u + (uint32_t)k);
-            const int max_vocab = most[k % 4];
+            const size_t n = tok_text_make(kind, (size_t)(k*k*4), 7u + (uint32_t)k);
+            const int max_vocab = most[k%4];
             const int vocab = naive_train(&a, max_vocab, n, want);
             if (tok_train(&t, max_vocab, n) != DN_OK || t.vocab != vocab)
                 return 1;
             tok_merges(&t, pair);
-            if (memcmp(pair, want, (size_t)(vocab - DN_MIN_VOCAB) * sizeof *pair) != 0)
+            if (memcmp(pair, want, (size_t)(vocab - DN_MIN_VOCAB)*sizeof *pair) != 0)
                 return 2;
         }
     return 0;
@@ -4775,9 +4585,8 @@ static double t_tok_train(void)
 static double t_tok_encode(void)
 {
     static int pair[TOK_VOCAB][2];
-    static naive a;
+    static struct naive a;
     dn_tokenizer t;
-
     for (int learnt = 0; learnt < TOK_KINDS; learnt++) {
         if (tok_train(&t, TOK_VOCAB, tok_text_make(learnt, TOK_TEXT, 1)) != DN_OK)
             return 1;
@@ -4789,35 +4598,33 @@ static double t_tok_encode(void)
                 naive_merge(&a, pair[id - DN_MIN_VOCAB][0], pair[id - DN_MIN_VOCAB][1], id);
             if (dn_tok_encode(&t, tok_text, n, tok_ids, n) != (size_t)a.n)
                 return 2;
-            if (memcmp(tok_ids, a.id, (size_t)a.n * sizeof *a.id) != 0)
+            if (memcmp(tok_ids, a.id, (size_t)a.n*sizeof *a.id) != 0)
                 return 3;
         }
     }
     return 0;
 }
 
-/* Every text comes back, and no call writes more than it may. */
 static double t_tok_lossless(void)
 {
     dn_tokenizer t;
-
     if (tok_train(&t, TOK_VOCAB, tok_text_make(5, TOK_TEXT, 3)) != DN_OK)
         return 1;
     for (int kind = 0; kind < TOK_KINDS; kind++)
         for (size_t n = 0; n < 300; n++) {
             tok_text_make(kind, n, (uint32_t)n);
-            const size_t ids = dn_tok_encode(&t, tok_text, n, NULL, 0), some = ids / 2;
+            const size_t ids = dn_tok_encode(&t, tok_text, n, NULL, 0), some = ids/2;
             if (ids > n || (n > 0 && ids == 0))
                 return 2;
             tok_ids[ids] = tok_ids2[some] = -1;
             if (dn_tok_encode(&t, tok_text, n, tok_ids, ids) != ids || tok_ids[ids] != -1)
                 return 3;
             if (dn_tok_encode(&t, tok_text, n, tok_ids2, some) != ids || tok_ids2[some] != -1
-                || memcmp(tok_ids, tok_ids2, some * sizeof *tok_ids) != 0)
+                || memcmp(tok_ids, tok_ids2, some*sizeof *tok_ids) != 0)
                 return 4;
-            tok_back[n] = tok_back[n / 2] = 0x5a;
-            if (dn_tok_decode(&t, tok_ids, ids, tok_back, n / 2) != n || tok_back[n / 2] != 0x5a
-                || memcmp(tok_back, tok_text, n / 2) != 0)
+            tok_back[n] = tok_back[n/2] = 0x5a;
+            if (dn_tok_decode(&t, tok_ids, ids, tok_back, n/2) != n || tok_back[n/2] != 0x5a
+                || memcmp(tok_back, tok_text, n/2) != 0)
                 return 5;
             if (dn_tok_decode(&t, tok_ids, ids, tok_back, n) != n || tok_back[n] != 0x5a
                 || memcmp(tok_back, tok_text, n) != 0)
@@ -4826,11 +4633,9 @@ static double t_tok_lossless(void)
     return 0;
 }
 
-/* Read in pieces of any size, a text has the same ids. */
 static double t_tok_cut(void)
 {
     dn_tokenizer t;
-
     if (tok_train(&t, TOK_VOCAB, tok_text_make(5, TOK_TEXT, 3)) != DN_OK)
         return 1;
     for (int kind = 0; kind < TOK_KINDS; kind++)
@@ -4844,7 +4649,7 @@ static double t_tok_cut(void)
                     return 2;
                 count += dn_tok_encode(&t, tok_text + at, size, tok_ids2 + count, n - count);
             }
-            if (count != ids || memcmp(tok_ids, tok_ids2, ids * sizeof *tok_ids) != 0)
+            if (count != ids || memcmp(tok_ids, tok_ids2, ids*sizeof *tok_ids) != 0)
                 return 3;
         }
     return dn_tok_cut(tok_text, 64) != 0;
@@ -4852,10 +4657,9 @@ static double t_tok_cut(void)
 
 static double t_tok_plain_bytes(void)
 {
-    static const int odd[] = {DN_BOS, DN_SPECIALS + 'a', DN_EOS, DN_MASK, -1, INT_MIN, INT_MAX,
-                              DN_MIN_VOCAB, DN_SPECIALS + 'b'};
+    static const int odd[] = { DN_BOS, DN_SPECIALS + 'a', DN_EOS, DN_MASK, -1, INT_MIN, INT_MAX,
+                               DN_MIN_VOCAB, DN_SPECIALS + 'b' };
     dn_tokenizer t;
-
     for (int empty = 0; empty < 2; empty++) {
         const int max_vocab = empty ? TOK_VOCAB : DN_MIN_VOCAB;
         if (tok_train(&t, max_vocab, empty ? 0 : tok_text_make(2, 500, 1)) != DN_OK)
@@ -4868,7 +4672,7 @@ static double t_tok_plain_bytes(void)
             if (dn_tok_encode(&t, &byte, 1, &id, 1) != 1 || id != DN_SPECIALS + b)
                 return 3;
         }
-        if (dn_tok_decode(&t, odd, sizeof odd / sizeof *odd, tok_back, 8) != 2
+        if (dn_tok_decode(&t, odd, sizeof odd/sizeof *odd, tok_back, 8) != 2
             || memcmp(tok_back, "ab", 2) != 0)
             return 4;
     }
@@ -4879,21 +4683,19 @@ static double t_tok_plain_bytes(void)
 static double t_tok_split(void)
 {
     static const char text[] = "ab  cd1\n\n  e\t f.;\r\n\n \n";
-    static const int size[] = {2, 1, 3, 1, 2, 1, 2, 1, 2, 2, 3, 1, 1};
-    const size_t n = sizeof text - 1, count = sizeof size / sizeof *size;
+    static const int size[] = { 2, 1, 3, 1, 2, 1, 2, 1, 2, 2, 3, 1, 1 };
+    const size_t n = sizeof text - 1, count = sizeof size/sizeof *size;
     dn_tokenizer t;
-
-    for (size_t k = 0; k < 6 * n; k++)          /* each copy ends in a newline: a cut */
-        tok_text[k] = (unsigned char)text[k % n];
-    if (tok_train(&t, TOK_VOCAB, 6 * n) != DN_OK)
+    for (size_t k = 0; k < 6*n; k++)                    /* each copy ends in a newline: a cut */
+        tok_text[k] = (unsigned char)text[k%n];
+    if (tok_train(&t, TOK_VOCAB, 6*n) != DN_OK)
         return 1;
     if (dn_tok_encode(&t, text, n, tok_ids, TOK_TEXT) != count)
         return 2;
     for (size_t k = 0; k < count; k++)
         if (dn_tok_decode(&t, tok_ids + k, 1, NULL, 0) != (size_t)size[k])
             return 3;
-
-    memset(tok_text, 'x', TOK_TEXT);            /* 18 times 64 and 48 */
+    memset(tok_text, 'x', TOK_TEXT);                    /* 18 times 64 and 48 */
     if (tok_train(&t, TOK_VOCAB, TOK_TEXT) != DN_OK)
         return 4;
     if (dn_tok_encode(&t, tok_text, TOK_TEXT, tok_ids, TOK_TEXT) != 18 + 2
@@ -4908,7 +4710,6 @@ static double t_tok_ties(void)
     static const char text[] = "zy zy xw xw xv xv";
     static const char want[] = "bpe1 263 35 123 125 124 259 121 259 122.";
     dn_tokenizer t;
-
     memcpy(tok_text, text, sizeof text - 1);
     if (tok_train(&t, TOK_VOCAB, sizeof text - 1) != DN_OK)
         return 1;
@@ -4921,7 +4722,6 @@ static double t_tok_memory(void)
     const size_t n = tok_text_make(6, 200, 5);
     const size_t mem = dn_tok_bytes(TOK_VOCAB), scratch = dn_tok_train_bytes(TOK_VOCAB, n);
     dn_tokenizer t;
-
     if (mem == 0 || scratch == 0 || dn_tok_bytes(DN_MIN_VOCAB) == 0
         || dn_tok_bytes(DN_MIN_VOCAB - 1) != 0 || dn_tok_bytes(-1) != 0
         || dn_tok_bytes(INT_MAX) != 0 || dn_tok_train_bytes(TOK_VOCAB, SIZE_MAX) != 0)
@@ -4955,13 +4755,12 @@ static double t_tok_memory(void)
 static double t_tok_saved(void)
 {
     dn_tokenizer t, u;
-
     for (int kind = 0; kind < TOK_KINDS; kind++) {
         if (tok_train(&t, TOK_VOCAB, tok_text_make(kind, TOK_TEXT, 11)) != DN_OK)
             return 1;
         const size_t n = dn_tok_save(&t, NULL, 0);
-        tok_saved[n / 2] = '#';
-        if (n > TOK_SAVED || dn_tok_save(&t, tok_saved, n / 2) != n || tok_saved[n / 2] != '#')
+        tok_saved[n/2] = '#';
+        if (n > TOK_SAVED || dn_tok_save(&t, tok_saved, n/2) != n || tok_saved[n/2] != '#')
             return 2;
         dn_tok_save(&t, tok_saved, n);
         for (size_t k = 0; k < n; k++)
@@ -4973,7 +4772,7 @@ static double t_tok_saved(void)
             return 5;
         const size_t ids = dn_tok_encode(&t, tok_text, TOK_TEXT, tok_ids, TOK_TEXT);
         if (dn_tok_encode(&u, tok_text, TOK_TEXT, tok_ids2, TOK_TEXT) != ids
-            || memcmp(tok_ids, tok_ids2, ids * sizeof *tok_ids) != 0)
+            || memcmp(tok_ids, tok_ids2, ids*sizeof *tok_ids) != 0)
             return 6;
         const size_t need = dn_tok_bytes(t.vocab);
         for (size_t k = 0; k < need; k++)
@@ -4988,10 +4787,9 @@ static double t_tok_saved(void)
 /* A saved text that is cut is refused; one with a wrong byte is, or it loads as what it says. */
 static double t_tok_damaged(void)
 {
-    static const unsigned char wrong[] = {'0', '1', '9', ' ', '.', '-', 0, 255};
+    static const unsigned char wrong[] = { '0', '1', '9', ' ', '.', '-', 0, 255 };
     const size_t text = tok_text_make(6, 300, 2);
     dn_tokenizer t, u;
-
     if (tok_train(&t, TOK_VOCAB, text) != DN_OK)
         return 1;
     const size_t n = dn_tok_save(&t, tok_saved, TOK_SAVED);
@@ -5035,13 +4833,12 @@ static double t_tok_refused(void)
         "bpe1 265 3 3 259 259 260 260 261 261 262 262 263 263.",
     };
     dn_tokenizer t;
-
-    for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
+    for (size_t k = 0; k < sizeof bad/sizeof *bad; k++) {
         tok_err[0] = '\0';
         if (tok_load(&t, bad[k], strlen(bad[k])) != DN_EFORMAT || tok_err[0] == '\0')
             return 1 + (double)k;
     }
-    for (size_t k = 0; k < sizeof good / sizeof *good; k++)
+    for (size_t k = 0; k < sizeof good/sizeof *good; k++)
         if (tok_load(&t, good[k], strlen(good[k])) != DN_OK)
             return 101 + (double)k;
     return 0;
@@ -5050,15 +4847,14 @@ static double t_tok_refused(void)
 /* A saved text whose pairs all want the same few slots (the hash is tokenizer.c's own). */
 static double t_tok_crowded(void)
 {
-    const uint32_t mask = 2047;                 /* for 300 merges */
+    const uint32_t mask = 2047;                         /* for 300 merges */
     int merges = 0, left = DN_SPECIALS, right = DN_SPECIALS;
     char *s = tok_saved;
     dn_tokenizer t;
-
     s += sprintf(s, "bpe1 %d", TOK_VOCAB);
     for (; merges < TOK_VOCAB - DN_MIN_VOCAB && left < DN_MIN_VOCAB; right++) {
-        uint32_t h = (uint32_t)left * 0x9E3779B1u + (uint32_t)right;
-        h = (h ^ h >> 15) * 0x85EBCA6Bu;
+        uint32_t h = (uint32_t)left*0x9E3779B1u + (uint32_t)right;
+        h = (h ^ h >> 15)*0x85EBCA6Bu;
         h ^= h >> 13;
         if ((h & mask) < 10) {
             s += sprintf(s, " %d %d", left, right);
@@ -5102,15 +4898,31 @@ static const struct test {
     { "tab:alpha-beta", "alpha and beta are the formulas at any depth",
       t_alpha_beta_formula, 1e-14, 1e-14, 0, "error", "figure 2(b)" },
     { "tab:schemes", "so are each scheme's skip and gain, in every layer", t_gains, 1e-14, 1e-14 },
-    { "eq:admin", "Admin's profile is the plain model's", t_profile, 1e-12, 2e-5 },
     { "eq:init eq:xavier eq:post-ln-init eq:ds-init dev:embedding",
       "each tensor has its deviation (in standard errors)", t_init, 4.5, 4.5 },
     { "eq:init", "initial values depend on the seed and the tensor only", t_init_seed, 0, 0 },
+    { "eq:admin", "Admin's profile is the plain model's", t_profile, 1e-12, 2e-5 },
     { "rule:schedule eq:inv-sqrt", "each schedule is its formula", t_schedule, 1e-13, 1e-13 },
     { "rule:shuffle", "dn_shuffle is a permutation for each size", t_shuffle, 0, 0 },
     { "rule:shuffle", "each place is as likely (in standard errors)", t_shuffle_uniform, 4, 4 },
     { "rule:random", "bits do not depend on their neighbours (standard errors)",
       t_random, 5, 5 },
+    { "rng:golden", "the stream of random numbers has not changed", t_rng_golden, 0, 0 },
+    { "rng:avalanche", "each input bit turns half of the output (in deviations)",
+      t_rng_avalanche, 5, 5 },
+    { "rng:bytes", "each byte is uniform (chi-square, in deviations)", t_rng_bytes, 5, 5 },
+    { "rng:correlation", "neighbours are not correlated (in deviations)",
+      t_rng_correlation, 5, 5 },
+    { "rng:moments", "moments of uniform and normal (in deviations)", t_rng_moments, 5, 5 },
+    { "op:exp", "e^x in the inner loops (ulp)", t_exp_real, 1.5, 1.5 },
+    { "op:erf", "erf near zero (ulp)", t_erf_real, 5, 5 },
+    { "op:erf", "erf far from zero (ulp)", t_erf_real_far, 20, 4 },
+    { "op:tanh", "tanh (ulp)", t_tanh_real, 4, 4 },
+    { "op:exp", "e^x for statistics (ulp)", t_exp_acc, 1.5, 1.5 },
+    { "op:log", "ln x for statistics (ulp)", t_log_acc, 2.5, 2.5 },
+    { "op:sin-cos", "sin and cos (in units of 2^-53)", t_sin_cos_acc, 2, 2 },
+    { "op:special", "zeros, infinities and NaN where libm has them", t_special_values, 0, 0 },
+    { "op:activation", "far out it is x or 0, its slope 1 or 0", t_activation_far, 0, 0 },
     { "op:matmul", "a product is the plain chain of multiply-adds, to the bit", t_matmul, 0, 0 },
     { "rule:sums", "a sum of an array has each number once", t_sum_all, 0, 0 },
     { "op:dropout", "0 with probability p, else x/(1 - p) (in standard errors)",
@@ -5148,13 +4960,13 @@ static const struct test {
       t_dropout_masks, 0, 0 },
     { "rule:dropout", "equal sequences and micro-batches get masks of their own",
       t_dropout_apart, 0, 0 },
-    { "rule:bits", "50 steps end in the known bits", t_hash, 0, 0 },
     { "rule:learns", "each scheme learns to reverse (loss)", t_learns, 0.3, 0.3 },
+    { "rule:bits", "50 steps end in the known bits", t_hash, 0, 0 },
     { "gen:cache", "generation by pieces gives the bits of the whole", t_cached, 0, 0 },
     { "gen:greedy", "a beam of 1 takes the largest logit each time", t_greedy, 0, 0 },
+    { "gen:beam op:beam", "a beam as wide as all translations finds the best", t_beam, 0, 0 },
     { "gen:beam op:beam", "a narrow beam finds what fairseq's would", t_beam_plain, 0, 0 },
     { "gen:beam op:beam", "sources together are translated as each alone", t_beam_rows, 0, 0 },
-    { "gen:beam op:beam", "a beam as wide as all translations finds the best", t_beam, 0, 0 },
     { "file:load fmt:safetensors", "a loaded model is the saved one, in any order of tensors",
       t_save_load, 0, 0 },
     { "file:load", "what a file says is taken over", t_load_over, 0, 0 },
@@ -5190,7 +5002,7 @@ static const struct test {
     { "fail:diverged", "what is not finite is named and not applied", t_diverged, 0, 0 },
     { "fail:diverged", "so it is where parameters are too large", t_diverged_forward, 0, 0 },
     { "fail:diverged", "so it is where only the gradient is not", t_diverged_backward, 0, 0 },
-    /* (E) not unless they are named */
+    /* not unless they are named */
     { "large:infer", "2^31 parameters: each has its place", t_large_infer, -1, 0 },
     { "large:file", "2^31 bytes of them come back from a file", t_large_file, -1, 0 },
     { "large:train", "... their gradients and steps are those of the formula",
@@ -5280,22 +5092,6 @@ static const struct test {
       t_gradients_post_ln, INFINITY, INFINITY, 100, "ratio", "figure 4(d)" },
     { "fig:gradients", "Post-LN-init: the lowest to Post-LN's lowest",
       t_gradients_init, INFINITY, INFINITY, 10, "ratio", "figure 4(d)" },
-    { "op:exp", "e^x in the inner loops (ulp)", t_exp_real, 1.5, 1.5 },
-    { "op:erf", "erf near zero (ulp)", t_erf_real, 5, 5 },
-    { "op:erf", "erf far from zero (ulp)", t_erf_real_far, 20, 4 },
-    { "op:tanh", "tanh (ulp)", t_tanh_real, 4, 4 },
-    { "op:exp", "e^x for statistics (ulp)", t_exp_acc, 1.5, 1.5 },
-    { "op:log", "ln x for statistics (ulp)", t_log_acc, 2.5, 2.5 },
-    { "op:sin-cos", "sin and cos (in units of 2^-53)", t_sin_cos_acc, 2, 2 },
-    { "op:special", "zeros, infinities and NaN where libm has them", t_special_values, 0, 0 },
-    { "op:activation", "far out it is x or 0, its slope 1 or 0", t_activation_far, 0, 0 },
-    { "rng:golden", "the stream of random numbers has not changed", t_rng_golden, 0, 0 },
-    { "rng:avalanche", "each input bit turns half of the output (in deviations)",
-      t_rng_avalanche, 5, 5 },
-    { "rng:bytes", "each byte is uniform (chi-square, in deviations)", t_rng_bytes, 5, 5 },
-    { "rng:correlation", "neighbours are not correlated (in deviations)",
-      t_rng_correlation, 5, 5 },
-    { "rng:moments", "moments of uniform and normal (in deviations)", t_rng_moments, 5, 5 },
     /* G the tokenizer */
     { "tok:train", "merges are those of the plainest rescan", t_tok_train, 0, 0 },
     { "tok:encode", "so are the ids of any text", t_tok_encode, 0, 0 },
@@ -5340,7 +5136,6 @@ static int run_test(const struct test *t, int paper)
 {
     const double high = sizeof(dn_real) == sizeof(double) ? t->f64 : t->f32, usual = start_work;
     char bound[32], found[32];
-
     detail[0] = err[0] = '\0';
     const double e = t->error();
     start_work = usual;
@@ -5364,7 +5159,6 @@ static int run_test(const struct test *t, int paper)
 static void print_hash(void)
 {
     const int one = 1;
-
     printf("%d-bit %s-endian %s class %d %016llx\n", (int)(8*sizeof(void *)),
            *(const char *)&one ? "little" : "big",
            sizeof(dn_real) == sizeof(double) ? "double" : "float", DN_FMA,
@@ -5376,7 +5170,6 @@ static void print_hash(void)
 static int is_wanted(const struct test *t, int n, char **word)
 {
     int wanted = n == 0 && !has_key(t, "large:");
-
     for (int i = 0; i < n; i++)
         wanted |= !strcmp(word[i], "paper") ? t->place != NULL
                 : !strcmp(word[i], "--quick") ? !has_key(t, "thm:") && !has_key(t, "fig:")
@@ -5390,7 +5183,6 @@ int main(int argc, char **argv)
     const int hash = argc > 1 && !strcmp(argv[1], "--hash");
     const int paper = argc > 1 && !strcmp(argv[1], "paper");
     int passed = 0, failed = 0;
-
     if (hash)
         print_hash();
     if (hash && argc == 2)
