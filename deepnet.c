@@ -3219,40 +3219,40 @@ struct writer {
     unsigned char pipe[PIPE];
 };
 
-static void flush(struct writer *w)
+static void flush(struct writer *out)
 {
-    if (w->fill && !w->failed)
-        w->failed = w->io->write(w->io->user, w->pipe, (size_t)w->fill);
-    w->fill = 0;
+    if (out->fill && !out->failed)
+        out->failed = out->io->write(out->io->user, out->pipe, (size_t)out->fill);
+    out->fill = 0;
 }
 
-static void put(struct writer *w, const void *from, size_t n)
+static void put(struct writer *out, const void *from, size_t n)
 {
     const unsigned char *p = (const unsigned char *)from;
-    w->at += n;
-    if (!w->io) {
-        sum_add(&w->sum, p, n);
+    out->at += n;
+    if (!out->io) {
+        sum_add(&out->sum, p, n);
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        w->pipe[w->fill++] = p[i];
-        if (w->fill == PIPE) flush(w);
+        out->pipe[out->fill++] = p[i];
+        if (out->fill == PIPE) flush(out);
     }
 }
 
-static void put_string(struct writer *w, const char *s) { put(w, s, strlen(s)); }
+static void put_string(struct writer *out, const char *s) { put(out, s, strlen(s)); }
 
-static void put_number(struct writer *w, uint64_t v)
+static void put_number(struct writer *out, uint64_t v)
 {
     char digits[24];
     say(digits, sizeof digits, "%d", (int64_t)v);
-    put_string(w, digits);
+    put_string(out, digits);
 }
 
-static void put_pair(struct writer *w, const char *before, const char *key, const char *value)
+static void put_pair(struct writer *out, const char *before, const char *key, const char *value)
 {
     const char *const part[] = { ",\"", before, key, "\":\"", value, "\"" };
-    for (int i = 0; i < 6; i++) put_string(w, part[i]);
+    for (int i = 0; i < 6; i++) put_string(out, part[i]);
 }
 
 /* A number as WORD little-endian bytes, whatever the host's order. */
@@ -3260,8 +3260,12 @@ static void real_bytes(unsigned char *to, real v)
 {
     uint64_t u = 0;
     uint32_t u32;
-    if (WORD == 8) memcpy(&u, &v, sizeof v);
-    else memcpy(&u32, &v, sizeof u32), u = u32;
+    if (WORD == 8) {
+        memcpy(&u, &v, sizeof v);
+    } else {
+        memcpy(&u32, &v, sizeof u32);
+        u = u32;
+    }
     for (int i = 0; i < WORD; i++) to[i] = (unsigned char)(u >> 8*i);
 }
 
@@ -3277,67 +3281,74 @@ static real real_from(const unsigned char *p)
     return v;
 }
 
-static void put_tensor_entry(struct writer *w, const dn_model *m, const struct tensor *t, int part,
-                             uint64_t *offset)
+/* The entry of a tensor whose bytes begin at `from`; returns where they end. */
+static uint64_t put_entry(struct writer *out, const dn_model *m, const struct tensor *t, int part,
+                          uint64_t from)
 {
     char name[DN_NAME_MAX];
-    put_string(w, ",\"");
-    put_string(w, prefix[part]);
-    put_string(w, tensor_name(m, t, name));
-    put_string(w, "\":{\"dtype\":\"");
-    put_string(w, dtype);
-    put_string(w, "\",\"shape\":[");
-    put_number(w, (uint64_t)t->rows);
-    if (t->cols) put_string(w, ","), put_number(w, (uint64_t)t->cols);
-    put_string(w, "],\"data_offsets\":[");
-    put_number(w, *offset);
-    put_string(w, ",");
-    put_number(w, *offset += (uint64_t)t->count*WORD);
-    put_string(w, "]}");
+    uint64_t to = from + (uint64_t)t->count*WORD;
+    put_string(out, ",\"");
+    put_string(out, prefix[part]);
+    put_string(out, tensor_name(m, t, name));
+    put_string(out, "\":{\"dtype\":\"");
+    put_string(out, dtype);
+    put_string(out, "\",\"shape\":[");
+    put_number(out, (uint64_t)t->rows);
+    if (t->cols) {
+        put_string(out, ",");
+        put_number(out, (uint64_t)t->cols);
+    }
+    put_string(out, "],\"data_offsets\":[");
+    put_number(out, from);
+    put_string(out, ",");
+    put_number(out, to);
+    put_string(out, "]}");
+    return to;
 }
 
-static void put_header(struct writer *w, const dn_model *m, const dn_note *notes, int n_notes,
+static void put_header(struct writer *out, const dn_model *m, const dn_note *notes, int n_notes,
                        const char *checksum, int parts)
 {
     char text[DN_NAME_MAX];
     uint64_t offset = 0;
-    put_string(w, HEAD);
-    put_string(w, checksum);
-    w->sum = (struct sum){0};
-    put_string(w, "\"");
-    put_pair(w, "", "format", "pt");
+    put_string(out, HEAD);
+    put_string(out, checksum);
+    out->sum = (struct sum){0};
+    put_string(out, "\"");
+    put_pair(out, "", "format", "pt");
     say(text, sizeof text, "%d", m->step);
-    put_pair(w, "", "step", text);
+    put_pair(out, "", "step", text);
     for (int i = 0; i < FIELDS; i++) {
         if (!fields[i].saved) continue;
         dn_config_get(&m->c, &fields[i], text);
-        put_pair(w, CONFIG_KEY, fields[i].name, text);
+        put_pair(out, CONFIG_KEY, fields[i].name, text);
     }
-    for (int i = 0; i < n_notes; i++) put_pair(w, "", notes[i].key, notes[i].text);
-    put_string(w, "}");
+    for (int i = 0; i < n_notes; i++) put_pair(out, "", notes[i].key, notes[i].text);
+    put_string(out, "}");
     for (int part = 0; part < parts; part++)
-        for (int i = 0; i < m->tensors; i++) put_tensor_entry(w, m, &m->tensor[i], part, &offset);
-    put_string(w, "}");
-    while (w->at%8) put_string(w, " ");
+        for (int i = 0; i < m->tensors; i++)
+            offset = put_entry(out, m, &m->tensor[i], part, offset);
+    put_string(out, "}");
+    while (out->at%8) put_string(out, " ");
 }
 
 /* Returns the size of the header. */
-static uint64_t put_file(struct writer *w, const dn_model *m, const dn_note *notes, int n_notes,
+static uint64_t put_file(struct writer *out, const dn_model *m, const dn_note *notes, int n_notes,
                          const char *checksum, uint64_t header)
 {
     const real *part[] = { m->value, m->m, m->v };
     int parts = m->purpose == DN_TRAIN ? 3 : 1;
     unsigned char bytes[8];
     for (int i = 0; i < 8; i++) bytes[i] = (unsigned char)(header >> 8*i);
-    put(w, bytes, 8);
-    put_header(w, m, notes, n_notes, checksum, parts);
-    header = w->at - 8;
+    put(out, bytes, 8);
+    put_header(out, m, notes, n_notes, checksum, parts);
+    header = out->at - 8;
     for (int i = 0; i < parts; i++)
         for (size_t j = 0; j < m->scalars; j++) {
             real_bytes(bytes, part[i][j]);
-            put(w, bytes, WORD);
+            put(out, bytes, WORD);
         }
-    flush(w);
+    flush(out);
     return header;
 }
 
@@ -3369,16 +3380,16 @@ static dn_status note_check(const dn_note *notes, int i, char *err)
 dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn_io *io, char *err)
 {
     char checksum[DIGITS + 1] = "0000000000000000";
-    struct writer w;
+    struct writer out;
     for (int i = 0; i < n_notes; i++)
         if (note_check(notes, i, err)) return DN_EINVAL;
-    memset(&w, 0, sizeof w);
-    uint64_t header = put_file(&w, m, notes, n_notes, checksum, 0);
-    sum_digits(w.sum, checksum);
-    memset(&w, 0, sizeof w);
-    w.io = io;
-    put_file(&w, m, notes, n_notes, checksum, header);
-    if (w.failed) return fail(err, DN_EIO, "the checkpoint could not be written");
+    memset(&out, 0, sizeof out);
+    uint64_t header = put_file(&out, m, notes, n_notes, checksum, 0);
+    sum_digits(out.sum, checksum);
+    memset(&out, 0, sizeof out);
+    out.io = io;
+    put_file(&out, m, notes, n_notes, checksum, header);
+    if (out.failed) return fail(err, DN_EIO, "the checkpoint could not be written");
     return DN_OK;
 }
 
@@ -3398,117 +3409,119 @@ struct reader {
     size_t room, length;
     int found;
     dn_model *m;                        /* the model to be filled, or NULL                    */
-    int last, count[3];
+    int count[3];                       /* tensors seen of values and of both moments         */
     char *err;
     dn_status status;
 };
 
-static int bad(struct reader *r, const char *format, const char *what)
+static int bad(struct reader *in, const char *format, const char *what)
 {
-    if (r->status == DN_OK) r->status = fail(r->err, DN_EFORMAT, format, what);
+    if (in->status == DN_OK) in->status = fail(in->err, DN_EFORMAT, format, what);
     return 0;
 }
 
 /* The next byte of the header, without or with taking it; -1 after the last. */
-static int peek(struct reader *r)
+static int peek(struct reader *in)
 {
-    if (r->next == r->have) {
-        uint64_t left = r->end - r->at;
-        r->have = (int)(left < PIPE ? left : PIPE);
-        r->next = 0;
-        if (!r->have || r->status) return r->have = 0, -1;
-        if (r->io->read(r->io->user, r->at, r->pipe, (size_t)r->have)) {
-            r->status = fail(r->err, DN_EIO, "the checkpoint could not be read");
-            return r->have = 0, -1;
+    if (in->next == in->have) {
+        uint64_t left = in->end - in->at;
+        int n = (int)(left < PIPE ? left : PIPE);
+        in->next = in->have = 0;
+        if (!n || in->status) return -1;
+        if (in->io->read(in->io->user, in->at, in->pipe, (size_t)n)) {
+            in->status = fail(in->err, DN_EIO, "the checkpoint could not be read");
+            return -1;
         }
-        r->at += (uint64_t)r->have;
+        in->at += (uint64_t)n;
+        in->have = n;
     }
-    return r->pipe[r->next];
+    return in->pipe[in->next];
 }
 
-static int skip_blanks(struct reader *r)
+static int skip_blanks(struct reader *in)
 {
     int c;
-    while ((c = peek(r)) == ' ' || c == '\n' || c == '\r' || c == '\t') r->next++;
+    while ((c = peek(in)) == ' ' || c == '\n' || c == '\r' || c == '\t') in->next++;
     return c;
 }
 
-static int accept(struct reader *r, int c)
+static int accept(struct reader *in, int c)
 {
-    if (skip_blanks(r) != c) return 0;
-    r->next++;
+    if (skip_blanks(in) != c) return 0;
+    in->next++;
     return 1;
 }
 
-static int expect(struct reader *r, int c)
+static int expect(struct reader *in, int c)
 {
     char text[2] = { (char)c, 0 };
-    return accept(r, c) || bad(r, "the checkpoint's header lacks a '%s'", text);
+    return accept(in, c) || bad(in, "the checkpoint's header lacks a '%s'", text);
 }
 
 /* A string's first n - 1 bytes with a NUL; the whole length in *length.  Escapes are refused:
  * nothing this library writes needs one. */
-static int get_string(struct reader *r, char *to, size_t n, size_t *length)
+static int get_string(struct reader *in, char *to, size_t n, size_t *length)
 {
     int c;
     *length = 0;
-    if (!expect(r, '"')) return 0;
-    for (; (c = peek(r)) != '"'; r->next++) {
-        if (!plain_char(c)) return bad(r, "a string in the checkpoint's header is %s",
+    if (!expect(in, '"')) return 0;
+    for (; (c = peek(in)) != '"'; in->next++) {
+        if (!plain_char(c)) return bad(in, "a string in the checkpoint's header is %s",
                                        c < 0 ? "cut off" : "not plain ASCII");
         if (*length + 1 < n) to[*length] = (char)c;
         ++*length;
     }
     if (n) to[*length < n ? *length : n - 1] = 0;
-    r->next++;
+    in->next++;
     return 1;
 }
 
-static int get_name(struct reader *r, char *to, size_t n)
+static int get_name(struct reader *in, char *to, size_t n)
 {
     size_t length;
-    if (!get_string(r, to, n, &length)) return 0;
-    return length < n || bad(r, "a name in the checkpoint's header is too long: %s...", to);
+    if (!get_string(in, to, n, &length)) return 0;
+    return length < n || bad(in, "a name in the checkpoint's header is too long: %s...", to);
 }
 
-static int get_number(struct reader *r, uint64_t *v)
+static int get_number(struct reader *in, uint64_t *v)
 {
-    int c = skip_blanks(r);
-    if (c < '0' || c > '9') return bad(r, "the checkpoint's header lacks a %s", "number");
-    for (*v = 0; (c = peek(r)) >= '0' && c <= '9'; r->next++) {
+    int c = skip_blanks(in);
+    if (c < '0' || c > '9') return bad(in, "the checkpoint's header lacks a %s", "number");
+    for (*v = 0; (c = peek(in)) >= '0' && c <= '9'; in->next++) {
         if (*v > (UINT64_MAX >> 1)/10 - 1)
-            return bad(r, "a number in the checkpoint's header is %s", "too large");
+            return bad(in, "a number in the checkpoint's header is %s", "too large");
         *v = 10**v + (uint64_t)(c - '0');
     }
     return 1;
 }
 
 /* One pair of __metadata__: our checksum, step and configuration, the note asked for, or else. */
-static int get_metadata(struct reader *r)
+static int get_metadata(struct reader *in)
 {
     char key[DN_NAME_MAX], value[DN_NAME_MAX];
     size_t length, prefix_length = sizeof CONFIG_KEY - 1;
-    if (!get_name(r, key, sizeof key) || !expect(r, ':')) return 0;
-    if (r->key && !strcmp(r->key, key)) {
-        r->found = 1;
-        return get_string(r, r->text, r->room, &r->length);
+    if (!get_name(in, key, sizeof key) || !expect(in, ':')) return 0;
+    if (in->key && !strcmp(in->key, key)) {
+        in->found = 1;
+        return get_string(in, in->text, in->room, &in->length);
     }
-    if (!get_string(r, value, sizeof value, &length)) return 0;
+    if (!get_string(in, value, sizeof value, &length)) return 0;
     if (!strcmp(key, "checksum"))
-        say(r->checksum, sizeof r->checksum, "%s", *value ? value : "none");
+        say(in->checksum, sizeof in->checksum, "%s", *value ? value : "none");
     if (!strcmp(key, "step")) {
-        r->step = 0;
+        in->step = 0;
         for (const char *p = value; *p; p++) {
-            if (*p < '0' || *p > '9' || p - value > 15) return bad(r, "step cannot be '%s'", value);
-            r->step = 10*r->step + (*p - '0');
+            if (*p < '0' || *p > '9' || p - value > 15)
+                return bad(in, "step cannot be '%s'", value);
+            in->step = 10*in->step + (*p - '0');
         }
     }
     if (strncmp(key, CONFIG_KEY, prefix_length)) return 1;
     const dn_field *f = field_find(key + prefix_length);
-    if (f && !f->saved) return bad(r, "%s does not belong into a checkpoint", key);
-    r->fields++;
-    if (dn_config_set(&r->config, key + prefix_length, value, r->err)) r->status = DN_EFORMAT;
-    return r->status == DN_OK;
+    if (f && !f->saved) return bad(in, "%s does not belong into a checkpoint", key);
+    in->fields++;
+    if (dn_config_set(&in->config, key + prefix_length, value, in->err)) in->status = DN_EFORMAT;
+    return in->status == DN_OK;
 }
 
 /* The layer a tensor's name speaks of: the first number in it; -1 without one. */
@@ -3522,182 +3535,182 @@ static int layer_in(const char *name)
     return layer;
 }
 
-/* The first matrix (vectors 0) or vector (1) of sub-layer `sub` of the model's array or of a later
- * one; a stack's own tensors stand as if its first sub-layer had one before it. */
-static int tensor_from(const dn_model *m, int vectors, int sub)
+/* The tensor with these values: tensors lie in the order of their places in the parameter array. */
+static struct tensor *tensor_of(const dn_model *m, const real *value)
 {
-    int low = 0, high = m->tensors;
+    int low = 0, high = m->tensors - 1;
     while (low < high) {
-        int k = low + (high - low)/2;
-        const struct tensor *t = &m->tensor[k];
-        int is_vector = t->at >= m->matrix_scalars;
-        int its = t->sub < 0 ? m->stack[t->stack].first - 1 : t->sub;
-        if (is_vector != vectors ? is_vector < vectors : its < sub) low = k + 1;
-        else high = k;
+        int middle = low + (high - low + 1)/2;
+        if (m->value + m->tensor[middle].at <= value) low = middle;
+        else high = middle - 1;
     }
-    return low;
+    return &m->tensor[low];
 }
 
-/* Which tensor and part a name means.  First the one behind the last, so files in our own order
- * are read in one sweep; for others, ordered by name for example, only those of the layer are
- * looked at: all of them, for every name, would take minutes in a deep model. */
-static struct tensor *tensor_find(struct reader *r, const char *name, int *part)
+/* Which tensor a name means, in a file of any order: of the named layer, or of the stacks, one
+ * whose row of table 3 ends the name and that has exactly that name.  To look at all tensors for
+ * every name would take minutes in a deep model. */
+static struct tensor *tensor_find(const dn_model *m, const char *name)
 {
-    dn_model *m = r->m;
     char text[DN_NAME_MAX];
-    for (*part = 2; *part > 0; --*part)
-        if (!strncmp(name, prefix[*part], strlen(prefix[*part]))) break;
-    name += strlen(prefix[*part]);
-    int k = (r->last + 1)%m->tensors;
-    if (!strcmp(tensor_name(m, &m->tensor[k], text), name)) return &m->tensor[r->last = k];
-    for (int i = 0; i < 4; i++) {
-        int each = subs_per_layer(&m->c, i/2), sub = m->stack[i/2].first + layer_in(name)*each;
-        int end = tensor_from(m, i%2, sub + each);
-        for (k = tensor_from(m, i%2, sub); k < end; k++)
-            if (!strcmp(tensor_name(m, &m->tensor[k], text), name))
-                return &m->tensor[r->last = k];
+    int layer = layer_in(name);
+    size_t length = strlen(name);
+    for (int s = ENC; s <= DEC; s++) {
+        const struct stack *stack = &m->stack[s];
+        int per = subs_per_layer(&m->c, s), first = stack->first + layer*per;
+        if (!has_stack(&m->c, s) || layer >= layers_of(&m->c, s)) continue;
+        for (int i = 0; i < (layer < 0 ? 1 : per); i++) {
+            real *const *param = layer < 0 ? stack->param : m->sub[first + i].param;
+            for (const struct param *row = params; row < params + PARAMS; row++) {
+                size_t n = strlen(row->name);
+                if (!param[row->slot] || n > length) continue;
+                if (strcmp(name + length - n, row->name)) continue;
+                struct tensor *t = tensor_of(m, param[row->slot]);
+                if (!strcmp(tensor_name(m, t, text), name)) return t;
+            }
+        }
     }
     return NULL;
 }
 
-static int tensor_note(struct reader *r, const char *name, const uint64_t *shape, int dims,
+static int tensor_note(struct reader *in, const char *name, const uint64_t *shape, int dims,
                        uint64_t begin)
 {
-    int part;
-    if (!r->m) return 1;
-    struct tensor *t = tensor_find(r, name, &part);
-    if (!t) return bad(r, "the model has no tensor '%s'", name);
+    int part = 2;
+    if (!in->m) return 1;
+    while (part > 0 && strncmp(name, prefix[part], strlen(prefix[part]))) part--;
+    struct tensor *t = tensor_find(in->m, name + strlen(prefix[part]));
+    if (!t) return bad(in, "the model has no tensor '%s'", name);
     if (dims != (t->cols ? 2 : 1) || shape[0] != (uint64_t)t->rows ||
         (t->cols && shape[1] != (uint64_t)t->cols))
-        return bad(r, "tensor '%s' has another shape in the checkpoint", name);
-    if (t->file[part]) return bad(r, "tensor '%s' is there twice", name);
+        return bad(in, "tensor '%s' has another shape in the checkpoint", name);
+    if (t->file[part]) return bad(in, "tensor '%s' is there twice", name);
     t->file[part] = begin + 1;                          /* 0 means: not seen */
-    r->count[part]++;
+    in->count[part]++;
     return 1;
 }
 
 /* "name":{"dtype":..,"shape":[..],"data_offsets":[..]}: exactly these, in this order. */
-static int get_entry(struct reader *r, const char *name)
+static int get_entry(struct reader *in, const char *name)
 {
     char word[DN_NAME_MAX];
     uint64_t shape[2] = { 1, 1 }, size, begin, end;
     int dims = 0;
-    if (!expect(r, '{') || !get_name(r, word, sizeof word) || !expect(r, ':')) return 0;
-    if (strcmp(word, "dtype")) return bad(r, "tensor '%s' does not begin with its dtype", name);
-    if (!get_name(r, word, sizeof word) || !expect(r, ',')) return 0;
-    if (strcmp(word, dtype)) return bad(r, "tensor '%s' is not of this build's number type", name);
-    if (!get_name(r, word, sizeof word) || !expect(r, ':') || !expect(r, '[')) return 0;
-    if (strcmp(word, "shape")) return bad(r, "tensor '%s' lacks its shape", name);
+    if (!expect(in, '{') || !get_name(in, word, sizeof word) || !expect(in, ':')) return 0;
+    if (strcmp(word, "dtype")) return bad(in, "tensor '%s' does not begin with its dtype", name);
+    if (!get_name(in, word, sizeof word) || !expect(in, ',')) return 0;
+    if (strcmp(word, dtype)) return bad(in, "tensor '%s' is not of this build's number type", name);
+    if (!get_name(in, word, sizeof word) || !expect(in, ':') || !expect(in, '[')) return 0;
+    if (strcmp(word, "shape")) return bad(in, "tensor '%s' lacks its shape", name);
     do {
-        if (dims == 2) return bad(r, "tensor '%s' has too many dimensions", name);
-        if (!get_number(r, &shape[dims++])) return 0;
-    } while (accept(r, ','));
-    if (!expect(r, ']') || !expect(r, ',') || !get_name(r, word, sizeof word)) return 0;
-    if (strcmp(word, "data_offsets")) return bad(r, "tensor '%s' lacks its data_offsets", name);
-    if (!expect(r, ':') || !expect(r, '[') || !get_number(r, &begin) || !expect(r, ',') ||
-        !get_number(r, &end) || !expect(r, ']') || !expect(r, '}')) return 0;
+        if (dims == 2) return bad(in, "tensor '%s' has too many dimensions", name);
+        if (!get_number(in, &shape[dims++])) return 0;
+    } while (accept(in, ','));
+    if (!expect(in, ']') || !expect(in, ',') || !get_name(in, word, sizeof word)) return 0;
+    if (strcmp(word, "data_offsets")) return bad(in, "tensor '%s' lacks its data_offsets", name);
+    if (!expect(in, ':') || !expect(in, '[') || !get_number(in, &begin) || !expect(in, ',') ||
+        !get_number(in, &end) || !expect(in, ']') || !expect(in, '}')) return 0;
     if (shape[0] > UINT32_MAX || shape[1] > UINT32_MAX || shape[0]*shape[1] > UINT64_MAX/WORD)
-        return bad(r, "tensor '%s' is too large", name);
+        return bad(in, "tensor '%s' is too large", name);
     size = shape[0]*shape[1]*WORD;
-    if (begin != r->filled || end < begin || end - begin != size || end > r->data)
-        return bad(r, "tensor '%s' has wrong data_offsets", name);
-    r->filled = end;
-    return tensor_note(r, name, shape, dims, begin);
+    if (begin != in->filled || end < begin || end - begin != size || end > in->data)
+        return bad(in, "tensor '%s' has wrong data_offsets", name);
+    in->filled = end;
+    return tensor_note(in, name, shape, dims, begin);
 }
 
-static int get_header(struct reader *r)
+static int get_header(struct reader *in)
 {
     char name[DN_NAME_MAX + 16];
-    if (!expect(r, '{')) return 0;
+    if (!expect(in, '{')) return 0;
     do {
-        if (!get_name(r, name, sizeof name) || !expect(r, ':')) return 0;
+        if (!get_name(in, name, sizeof name) || !expect(in, ':')) return 0;
         if (strcmp(name, "__metadata__")) {
-            if (!get_entry(r, name)) return 0;
+            if (!get_entry(in, name)) return 0;
             continue;
         }
-        if (r->metadata++) return bad(r, "the checkpoint has __metadata__ %s", "twice");
-        if (!expect(r, '{')) return 0;
-        if (accept(r, '}')) continue;
-        do if (!get_metadata(r)) return 0; while (accept(r, ','));
-        if (!expect(r, '}')) return 0;
-    } while (accept(r, ','));
-    if (!expect(r, '}')) return 0;
-    if (skip_blanks(r) >= 0) return bad(r, "the checkpoint's header goes on after its %s", "end");
-    if (r->status == DN_OK && r->filled != r->data)
-        return bad(r, "the checkpoint's tensors do not fill the %s", "file");
-    return r->status == DN_OK;
+        if (in->metadata++) return bad(in, "the checkpoint has __metadata__ %s", "twice");
+        if (!expect(in, '{')) return 0;
+        if (accept(in, '}')) continue;
+        do if (!get_metadata(in)) return 0; while (accept(in, ','));
+        if (!expect(in, '}')) return 0;
+    } while (accept(in, ','));
+    if (!expect(in, '}')) return 0;
+    if (skip_blanks(in) >= 0) return bad(in, "the checkpoint's header goes on after its %s", "end");
+    if (in->status == DN_OK && in->filled != in->data)
+        return bad(in, "the checkpoint's tensors do not fill the %s", "file");
+    return in->status == DN_OK;
 }
 
 /* A file without a checksum, from another program, is taken as it is. */
-static int checksum_check(struct reader *r, uint64_t size)
+static int checksum_check(struct reader *in, uint64_t size)
 {
     char digits[DIGITS + 1];
     struct sum sum = {0};
     unsigned char pipe[PIPE];
-    if (!r->checksum[0]) return 1;
+    if (!in->checksum[0]) return 1;
     for (uint64_t at = 8 + sizeof HEAD - 1 + DIGITS; at < size; at += PIPE) {
         size_t n = (size_t)(size - at < PIPE ? size - at : PIPE);
-        if (r->io->read(r->io->user, at, pipe, n)) {
-            r->status = fail(r->err, DN_EIO, "the checkpoint could not be read");
+        if (in->io->read(in->io->user, at, pipe, n)) {
+            in->status = fail(in->err, DN_EIO, "the checkpoint could not be read");
             return 0;
         }
         sum_add(&sum, pipe, n);
     }
     sum_digits(sum, digits);
-    return !strcmp(digits, r->checksum) || bad(r, "the checkpoint's checksum is wrong: %s",
+    return !strcmp(digits, in->checksum) || bad(in, "the checkpoint's checksum is wrong: %s",
                                                "the file is damaged");
 }
 
-static dn_status reader_open(struct reader *r, const dn_io *io, dn_model *m, const char *key,
+static dn_status reader_open(struct reader *in, const dn_io *io, dn_model *m, const char *key,
                              char *err)
 {
     unsigned char n[8];
-    memset(r, 0, sizeof *r);
-    r->io = io;
-    r->err = err;
-    r->m = m;
-    r->key = key;
-    r->last = -1;
-    if (m) r->config = m->c;            /* what a file does not say stays as it is */
-    else dn_config_default(&r->config);
+    memset(in, 0, sizeof *in);
+    in->io = io;
+    in->err = err;
+    in->m = m;
+    in->key = key;
+    if (m) in->config = m->c;            /* what a file does not say stays as it is */
+    else dn_config_default(&in->config);
     if (io->size < 8)
         return fail(err, DN_EFORMAT, "a file of %d bytes is no checkpoint", (int64_t)io->size);
     if (io->read(io->user, 0, n, 8)) return fail(err, DN_EIO, "the checkpoint could not be read");
-    for (int i = 0; i < 8; i++) r->end |= (uint64_t)n[i] << 8*i;
-    if (r->end < 2 || r->end > io->size - 8)
+    for (int i = 0; i < 8; i++) in->end |= (uint64_t)n[i] << 8*i;
+    if (in->end < 2 || in->end > io->size - 8)
         return fail(err, DN_EFORMAT, "this is no checkpoint, or one cut short");
-    r->at = 8;
-    r->end += 8;
-    r->data = io->size - r->end;
+    in->at = 8;
+    in->end += 8;
+    in->data = io->size - in->end;
     return DN_OK;
 }
 
 dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
 {
-    struct reader r;
-    dn_status status = reader_open(&r, io, NULL, NULL, err);
+    struct reader in;
+    dn_status status = reader_open(&in, io, NULL, NULL, err);
     if (status) return status;
-    if (!get_header(&r) || !checksum_check(&r, io->size)) return r.status;
-    if (!r.fields) return fail(err, DN_EFORMAT, "the file has no configuration of a model");
+    if (!get_header(&in) || !checksum_check(&in, io->size)) return in.status;
+    if (!in.fields) return fail(err, DN_EFORMAT, "the file has no configuration of a model");
     /* Whoever makes this model gives no more for its parameters than the file has bytes. */
-    size_t all = dn_model_bytes(&r.config, DN_INFER, err);
+    size_t all = dn_model_bytes(&in.config, DN_INFER, err);
     if (!all) return DN_EFORMAT;
-    if (all - dn_model_bytes(&r.config, DN_BORROW, err) > io->size)
+    if (all - dn_model_bytes(&in.config, DN_BORROW, err) > io->size)
         return fail(err, DN_EFORMAT, "the file is too short for the model it describes");
-    *c = r.config;
+    *c = in.config;
     return DN_OK;
 }
 
 dn_status dn_load_note(const dn_io *io, const char *key, char *text, size_t *size, char *err)
 {
-    struct reader r;
-    dn_status status = reader_open(&r, io, NULL, key, err);
+    struct reader in;
+    dn_status status = reader_open(&in, io, NULL, key, err);
     if (status) return status;
-    r.text = text;
-    r.room = *size;
-    if (!get_header(&r)) return r.status;
-    if (!r.found) return fail(err, DN_EFORMAT, "the checkpoint has no note '%s'", key);
-    *size = r.length + 1;
+    in.text = text;
+    in.room = *size;
+    if (!get_header(&in)) return in.status;
+    if (!in.found) return fail(err, DN_EFORMAT, "the checkpoint has no note '%s'", key);
+    *size = in.length + 1;
     return DN_OK;
 }
 
@@ -3715,31 +3728,31 @@ static dn_status values_read(const dn_io *io, uint64_t from, uint64_t count, rea
 
 dn_status dn_load(dn_model *m, const dn_io *io, char *err)
 {
-    struct reader r;
+    struct reader in;
     char name[DN_NAME_MAX];
     real *part[] = { m->value, m->m, m->v };
     if (m->purpose == DN_BORROW)
         return fail(err, DN_EINVAL, "borrowed parameters stay as they are");
     for (int i = 0; i < m->tensors; i++) memset(m->tensor[i].file, 0, sizeof m->tensor[i].file);
-    dn_status status = reader_open(&r, io, m, NULL, err);
+    dn_status status = reader_open(&in, io, m, NULL, err);
     if (status) return status;
-    if (!get_header(&r) || !checksum_check(&r, io->size)) return r.status;
-    if (m->purpose == DN_INFER) r.config.batch_tokens = m->c.batch_tokens;
-    if (dn_model_reconfigure(m, &r.config, err)) return DN_EINVAL;
+    if (!get_header(&in) || !checksum_check(&in, io->size)) return in.status;
+    if (m->purpose == DN_INFER) in.config.batch_tokens = m->c.batch_tokens;
+    if (dn_model_reconfigure(m, &in.config, err)) return DN_EINVAL;
     for (int p = 0; p < 3; p++)
         for (int i = 0; i < m->tensors; i++)
-            if (!m->tensor[i].file[p] && (p == 0 || r.count[1] + r.count[2] > 0))
+            if (!m->tensor[i].file[p] && (p == 0 || in.count[1] + in.count[2] > 0))
                 return fail(err, DN_EFORMAT, "the checkpoint lacks tensor '%s%s'", prefix[p],
                             tensor_name(m, &m->tensor[i], name));
     for (int p = 0; p < (m->purpose == DN_TRAIN ? 3 : 1); p++) {
-        if (!r.count[p]) memset(part[p], 0, m->scalars*sizeof(real));
-        for (int i = 0; r.count[p] && i < m->tensors && !status; i++) {
+        if (!in.count[p]) memset(part[p], 0, m->scalars*sizeof(real));
+        for (int i = 0; in.count[p] && i < m->tensors && !status; i++) {
             const struct tensor *t = &m->tensor[i];
-            status = values_read(io, r.end + t->file[p] - 1, t->count, part[p] + t->at, err);
+            status = values_read(io, in.end + t->file[p] - 1, t->count, part[p] + t->at, err);
         }
         if (status) return status;
     }
-    m->step = r.count[1] ? r.step : 0;
+    m->step = in.count[1] ? in.step : 0;
     return DN_OK;
 }
 
