@@ -92,6 +92,11 @@ static int *int_field(dn_config *c, const dn_field *f)
     return (int *)(void *)((char *)c + f->at);
 }
 
+static double *float_field(dn_config *c, const dn_field *f)
+{
+    return (double *)(void *)((char *)c + f->at);
+}
+
 static int choices(const char *name)
 {
     int n = 0;
@@ -3368,7 +3373,7 @@ static double t_config_range(void)
             if (f[i].kind != DN_FLOAT && fabs(beyond) > INT_MAX)
                 continue;
             if (f[i].kind == DN_FLOAT)
-                *(double *)(void *)((char *)&c + f[i].at) = beyond;
+                *float_field(&c, &f[i]) = beyond;
             else
                 *int_field(&c, &f[i]) = (int)beyond;
             err[0] = '\0';
@@ -3398,55 +3403,65 @@ static double t_config_text(void)
     return e;
 }
 
-/* Each field set to its ends and odd numbers comes back from its own text, to 15 digits; what
- * came back once comes back the same. */
+/* Its ends, and numbers between: to 15 digits; what came back once comes back the same. */
 static double t_config_round_trip(void)
 {
-    static const char *const plain[] = { "0", "1", "100", "12.25", "0.1", "0.98", "0.0004", "1e-7",
-                                         "15e-10", "123456789e-30", "123e-37", "1e-37" };
     int n;
     const dn_field *f = dn_fields(&n);
     double e = 0;
     for (int i = 0; i < n; i++)
         for (int k = 0; k < 16; k++) {
+            const double x = f[i].low + (f[i].high - f[i].low)*pow(k/15.0, 3)/(k == 7 ? 1e9 : 1);
             dn_config a, b;
             char text[DN_NAME_MAX];
-            const double share = k/15.0*k/15.0*k/15.0;
-            const double x = f[i].low + (f[i].high - f[i].low)*share/(k == 7 ? 1e9 : 1);
             memset(&a, 0, sizeof a);
             memset(&b, 0, sizeof b);
             dn_config_default(&a);
             dn_config_default(&b);
             if (f[i].kind == DN_FLOAT)
-                *(double *)(void *)((char *)&a + f[i].at) = x;
+                *float_field(&a, &f[i]) = x;
             else
                 *int_field(&a, &f[i]) = (int)x;
             dn_config_get(&a, &f[i], text);
             MUST(e, dn_config_set(&a, f[i].name, text, err) == DN_OK);
-            if (f[i].kind == DN_FLOAT) {
-                const double y = *(double *)(void *)((char *)&a + f[i].at);
-                worst(&e, !(fabs(y - x) <= 1e-14*fabs(x)), "%s = %s", f[i].name, text);
-            }
+            if (f[i].kind == DN_FLOAT)
+                worst(&e, !(fabs(*float_field(&a, &f[i]) - x) <= 1e-14*fabs(x)), "%s = %s",
+                      f[i].name, text);
             dn_config_get(&a, &f[i], text);
             worst(&e, dn_config_set(&b, f[i].name, text, err) != DN_OK
                       || memcmp(&a, &b, sizeof a), "%s = %s: %s", f[i].name, text, err);
         }
-    dn_config c;
-    dn_config_default(&c);
-    MUST(e, dn_config_check(&c, err) == DN_OK);
+    return e;
+}
+
+static double t_config_plain(void)
+{
+    static const char *const plain[] = { "0", "1", "100", "12.25", "0.1", "0.98", "0.0004", "1e-7",
+                                         "15e-10", "123456789e-30", "123e-37", "1e-37" };
+    dn_config c = small_config(DN_ENC_DEC, 0);
+    char text[DN_NAME_MAX];
+    double e = 0;
     for (size_t k = 0; k < sizeof plain/sizeof *plain; k++) {
-        char text[DN_NAME_MAX];
         MUST(e, dn_config_set(&c, "lr", plain[k], err) == DN_OK);
         dn_config_get(&c, field_named("lr"), text);
         worst(&e, strcmp(text, plain[k]) != 0, "%s becomes %s", plain[k], text);
     }
-    char text[DN_NAME_MAX];
     c.lr = 0.30000000000000004;           /* of 17 digits, 15 are kept, and no zero at their end */
     dn_config_get(&c, field_named("lr"), text);
     worst(&e, strcmp(text, "0.3") != 0, "0.3 becomes %s", text);
     MUST(e, dn_config_set(&c, "lr", "0.00070000000000000006", err) == DN_OK && c.lr == 7e-4);
     MUST(e, refused(dn_config_set(&c, "steps", "12345678901234567890", err), DN_EINVAL));
-    c.lr = 1e-3;
+    return e;
+}
+
+static double t_config_check(void)
+{
+    dn_config c;
+    double e = 0;
+    memset(&c, 0, sizeof c);
+    MUST(e, refused(dn_config_check(&c, err), DN_EINVAL));
+    dn_config_default(&c);
+    MUST(e, dn_config_check(&c, err) == DN_OK);
     c.heads = 7;
     c.dim = 512;
     MUST(e, refused(dn_config_check(&c, err), DN_EINVAL));
@@ -3457,8 +3472,6 @@ static double t_config_round_trip(void)
     MUST(e, dn_config_check(&c, err) == DN_OK);
     c.warmup_init = 2*c.lr;
     MUST(e, refused(dn_config_check(&c, err), DN_EINVAL) && strstr(err, "warmup-init"));
-    memset(&c, 0, sizeof c);
-    MUST(e, refused(dn_config_check(&c, err), DN_EINVAL));
     return e;
 }
 
@@ -3472,7 +3485,7 @@ static double t_reconfigure(void)
     for (const dn_field *f = dn_fields(&n), *end = f + n; f < end; f++) {
         dn_config d = c;
         char want[DN_NAME_MAX], got[DN_NAME_MAX];
-        double *x = (double *)(void *)((char *)&d + f->at);
+        double *x = float_field(&d, f);
         if (f->kind == DN_FLOAT)
             *x = *x > 0 ? *x/2 : f->high/1e3;
         else
@@ -4986,6 +4999,8 @@ static const struct test {
     { "fail:config", "text that is no value is refused", t_config_text, 0, 0 },
     { "fail:config", "each field's text reads back to the same value",
       t_config_round_trip, 0, 0 },
+    { "fail:config", "a plain number keeps its text", t_config_plain, 0, 0 },
+    { "fail:config", "settings that contradict each other are refused", t_config_check, 0, 0 },
     { "fail:reconfigure", "sizes and seed may not change", t_reconfigure, 0, 0 },
     { "fail:batch", "wrong tokens, labels and lengths are refused", t_bad_batch, 0, 0 },
     { "fail:call", "so is what the model was not made for", t_bad_call, 0, 0 },
