@@ -2,17 +2,17 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * A row has a key, a claim, a function that returns an error number, and the error allowed when
- * the library is built in double (-DDN_DOUBLE) and in float.  Built and run in both.  A row that
- * is a statement of the paper has its place there, and a number that speaks for itself.
+ * A row has a key, a claim, a function that measures an error, and the error allowed when the
+ * library is built in double (-DDN_DOUBLE) and in float; both are built and run.  A row that is a
+ * statement of the paper also names its place there and what the number means.
  *
  *     ./test                 run all rows; the last line counts them; exit status 0: all passed
- *     ./test eq: rng:        run the rows whose key starts so
+ *     ./test eq: rng:        run the rows whose key begins like that
  *     ./test paper           the statements of the paper: place, measured, bound, verdict
  *     ./test --quick         all rows but thm:, fig: and rule:learns, which train for seconds
- *     ./test.f32 large:      more than 2^31 parameters; 12 GB, and not unless so named
- *     ./test --hash          print the kind of machine and the hash of trained models, to compare;
- *                            with keys behind it, run those rows too
+ *     ./test.f32 large:      2^31 parameters, 12 GB: only when asked for by name
+ *     ./test --hash          print the kind of machine and the hash of trained models, to compare
+ *                            machines; keys after it: run those rows too
  *
  * Helpers first (among them a plain model), then the tests and, in the same order, their rows:
  *     A values   B gradients   C golden numbers   D properties   E failures
@@ -21,7 +21,7 @@
  * The library is included, not linked, so its static functions can be tested; whatever reads it
  * a second time here (plain_...) is written as plainly as possible, from the paper, in double.
  */
-static double start_work = 2e5; /* in a test 0, until its end: threads share the smallest product */
+static double start_work = 2e5; /* 0 for the rest of a row: threads share the smallest product */
 #define DN_START start_work
 #include "deepnet.c"
 
@@ -57,7 +57,7 @@ static void worst(double *e, double found, const char *format, ...)
     va_end(args);
 }
 
-/* A condition that must hold: its error is 1. */
+/* A condition that must hold; if not, the error is 1. */
 #define MUST(e, condition) worst(&(e), (condition) ? 0 : 1, "line %d: %s", __LINE__, #condition)
 
 static void free_blocks(void)
@@ -92,6 +92,11 @@ static int *int_field(dn_config *c, const dn_field *f)
     return (int *)(void *)((char *)c + f->at);
 }
 
+static double *float_field(dn_config *c, const dn_field *f)
+{
+    return (double *)(void *)((char *)c + f->at);
+}
+
 static int choices(const char *name)
 {
     int n = 0;
@@ -105,7 +110,7 @@ static const char *name_of(const char *field, int value)
     return dn_choice(field_named(field), value);
 }
 
-/* The value of a choice by its name: fails loudly when there is none. */
+/* The value of a choice, by name; ends the program if there is none. */
 static int choice(const char *field, const char *name)
 {
     for (int i = 0; i < choices(field); i++)
@@ -164,7 +169,7 @@ static dn_tensor tensor_named(const dn_model *m, const char *name)
     return none;
 }
 
-/* Number i of the tensor with this name: a rule that PyTorch can follow too.  Multiples of
+/* Number i of the tensor with this name, by a rule that PyTorch can follow too: multiples of
  * 2^-16, so that float and double hold the same. */
 static double by_rule(const char *name, size_t i)
 {
@@ -206,7 +211,7 @@ enum {
     PLAIN_LEN = 144, PLAIN_TOKENS = 378, PLAIN_WIDTH = 64, PLAIN_VOCAB = 300, PLAIN_LAYERS = 8
 };
 
-/* A batch by a rule, with sequences from the shortest to the longest; salt gives others. */
+/* A batch by a rule, its sequences from the shortest to the longest; salt varies the ids. */
 struct sample {
     int enc[PLAIN_TOKENS], dec[PLAIN_TOKENS], label[PLAIN_TOKENS], enc_len[8], dec_len[8];
     dn_batch b;
@@ -291,7 +296,7 @@ static uint64_t hash_parameters(const dn_model *m)
     return h;
 }
 
-/* A model trained for some steps, everything switched on. */
+/* For a model trained for some steps with everything switched on. */
 static dn_config busy_config(int arch, int norm)
 {
     dn_config c = small_config(arch, norm);
@@ -319,8 +324,8 @@ static void train(dn_model *m, int steps, double *e)
 /* The paper's equations in double, one sequence at a time. */
 typedef double plain_seq[PLAIN_LEN][PLAIN_WIDTH];       /* one row per token                   */
 
-/* A tensor's values by name; NULL where the configuration has no such tensor (biases).  Where a
- * name was found last is tried first, for the plain model asks for each again and again. */
+/* A tensor's values by name; NULL if the configuration has no such tensor (biases).  The place
+ * where a name was last found is tried first: the plain model asks for each many times. */
 static const dn_real *param(const dn_model *m, const char *base, const char *name)
 {
     static int found[4096];
@@ -445,7 +450,7 @@ static int plain_is(const dn_config *c, const char *name)
     return !strcmp(plain_scheme(c)->name, name);
 }
 
-/* What a sub-layer is, by its name: "decoder.3.cross_attn." */
+/* A sub-layer's stack, layer and kind, read from its name: "decoder.3.cross_attn." */
 static int plain_decoder(const char *base)
 {
     return base[0] == 'd';
@@ -467,7 +472,7 @@ static int plain_depth(const dn_config *c, int decoder)
     return !decoder ? 2*c->enc_layers : (c->arch == DN_ENC_DEC ? 3 : 2)*c->dec_layers;
 }
 
-/* x = what a letter of the table stands for, of x: n rows */
+/* x = what the letter in the table makes of x, n rows */
 static void plain_place(const dn_model *m, const char *base, const char *place,
                         const char *letters, plain_seq x, int n, int width)
 {
@@ -538,7 +543,7 @@ static dn_gains plain_gains(int arch, int stack, double n, double m)
     return g;
 }
 
-/* a of the skip in a layer (from 0): all there is of it, or its first value. */
+/* The skip's a in a layer (from 0); where a is learned, its first value. */
 static double plain_alpha(const dn_config *c, int decoder, int layer)
 {
     const double L = plain_depth(c, decoder);
@@ -551,7 +556,7 @@ static double plain_alpha(const dn_config *c, int decoder, int layer)
     return 1;
 }
 
-/* Element i of a x: a is learned where there is an omega. */
+/* a of element i: learned where there is an omega. */
 static double plain_skip(const dn_model *m, const char *base, int i)
 {
     const dn_config *c = dn_model_config(m);
@@ -809,7 +814,7 @@ static void header_resize(struct file *f, size_t n)
         f->bytes[i] = (unsigned char)((uint64_t)(n - 8) >> 8*i);
 }
 
-/* Without its checksum, as another program would write it. */
+/* Remove the checksum, as if another program had written the file. */
 static void unsign(struct file *f)
 {
     const char *word = "checksum\":\"";
@@ -841,8 +846,7 @@ static int header_replace(struct file *f, const char *from, const char *to)
     return 0;
 }
 
-/* A file as another program writes it that sorts its tensors: here from the last to the first, and
- * without the checksum. */
+/* The file as another program might write it: the tensors from last to first, no checksum. */
 static void tensors_reverse(const struct file *from, struct file *to)
 {
     static const char word[] = "\"data_offsets\":[";
@@ -877,7 +881,7 @@ static void tensors_reverse(const struct file *from, struct file *to)
 
 /* ---- A values ---------------------------------------------------------------------------- */
 
-/* Logits, losses and counts of the library and of the plain model, relative to their size. */
+/* Logits, losses and counts, library against plain model, relative to their size. */
 static void compare_with_plain(double *e, const dn_config *c)
 {
     struct sample s;
@@ -920,7 +924,7 @@ static double t_value_positions(void)  { return sweep("positions", choices("posi
 static double t_value_tie(void)        { return sweep("tie", choices("tie")); }
 static double t_value_bias(void)       { return sweep("bias", 2); }
 
-/* Widths that are no multiple of any tile, from one column per head to one head in all. */
+/* Widths that are no multiple of any tile, from one column per head to a single head. */
 static double t_value_shapes(void)
 {
     static const int shape[][4] = {     /* dim, heads, ffn, vocab */
@@ -939,7 +943,7 @@ static double t_value_shapes(void)
     return e;
 }
 
-/* Sequences longer than attention's pieces, more tokens and ids than the loss takes at once. */
+/* Sequences longer than one piece of attention, more tokens and ids than the loss takes at once. */
 static dn_config long_config(int arch)
 {
     dn_config c = small_config(arch, choice("norm", "deepnorm"));
@@ -959,7 +963,7 @@ static double t_value_long(void)
     return e;
 }
 
-/* The values of the paper's figure 2(b), six decimals. */
+/* The paper's figure 2(b), to six decimals. */
 static double t_alpha_beta_values(void)
 {
     static const double single[][3] = {                 /* N, alpha, beta */
@@ -1013,8 +1017,8 @@ static double t_alpha_beta_formula(void)
     return e;
 }
 
-/* The gain of the deviation each matrix of a layer (from 0) is drawn with, times Xavier's, by
- * the scheme: matrix is q, k, v, o, w1 or w2. */
+/* By the scheme, the factor on Xavier's deviation for a matrix (q, k, v, o, w1 or w2) of a layer
+ * (from 0). */
 static double plain_gain(const dn_config *c, int decoder, int layer, const char *matrix)
 {
     const double N = c->enc_layers, M = c->dec_layers, own = decoder ? M : N;
@@ -1065,7 +1069,7 @@ static double t_gains(void)
     return e;
 }
 
-/* The standard deviation each tensor is drawn with; 0: it is constant. */
+/* The standard deviation a tensor is drawn with; 0: constant. */
 static double expected_std(const dn_config *c, const dn_tensor *t)
 {
     const int decoder = plain_decoder(t->name);
@@ -1121,7 +1125,6 @@ static void check_tensor_init(double *e, const dn_config *c, const dn_tensor *t)
     worst(e, fabs(fourth/(double)n/(var*var) - 3)*root/sqrt(24), "fourth moment of %s", t->name);
 }
 
-/* The worst of some hundred tensors, in standard errors. */
 static double t_init(void)
 {
     double e = 0;
@@ -1141,7 +1144,6 @@ static double t_init(void)
     return e;
 }
 
-/* Initial values: a function of the seed, different for each tensor. */
 static double t_init_seed(void)
 {
     dn_config c = small_config(DN_ENC_DEC, 0);
@@ -1259,7 +1261,7 @@ static double t_shuffle(void)
     return e;
 }
 
-/* Where item 0 of 4 lands, over many streams: each place a quarter of the time. */
+/* Where each of 4 items lands, over many streams: each place a quarter of the time. */
 static double t_shuffle_uniform(void)
 {
     double e = 0;
@@ -1410,7 +1412,7 @@ static double t_rng_moments(void)
     return e;
 }
 
-/* |got - want| in units of the last place of want, for a type of so many digits. */
+/* |got - want| in units of the last place of want, for a type of this many digits. */
 static double ulps(long double got, long double want, int digits)
 {
     int exponent;
@@ -1478,7 +1480,7 @@ static double t_log_acc(void)
     return larger(small, worst_acc(log_acc, logl, 1e-3, 4, 0));
 }
 
-/* In units of 2^-digits, half an ulp of 1. */
+/* In units of 2^-digits, half the ulp of 1. */
 static double t_sin_cos_acc(void)
 {
     double range = sizeof(acc) == 4 ? 1e4 : 1e6;
@@ -1508,7 +1510,7 @@ static double t_special_values(void)
     return wrong;
 }
 
-/* Far out every activation is x or 0, and its slope 1 or 0, although the squares overflow. */
+/* Where the squares overflow, an activation is still x or 0, and its slope 1 or 0. */
 static double t_activation_far(void)
 {
     const real far[] = { 1000, -1000, (real)2e19, (real)-2e19, (real)1e38, (real)-1e38 };
@@ -1524,7 +1526,7 @@ static double t_activation_far(void)
     return e;
 }
 
-/* All four transposes, sums that start from nothing, a row or the result itself, 1 to 3 threads:
+/* All four transposes; sums that start from 0, a row or the result itself; 1 to 3 threads:
  * element (i, j) is one chain c = fma(a_ik, b_kj, c), k ascending. */
 static void check_matmul(double *e, int M, int N, int K, int kind)
 {
@@ -1710,7 +1712,7 @@ static double loss_of(dn_model *m, const dn_batch *b, int dropout)
 }
 
 /* The slope of the loss along one parameter.  Four points where the loss is smooth; two very
- * close ones for relu, lest a step crosses its kink.  Steps are powers of two: exact in float. */
+ * close ones for relu, lest a step cross its kink.  Steps are powers of two: exact in float. */
 static double slope(dn_model *m, const dn_batch *b, int dropout, dn_real *p)
 {
     const dn_real at = *p;
@@ -1777,7 +1779,7 @@ static void check_gradient(double *e, const dn_config *c, int dropout)
     free_blocks();
 }
 
-/* Of the first schemes, or of all. */
+/* The first few schemes, or all. */
 static double gradients(int schemes_tried, const char *activation, int dropout, int memory,
                         int learned)
 {
@@ -1808,7 +1810,8 @@ static double t_grad_dropout(void)
     return gradients(choices("norm"), "gelu", 1, DN_KEEP, 1);
 }
 
-/* These do not meet what schemes differ in; rule:recompute has all of them, to the bit. */
+/* One scheme is enough: these do not touch what schemes differ in, and rule:recompute compares all
+ * of them to the bit. */
 static double t_grad_learned(void)  { return gradients(1, "gelu-tanh", 0, DN_RECOMPUTE, 1); }
 static double t_grad_relu(void)     { return gradients(1, "relu", 0, DN_KEEP, 0); }
 static double t_grad_dropout2(void) { return gradients(1, "gelu", 1, DN_RECOMPUTE, 0); }
@@ -1839,7 +1842,7 @@ static double t_grad_long(void)
     return e;
 }
 
-/* Streams wider than the columns that one thread adds up at a time. */
+/* Streams wider than the columns one thread sums at a time. */
 static double t_grad_wide(void)
 {
     double e = 0;
@@ -2264,8 +2267,8 @@ static double t_recompute(void)
     return e;
 }
 
-/* What a pass leaves to be looked at: the output of each sub-layer is the LayerNorm of its sum, and
- * what stands on top of the stack gives the logits. */
+/* What a pass leaves behind: each sub-layer's output is the LayerNorm of its sum, and the top of
+ * the stack gives the logits. */
 static double t_state(void)
 {
     double e = 0;
@@ -2328,7 +2331,7 @@ static double t_accumulate(void)
     return e;
 }
 
-/* With dropout the gradient is of other masks at each step, and of the same within one. */
+/* With dropout, masks change from step to step and stay the same within one. */
 static double t_dropout_masks(void)
 {
     dn_config c = busy_config(DN_ENC_DEC, choice("norm", "deepnorm"));
@@ -2356,8 +2359,8 @@ static double t_dropout_masks(void)
     return e;
 }
 
-/* Two equal sequences in one batch, and equal batches of one step, drop different things, by
- * each kind of dropout alone. */
+/* For each kind of dropout alone: equal sequences of one batch, and equal batches of one step, drop
+ * different things. */
 static double t_dropout_apart(void)
 {
     double e = 0;
@@ -2418,8 +2421,8 @@ static double t_learns(void)
     return e;
 }
 
-/* Fifty steps of each architecture from one seed end in one set of bits on every machine, in two
- * classes: with and without hardware fused multiply-add. */
+/* Fifty steps of each architecture from one seed end in the same bits on every machine; there are
+ * two classes, with and without fused multiply-add. */
 #ifdef DN_DOUBLE
 static const uint64_t known_hash[] = { 0x38f7e842405b161c, 0x09405cb218aaa223 };
 #else
@@ -2489,13 +2492,13 @@ static double t_cached(void)
     return e;
 }
 
-/* So many ids a translation may have. */
+/* The most ids a translation may have. */
 static int ids_at_most(const dn_config *c, const int *enc, const int *enc_len)
 {
     return enc ? imin(c->ctx, 2*enc_len[0] + 10) : c->ctx;
 }
 
-/* The largest logit each time, by hand, through dn_logits on ever longer sequences. */
+/* The largest logit each time, from dn_logits on ever longer sequences. */
 static int greedy_by_hand(dn_model *m, const int *enc, const int *enc_len, int *out)
 {
     const dn_config *c = dn_model_config(m);
@@ -2599,8 +2602,8 @@ static double t_beam(void)
     return e;
 }
 
-/* Beam search once more, as fairseq does it: of the 2 beam best continuations those that end count
- * among the first `beam`, the others live on, and with `beam` ends or at the limit it is over. */
+/* Beam search as fairseq does it: of the best 2*beam continuations, those that end count if among
+ * the first `beam`, the others live on; it stops after `beam` ends or at the limit. */
 struct plain_hypothesis { double score; int ids[PLAIN_LEN], n; };
 
 static int plain_beam(dn_model *m, const int *enc, const int *enc_len, int beam, double penalty,
@@ -2682,8 +2685,7 @@ static double t_beam_plain(void)
     return e;
 }
 
-/* Sources translated together are translated as each alone, by any beam: by one of 14 too, for
- * which the first step has no more than 13 candidates. */
+/* By any beam; also by one of 14, when the first step has only 13 candidates. */
 static double t_beam_rows(void)
 {
     enum { N = 5, CTX = 8 };
@@ -2744,8 +2746,8 @@ static double t_save_load(void)
     return e;
 }
 
-/* What differs is taken over from the file, but for its sizes, of which an inference model may have
- * another batch; a file without moments gives moments and a step of 0. */
+/* Settings come from the file; sizes must agree, but for the batch of an inference model; a file
+ * without moments gives moments and a step of 0. */
 static double t_load_over(void)
 {
     const dn_config c = busy_config(DN_DECODER, 0);
@@ -2771,8 +2773,8 @@ static double t_load_over(void)
     return e;
 }
 
-/* A model that reads its parameters where they are computes the same, in a smaller block, and
- * nothing changes them. */
+/* A model that borrows its parameters computes the same, needs a smaller block, and never changes
+ * them. */
 static double t_borrow(void)
 {
     double e = 0;
@@ -2823,7 +2825,7 @@ static double t_saved_config(void)
     return e;
 }
 
-/* Four steps, save, load elsewhere, four steps = eight steps: the same file, byte for byte. */
+/* Four steps, save, load into another model, four steps: the file of eight steps, byte for byte. */
 static double t_resume(void)
 {
     double e = 0;
@@ -2871,7 +2873,7 @@ static double t_notes(void)
     return e;
 }
 
-/* What would not be found again, or hide what is the library's own. */
+/* Notes that could not be found again, or would hide the library's own entries. */
 static double t_bad_notes(void)
 {
     static const dn_note bad[] = {
@@ -2899,7 +2901,7 @@ static const uint64_t known_file = 0x91c6c417e7940d0c;
 static const uint64_t known_file = 0x481ff3c3b011ca5d;
 #endif
 
-/* The bytes of a file, which older and newer builds and other programs read. */
+/* Older and newer builds and other programs must read them. */
 static double t_file_bytes(void)
 {
     dn_config c = small_config(DN_DECODER, choice("norm", "deepnorm"));
@@ -2943,7 +2945,7 @@ static double t_truncated(void)
 
 static const unsigned char wrong_bytes[] = { 0, ' ', '"', '0', '1', '9', '-', '{', '}', '\\', 255 };
 
-/* Where a wrong byte is not refused (in the very word "checksum"), the file says the same. */
+/* A wrong byte may pass only where the file still says the same (in the word "checksum"). */
 static double t_header_bytes(void)
 {
     dn_config c, read;
@@ -2974,7 +2976,7 @@ static double t_header_bytes(void)
     return e;
 }
 
-/* A saved tiny model without its checksum. */
+/* A tiny model, saved without its checksum. */
 static dn_model *unsigned_file(dn_config *c)
 {
     dn_model *m = tiny_model(c);
@@ -2994,7 +2996,7 @@ static double t_too_large(void)
     return e;
 }
 
-/* Behind __metadata__ each byte matters: names, types, shapes and offsets. */
+/* After __metadata__ each byte matters: names, types, shapes, offsets. */
 static double t_header_fields(void)
 {
     dn_config c;
@@ -3055,8 +3057,7 @@ static double t_header_hostile(void)
     return e;
 }
 
-/* Each tensor's place moved by one number, back and forth: into its neighbours, or out of the
- * file. */
+/* Each tensor's place moved by one number either way: into its neighbour, or out of the file. */
 static double t_header_offsets(void)
 {
     static const char word[] = "\"data_offsets\":[";
@@ -3082,8 +3083,8 @@ static double t_header_offsets(void)
     return e;
 }
 
-/* One to four bytes of the header replaced at random, no checksum to stop it: the file is
- * refused with a sentence, or a model is loaded that works. */
+/* One to four bytes of an unsigned header replaced at random: the file is refused with a sentence,
+ * or the model that is loaded works. */
 static double t_fuzz(void)
 {
     dn_config c;
@@ -3195,7 +3196,7 @@ static double t_arena(void)
     double e = 0;
     for (size_t n = 1; n <= ALIGN; n++)
         take(&a, n, 1, 1, 1);
-    MUST(e, a.used == ALIGN*ALIGN && !a.overflow);      /* no more between them than it takes */
+    MUST(e, a.used == ALIGN*ALIGN && !a.overflow);      /* no more padding than it takes */
     for (size_t left = 0; left < 4*ALIGN; left++) {     /* where half of all addresses end */
         a.used = SIZE_MAX/2 - left;
         a.overflow = 0;
@@ -3249,7 +3250,7 @@ static double t_generator_arena(void)
         MUST(e, !dn_generator_init(m, 3, get_block(need), n, err) && (drop_last_block(), 1));
     MUST(e, need > 0 && !dn_generator_init(m, 3, NULL, need, err));
     MUST(e, need > 0 && dn_generator_init(m, 3, get_block(need), need, err));
-    for (int norm = 0; norm < choices("norm"); norm++) {    /* as full as it gets */
+    for (int norm = 0; norm < choices("norm"); norm++) {    /* as full as can be */
         const dn_config d = small_config(DN_ENC_DEC, norm);
         const int len[3] = { 8, 8, 8 }, id[24] = { 3, 4, 5 };
         const size_t size = dn_generator_bytes(&d, 3, err);
@@ -3269,7 +3270,7 @@ static double t_generator_arena(void)
     return e;
 }
 
-/* Bytes that no model of these sizes can do without; a double does not wrap around. */
+/* The fewest bytes a model of these sizes can need; in double, which does not wrap around. */
 static double least_bytes(const dn_config *c, int purpose)
 {
     const double D = c->dim, F = ffn_width(c), bytes = sizeof(dn_real);
@@ -3284,7 +3285,7 @@ static double least_bytes(const dn_config *c, int purpose)
     return bytes*(purpose == DN_TRAIN ? 4*scalars + stream : purpose == DN_INFER ? scalars : 0);
 }
 
-enum { SIZES_RUN = 1 << 22 };             /* bytes of what is small enough to run */
+enum { SIZES_RUN = 1 << 22 };             /* bytes of a model small enough to run */
 
 /* A step or an evaluation, and a translation, with ids from both ends of the vocabulary. */
 static void run_sizes(const dn_config *c, int purpose, double *e)
@@ -3311,8 +3312,8 @@ static void run_sizes(const dn_config *c, int purpose, double *e)
     MUST(*e, dn_translate(g, 1, id, len, &(dn_beam){ 2, 1 }, out, &out_len, err) == DN_OK);
 }
 
-/* Each pair of sizes, both at their ends or odd: refused in a sentence, or as large as it must be;
- * and if that is SIZES_RUN or less it runs. */
+/* Each pair of sizes, at its ends and between: refused with a sentence, or as large as it must be;
+ * up to SIZES_RUN bytes, it also runs. */
 static double t_sizes(void)
 {
     static const char *const name[] = { "enc-layers", "dec-layers", "dim", "heads", "ffn", "vocab",
@@ -3374,7 +3375,7 @@ static double t_config_range(void)
             if (f[i].kind != DN_FLOAT && fabs(beyond) > INT_MAX)
                 continue;
             if (f[i].kind == DN_FLOAT)
-                *(double *)(void *)((char *)&c + f[i].at) = beyond;
+                *float_field(&c, &f[i]) = beyond;
             else
                 *int_field(&c, &f[i]) = (int)beyond;
             err[0] = '\0';
@@ -3404,55 +3405,65 @@ static double t_config_text(void)
     return e;
 }
 
-/* Each field set to its ends and odd numbers comes back from its own text, to 15 digits; what
- * came back once comes back the same. */
+/* Values from end to end come back to 15 digits; a second time, exactly. */
 static double t_config_round_trip(void)
 {
-    static const char *const plain[] = { "0", "1", "100", "12.25", "0.1", "0.98", "0.0004", "1e-7",
-                                         "15e-10", "123456789e-30", "123e-37", "1e-37" };
     int n;
     const dn_field *f = dn_fields(&n);
     double e = 0;
     for (int i = 0; i < n; i++)
         for (int k = 0; k < 16; k++) {
+            const double x = f[i].low + (f[i].high - f[i].low)*pow(k/15.0, 3)/(k == 7 ? 1e9 : 1);
             dn_config a, b;
             char text[DN_NAME_MAX];
-            const double share = k/15.0*k/15.0*k/15.0;
-            const double x = f[i].low + (f[i].high - f[i].low)*share/(k == 7 ? 1e9 : 1);
             memset(&a, 0, sizeof a);
             memset(&b, 0, sizeof b);
             dn_config_default(&a);
             dn_config_default(&b);
             if (f[i].kind == DN_FLOAT)
-                *(double *)(void *)((char *)&a + f[i].at) = x;
+                *float_field(&a, &f[i]) = x;
             else
                 *int_field(&a, &f[i]) = (int)x;
             dn_config_get(&a, &f[i], text);
             MUST(e, dn_config_set(&a, f[i].name, text, err) == DN_OK);
-            if (f[i].kind == DN_FLOAT) {
-                const double y = *(double *)(void *)((char *)&a + f[i].at);
-                worst(&e, !(fabs(y - x) <= 1e-14*fabs(x)), "%s = %s", f[i].name, text);
-            }
+            if (f[i].kind == DN_FLOAT)
+                worst(&e, !(fabs(*float_field(&a, &f[i]) - x) <= 1e-14*fabs(x)), "%s = %s",
+                      f[i].name, text);
             dn_config_get(&a, &f[i], text);
             worst(&e, dn_config_set(&b, f[i].name, text, err) != DN_OK
                       || memcmp(&a, &b, sizeof a), "%s = %s: %s", f[i].name, text, err);
         }
-    dn_config c;
-    dn_config_default(&c);
-    MUST(e, dn_config_check(&c, err) == DN_OK);
+    return e;
+}
+
+static double t_config_plain(void)
+{
+    static const char *const plain[] = { "0", "1", "100", "12.25", "0.1", "0.98", "0.0004", "1e-7",
+                                         "15e-10", "123456789e-30", "123e-37", "1e-37" };
+    dn_config c = small_config(DN_ENC_DEC, 0);
+    char text[DN_NAME_MAX];
+    double e = 0;
     for (size_t k = 0; k < sizeof plain/sizeof *plain; k++) {
-        char text[DN_NAME_MAX];
         MUST(e, dn_config_set(&c, "lr", plain[k], err) == DN_OK);
         dn_config_get(&c, field_named("lr"), text);
         worst(&e, strcmp(text, plain[k]) != 0, "%s becomes %s", plain[k], text);
     }
-    char text[DN_NAME_MAX];
     c.lr = 0.30000000000000004;           /* of 17 digits, 15 are kept, and no zero at their end */
     dn_config_get(&c, field_named("lr"), text);
     worst(&e, strcmp(text, "0.3") != 0, "0.3 becomes %s", text);
     MUST(e, dn_config_set(&c, "lr", "0.00070000000000000006", err) == DN_OK && c.lr == 7e-4);
     MUST(e, refused(dn_config_set(&c, "steps", "12345678901234567890", err), DN_EINVAL));
-    c.lr = 1e-3;
+    return e;
+}
+
+static double t_config_check(void)
+{
+    dn_config c;
+    double e = 0;
+    memset(&c, 0, sizeof c);
+    MUST(e, refused(dn_config_check(&c, err), DN_EINVAL));
+    dn_config_default(&c);
+    MUST(e, dn_config_check(&c, err) == DN_OK);
     c.heads = 7;
     c.dim = 512;
     MUST(e, refused(dn_config_check(&c, err), DN_EINVAL));
@@ -3463,8 +3474,6 @@ static double t_config_round_trip(void)
     MUST(e, dn_config_check(&c, err) == DN_OK);
     c.warmup_init = 2*c.lr;
     MUST(e, refused(dn_config_check(&c, err), DN_EINVAL) && strstr(err, "warmup-init"));
-    memset(&c, 0, sizeof c);
-    MUST(e, refused(dn_config_check(&c, err), DN_EINVAL));
     return e;
 }
 
@@ -3478,7 +3487,7 @@ static double t_reconfigure(void)
     for (const dn_field *f = dn_fields(&n), *end = f + n; f < end; f++) {
         dn_config d = c;
         char want[DN_NAME_MAX], got[DN_NAME_MAX];
-        double *x = (double *)(void *)((char *)&d + f->at);
+        double *x = float_field(&d, f);
         if (f->kind == DN_FLOAT)
             *x = *x > 0 ? *x/2 : f->high/1e3;
         else
@@ -3500,7 +3509,7 @@ static double t_reconfigure(void)
     return e;
 }
 
-/* One wrong number in a batch: whatever learns or scores refuses it and changes nothing. */
+/* Whatever reads a bad batch refuses it and changes nothing. */
 static void must_refuse(double *e, dn_model *m, const dn_batch *b, const char *what)
 {
     const uint64_t before = hash_parameters(m);
@@ -3555,7 +3564,7 @@ static double t_bad_batch(void)
     return e;
 }
 
-/* What is no batch at all, and what a model without gradients cannot do. */
+/* Calls without a whole batch, or for which the model has no gradients. */
 static double t_bad_call(void)
 {
     const dn_config c = small_config(DN_ENC_DEC, 0);
@@ -3611,7 +3620,7 @@ static double t_bad_generation(void)
     return e;
 }
 
-/* A value that is not finite, in each tensor in turn: the step names a tensor and does nothing. */
+/* A non-finite value in each tensor in turn: the step names the tensor and changes nothing. */
 static double t_diverged(void)
 {
     double e = 0;
@@ -3633,7 +3642,7 @@ static double t_diverged(void)
             MUST(e, dn_step_count(m) == 2 && hash_parameters(m) == before);
             t.value[at] = was;
         }
-        MUST(e, dn_train_step(m, b, 1, &st, err) == DN_OK);     /* and goes on as before */
+        MUST(e, dn_train_step(m, b, 1, &st, err) == DN_OK);     /* it goes on as before */
         dn_model *n = make_model(&c, DN_TRAIN);
         train(n, 2, &e);
         MUST(e, dn_train_step(n, b, 1, &st, err) == DN_OK && same_parameters(m, n));
@@ -3642,8 +3651,7 @@ static double t_diverged(void)
     return e;
 }
 
-/* All parameters are finite, and too large for what is computed with them: what is named is the
- * first place where it shows. */
+/* Finite parameters, too large to compute with: the error names the first place where it shows. */
 static double t_diverged_forward(void)
 {
     static const struct { const char *large, *named; } wrong[] = {
@@ -3669,8 +3677,8 @@ static double t_diverged_forward(void)
     return e;
 }
 
-/* A decoder whose last norm gives zeros, so that the logits are 0 whatever the output matrix; that
- * is made of these numbers, of both signs, and so is what comes back through it. */
+/* A decoder whose last norm gives zeros, so the logits are 0 although the output matrix is huge, of
+ * both signs; so is the gradient that comes back through it. */
 static dn_model *huge_gradient(const dn_config *c, double huge)
 {
     dn_model *m = make_model(c, DN_TRAIN);
@@ -3683,7 +3691,7 @@ static dn_model *huge_gradient(const dn_config *c, double huge)
     return m;
 }
 
-/* A finite loss with an infinite gradient, and one whose square Adam could not hold, unless it is
+/* A finite loss with an infinite gradient; then with one whose square Adam can hold only if it is
  * clipped. */
 static double t_diverged_backward(void)
 {
@@ -3712,7 +3720,7 @@ static double t_diverged_backward(void)
     return e;
 }
 
-/* More than 32 bits can count: 12 GB, and so only when asked for by name. */
+/* More than 32 bits can count: 12 GB, so only when asked for by name. */
 static dn_config large_config(int vocab)
 {
     dn_config c = small_config(DN_DECODER, choice("norm", "deepnorm"));
@@ -3721,11 +3729,11 @@ static dn_config large_config(int vocab)
     c.heads = 1;
     c.batch_tokens = c.ctx;
     c.label_smoothing = c.clip = c.weight_decay = 0;
-    c.eps = 1e-30;                        /* the first step of Adam is the rate, whatever g     */
+    c.eps = 1e-30;                        /* Adam's first step is the rate, whatever g          */
     return c;
 }
 
-/* 2^31 parameters: the first and the last 1000 ids have the logits they have in a model alone. */
+/* The first and the last 1000 ids have the logits they have in a model of their own. */
 static double t_large_infer(void)
 {
     enum { PART = 1000 };
@@ -3752,7 +3760,6 @@ static double t_large_infer(void)
     return e;
 }
 
-/* 2^31 bytes of parameters come back from a file, ... */
 static double t_large_file(void)
 {
     const dn_config c = large_config(1 << 22);
@@ -3766,8 +3773,8 @@ static double t_large_file(void)
     return e;
 }
 
-/* ... have the gradient  sum over tokens (p - [label]) x  where no token reads them, and take a
- * step of the rate against its sign. */
+/* The gradient of an id that no token reads is  sum over tokens (p - [label]) x;  the first step is
+ * the rate against its sign. */
 static double t_large_train(void)
 {
     const dn_config c = large_config(1 << 22);
@@ -3813,9 +3820,8 @@ static double t_large_train(void)
 
 /* ---- F the paper's claims ---------------------------------------------------------------- */
 
-/* Rows here return the number that is measured, not an error, and have a place in the paper.
- *
- * First what needs no network: the constants, the scalar model, LayerNorm, attention. */
+/* These rows have a place in the paper and return what is measured there.  First what needs no
+ * network: the constants, the scalar model, LayerNorm, attention. */
 
 static double square(double x) { return x*x; }
 
@@ -3827,7 +3833,7 @@ static void widen(struct range *r, double found)
     r->high = larger(r->high, found);
 }
 
-/* alpha and beta as the library has them; here and nowhere else in this section. */
+/* The library's alpha and beta; the rest of this section uses plain_gains. */
 static dn_gains gains_of(int arch, int stack, int layers)
 {
     dn_config c = small_config(arch, choice("norm", "deepnorm"));
@@ -3904,8 +3910,8 @@ static double t_coefficient_exact(void)
     return fabs(coefficient_first(pow(27, -1.0/16), pow(27, 1.0/16)/sqrt(2)) - 1);
 }
 
-/* (4) and (11) in width: LayerNorm divides alpha x + vwz by sqrt(alpha^2 + v^2 w^2) if x and z
- * have variance 1 and are not correlated.  Rows of a Hadamard matrix are like that. */
+/* (4) and (11) for vectors: LayerNorm divides alpha x + vwz by sqrt(alpha^2 + v^2 w^2) if x and z
+ * are uncorrelated and of variance 1, as rows of a Hadamard matrix are. */
 static double t_norm_divides(void)
 {
     enum { D = 64 };
@@ -3939,8 +3945,8 @@ static double cross_model(double alpha, double v, double w, double x, double x_e
     return (alpha*x + v*w*x_enc)/sqrt(alpha*alpha + v*v*w*w);
 }
 
-/* (5) and what leads to (12) against five-point differences of (4) and (11).  The last, (11) by v,
- * is not as the paper prints it, which takes x_enc for x. */
+/* (5) and what leads to (12) against five-point differences of (4) and (11).  For the last,
+ * (11) by v, the paper prints x_enc where x is right. */
 static double t_scalar_derivatives(void)
 {
     const double x = 1.7, x_enc = 0.3, h = 1e-4;
@@ -3971,7 +3977,7 @@ static double t_scalar_derivatives(void)
     return e;
 }
 
-/* What the proof goes on with: (5) is at most wx/alpha and vx/alpha, (12) at most vw/alpha. */
+/* The proof goes on with these: (5) is at most wx/alpha and vx/alpha, (12) at most vw/alpha. */
 static double t_scalar_bounds(void)
 {
     double most = 0;
@@ -4000,7 +4006,7 @@ static double t_scalar_product(void)
     return pow(scalar_model(g.alpha, g.beta, g.beta, 1), 2*100);
 }
 
-/* The Jacobian of LayerNorm is symmetric; its largest eigenvalue, by power iteration. */
+/* LayerNorm's Jacobian is symmetric: its norm is the largest eigenvalue, by power iteration. */
 static double t_norm_jacobian(void)
 {
     enum { D = 48 };
@@ -4035,9 +4041,8 @@ static double t_norm_jacobian(void)
     return e;
 }
 
-/* Lemma 4.1: a row of softmax(q k') v is no longer than the longest row of v, for any q and k
- * (the longest of all, over the longest value); kind 1: where all rows of v are the same it is
- * exactly as long; kind 2: the same logits and independent rows, of which there are T. */
+/* Lemma 4.1: the length of rows of softmax(q k') v over the longest row of v.  Kind 0, any q and k:
+ * at most 1; kind 1, all rows of v the same: just 1; kind 2: equal logits, T independent rows. */
 static struct range attention_length(int kind)
 {
     enum { T = 16, D = 64 };
@@ -4077,8 +4082,8 @@ static double t_lemma_shrinks(void) { return attention_length(2).high; }
 
 /* Then networks: one step of training, and what it does to the output.  d = 64, f = 128, two
  * heads, ReLU, no biases, 4 sequences of 16 random tokens of 100, random labels; only the
- * matrices of sub-layers move, so LayerNorms stay at gain 1 and bias 0.  The seed alone sets the
- * scale of the update (factor 2 between seeds, at any depth), hence means over the same seeds. */
+ * matrices of sub-layers move, so LayerNorms stay at gain 1 and bias 0.  The scale of the
+ * update varies by a factor of 2 between seeds, at any depth: hence means over the same seeds. */
 enum experiment_id {
     ENC_DEEPNORM, ENC_POST_LN, ENC_POST_LN_INIT, ENC_ALPHA_ONLY, ENC_BETA_ONLY, ENC_FLIPPED,
     DEC_DEEPNORM, DEC_POST_LN, BOTH_DEEPNORM, BOTH_POST_LN,
@@ -4110,8 +4115,8 @@ static const struct experiment {
 static const int depths[] = { 6, 12, 25, 50, 100 };       /* layers of each stack            */
 enum { DEPTHS = 5, SEEDS = 3, MAX_SUBS = 5*100 };
 
-/* The two sides of theorems 4.2 and 4.3; of 4.3 also the first term alone, measured by a step that
- * leaves the decoder where it was.  UNIT is 1, for quotients. */
+/* The two sides of theorems 4.2 and 4.3; of 4.3 also the first term alone, from a step that leaves
+ * the decoder as it was.  UNIT is 1, for quotients. */
 enum side { UNIT, UPDATE, BOUND, ENCODER, ENCODER_BOUND, SIDES };
 
 /* Means over seeds, and the norm of each sub-layer's step. */
@@ -4247,7 +4252,7 @@ static void experiment_mean(const struct experiment *x, int layers, struct outco
         experiment_run(x, layers, seed, f);
 }
 
-/* The experiment at depth number i; each network is run once, whichever rows ask. */
+/* The experiment at depths[i]; each network is run only once, however many rows ask. */
 static const struct outcome *outcome_at(enum experiment_id id, int i)
 {
     static struct outcome known[EXPERIMENTS][DEPTHS];
@@ -4257,7 +4262,7 @@ static const struct outcome *outcome_at(enum experiment_id id, int i)
     return f;
 }
 
-/* Over the depths, the lowest and highest quotient of one side to another. */
+/* The lowest and highest quotient of one side to another over the depths. */
 static struct range over_depth(enum experiment_id id, enum side a, enum experiment_id id_b,
                                enum side b)
 {
@@ -4277,7 +4282,7 @@ static double growth(enum experiment_id id, enum side a, enum side b)
     return r.high/r.low;
 }
 
-/* ||dF|| at the greatest depth to that at the smallest. */
+/* ||dF|| at the greatest depth over ||dF|| at the smallest. */
 static double last_to_first(enum experiment_id id)
 {
     over_depth(id, UPDATE, id, UNIT);                     /* for the details                   */
@@ -4359,7 +4364,7 @@ static double t_thm_first_term(void)
     return over_depth(BOTH_DEEPNORM, ENCODER, BOTH_DEEPNORM, ENCODER_BOUND).high;
 }
 
-/* The bound has the encoder's update grow with every cross-attention that hands it on. */
+/* The bound lets the encoder's update grow with every cross-attention that passes it on. */
 static double t_share_deepnorm(void)
 {
     return 100*over_depth(BOTH_DEEPNORM, ENCODER, BOTH_DEEPNORM, UPDATE).low;
@@ -4511,7 +4516,7 @@ static void naive_merge(struct naive *a, int left, int right, int id)
     a->n = n;
 }
 
-/* The best pair's count; 0 if there is no pair. */
+/* The count of the best pair; 0: none. */
 static int naive_best(const struct naive *a, int *left, int *right)
 {
     static int times[TOK_VOCAB][TOK_VOCAB];
@@ -4734,7 +4739,7 @@ static double t_tok_memory(void)
         if (dn_tok_train(&t, TOK_VOCAB, tok_text, n, &tok_mem, mem, &tok_scratch, k, tok_err)
             != DN_ENOMEM)
             return 3;
-    for (int fill = 0; fill < 256; fill += 85) {        /* what was in memory is no matter */
+    for (int fill = 0; fill < 256; fill += 85) {        /* what was in memory does not matter */
         memset(&tok_mem, fill, sizeof tok_mem);
         memset(&tok_scratch, fill, sizeof tok_scratch);
         if (dn_tok_train(&t, TOK_VOCAB, tok_text, n, &tok_mem, mem, &tok_scratch, scratch,
@@ -4784,7 +4789,6 @@ static double t_tok_saved(void)
     return 0;
 }
 
-/* A saved text that is cut is refused; one with a wrong byte is, or it loads as what it says. */
 static double t_tok_damaged(void)
 {
     static const unsigned char wrong[] = { '0', '1', '9', ' ', '.', '-', 0, 255 };
@@ -4844,7 +4848,7 @@ static double t_tok_refused(void)
     return 0;
 }
 
-/* A saved text whose pairs all want the same few slots (the hash is tokenizer.c's own). */
+/* A saved text whose pairs all want the same few slots; the hash is tokenizer.c's. */
 static double t_tok_crowded(void)
 {
     const uint32_t mask = 2047;                         /* for 300 merges */
@@ -4872,7 +4876,7 @@ static double t_tok_crowded(void)
 
 /* ---- the table --------------------------------------------------------------------------- */
 
-/* Rows without a place end after f32: the rest of them is zero. */
+/* Rows without a place end after f32; the rest is zero. */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 static const struct test {
@@ -4887,24 +4891,26 @@ static const struct test {
       "eq:normformer eq:dlcl eq:sub-ln eq:ln-scaling eq:peri-ln eq:keel op:place dev:eps",
       "each scheme's logits and losses are the plain model's",
       t_value_norm, 1e-12, 2e-5 },
-    { "op:activation", "so they are with each activation", t_value_activation, 1e-12, 2e-5 },
-    { "op:positions", "so they are with each kind of positions", t_value_positions, 1e-12, 2e-5 },
-    { "rule:tie", "so they are with embeddings tied or not", t_value_tie, 1e-12, 2e-5 },
-    { "rule:bias", "so they are with biases and without", t_value_bias, 1e-12, 2e-5 },
-    { "rule:shapes", "so they are for odd widths and head counts", t_value_shapes, 1e-12, 5e-5 },
-    { "rule:long", "so they are for long sequences and many ids", t_value_long, 1e-12, 5e-5 },
+    { "op:activation", "the same with each activation", t_value_activation, 1e-12, 2e-5 },
+    { "op:positions", "the same with each kind of positions", t_value_positions, 1e-12, 2e-5 },
+    { "rule:tie", "the same with embeddings tied or not", t_value_tie, 1e-12, 2e-5 },
+    { "rule:bias", "the same with biases and without", t_value_bias, 1e-12, 2e-5 },
+    { "rule:shapes", "the same for odd widths and head counts", t_value_shapes, 1e-12, 5e-5 },
+    { "rule:long", "the same for long sequences and many ids", t_value_long, 1e-12, 5e-5 },
     { "tab:alpha-beta", "alpha and beta have the paper's values",
       t_alpha_beta_values, 5.1e-7, 5.1e-7, 0, "error", "figure 2(b)" },
     { "tab:alpha-beta", "alpha and beta are the formulas at any depth",
       t_alpha_beta_formula, 1e-14, 1e-14, 0, "error", "figure 2(b)" },
-    { "tab:schemes", "so are each scheme's skip and gain, in every layer", t_gains, 1e-14, 1e-14 },
+    { "tab:schemes", "each scheme's skip and gain are formulas, in every layer",
+      t_gains, 1e-14, 1e-14 },
     { "eq:init eq:xavier eq:post-ln-init eq:ds-init dev:embedding",
       "each tensor has its deviation (in standard errors)", t_init, 4.5, 4.5 },
     { "eq:init", "initial values depend on the seed and the tensor only", t_init_seed, 0, 0 },
     { "eq:admin", "Admin's profile is the plain model's", t_profile, 1e-12, 2e-5 },
     { "rule:schedule eq:inv-sqrt", "each schedule is its formula", t_schedule, 1e-13, 1e-13 },
     { "rule:shuffle", "dn_shuffle is a permutation for each size", t_shuffle, 0, 0 },
-    { "rule:shuffle", "each place is as likely (in standard errors)", t_shuffle_uniform, 4, 4 },
+    { "rule:shuffle", "each place is equally likely (in standard errors)",
+      t_shuffle_uniform, 4, 4 },
     { "rule:random", "bits do not depend on their neighbours (standard errors)",
       t_random, 5, 5 },
     { "rng:golden", "the stream of random numbers has not changed", t_rng_golden, 0, 0 },
@@ -4934,20 +4940,20 @@ static const struct test {
     /* B gradients */
     { "grad:residual op:column-sum", "each scheme's gradient is the slope (gelu)",
       t_grad_gelu, 1e-8, 1e-4 },
-    { "grad:recompute", "so it is recomputed (gelu-tanh, learned positions)",
+    { "grad:recompute", "the same recomputed (gelu-tanh, learned positions)",
       t_grad_learned, 1e-8, 1e-4 },
-    { "grad:relu", "so it is with relu", t_grad_relu, 2e-6, 1e-4 },
-    { "grad:dropout", "so it is with all kinds of dropout", t_grad_dropout, 1e-8, -1 },
-    { "grad:dropout", "so it is with dropout, recomputed", t_grad_dropout2, 1e-8, -1 },
-    { "grad:tie", "so it is tied or not, with label smoothing", t_grad_untied, 1e-8, 1e-4 },
-    { "grad:long", "so it is for long sequences and many ids", t_grad_long, 1e-8, 1e-4 },
-    { "grad:wide", "so it is for wide streams", t_grad_wide, 1e-8, 1e-4 },
+    { "grad:relu", "the same with relu", t_grad_relu, 2e-6, 1e-4 },
+    { "grad:dropout", "the same with all kinds of dropout", t_grad_dropout, 1e-8, -1 },
+    { "grad:dropout", "the same with dropout, recomputed", t_grad_dropout2, 1e-8, -1 },
+    { "grad:tie", "the same tied or not, with label smoothing", t_grad_untied, 1e-8, 1e-4 },
+    { "grad:long", "the same for long sequences and many ids", t_grad_long, 1e-8, 1e-4 },
+    { "grad:wide", "the same for wide streams", t_grad_wide, 1e-8, 1e-4 },
     { "grad:sum", "gradients of several batches add up", t_grad_adds, 1e-14, 1e-5 },
     /* C golden numbers */
     { "golden:pytorch op:linear op:layernorm op:attention op:embedding op:cross-entropy eq:adam",
       "loss, gradients and three steps of Adam are PyTorch's",
       t_golden, 1e-12, 1e-4 },
-    { "golden:profile eq:admin", "so is Admin's profile", t_golden_profile, 1e-12, 1e-5 },
+    { "golden:profile eq:admin", "Admin's profile is PyTorch's", t_golden_profile, 1e-12, 1e-5 },
     /* D properties */
     { "prop:alone", "a sequence's logits do not depend on its batch", t_alone, 0, 0 },
     { "prop:causal", "no decoder sees a later token, an encoder sees all", t_causal, 0, 0 },
@@ -4969,40 +4975,44 @@ static const struct test {
     { "gen:beam op:beam", "sources together are translated as each alone", t_beam_rows, 0, 0 },
     { "file:load fmt:safetensors", "a loaded model is the saved one, in any order of tensors",
       t_save_load, 0, 0 },
-    { "file:load", "what a file says is taken over", t_load_over, 0, 0 },
+    { "file:load", "a loaded model takes over what the file says", t_load_over, 0, 0 },
     { "file:load", "borrowed parameters compute the same and stay as they are", t_borrow, 0, 0 },
     { "file:config", "a file's configuration is the one saved", t_saved_config, 0, 0 },
     { "file:resume", "half the steps, saved and resumed, write the same file", t_resume, 0, 0 },
     { "file:notes", "notes come back, and no more than fits is written", t_notes, 0, 0 },
-    { "file:notes", "what is no note is refused", t_bad_notes, 0, 0 },
+    { "file:notes", "bad notes are refused", t_bad_notes, 0, 0 },
     { "file:bytes", "the file has the known bytes", t_file_bytes, 0, 0 },
     /* E failures */
     { "fail:truncated", "a file cut at any byte is refused", t_truncated, 0, 0 },
     { "fail:header", "a header with any byte wrong is refused, or says the same",
       t_header_bytes, 0, 0 },
-    { "fail:header", "nor may it describe a model larger than the file", t_too_large, 0, 0 },
-    { "fail:fields", "each field is checked where there is no checksum", t_header_fields, 0, 0 },
-    { "fail:fields", "so is a field that is well written and wrong", t_header_hostile, 0, 0 },
-    { "fail:fields", "so is each tensor's place, moved", t_header_offsets, 0, 0 },
-    { "fail:fuzz", "nor does any other damage crash", t_fuzz, 0, 0 },
+    { "fail:header", "a header of a model larger than the file is refused", t_too_large, 0, 0 },
+    { "fail:fields", "without a checksum, each field is checked", t_header_fields, 0, 0 },
+    { "fail:fields", "a well-formed field with a wrong value is refused", t_header_hostile, 0, 0 },
+    { "fail:fields", "a tensor moved from its place is refused", t_header_offsets, 0, 0 },
+    { "fail:fuzz", "random damage is refused, or harmless", t_fuzz, 0, 0 },
     { "fail:data", "data with any bit wrong is refused", t_data_bytes, 0, 0 },
     { "fail:other", "a file of a model of another size is refused", t_other_model, 0, 0 },
     { "fail:callbacks", "a callback that fails at any call is reported", t_callbacks, 0, 0 },
     { "fail:arena", "every size below the need is refused, and the need kept", t_arena, 0, 0 },
-    { "fail:arena", "so it is for generators", t_generator_arena, 0, 0 },
+    { "fail:arena", "the same for generators", t_generator_arena, 0, 0 },
     { "fail:sizes", "extreme sizes, two at a time, are refused or work", t_sizes, 0, 0 },
     { "fail:config", "each field beyond its range is refused by name", t_config_range, 0, 0 },
     { "fail:config", "text that is no value is refused", t_config_text, 0, 0 },
     { "fail:config", "each field's text reads back to the same value",
       t_config_round_trip, 0, 0 },
+    { "fail:config", "a plain number keeps its text", t_config_plain, 0, 0 },
+    { "fail:config", "settings that contradict each other are refused", t_config_check, 0, 0 },
     { "fail:reconfigure", "sizes and seed may not change", t_reconfigure, 0, 0 },
     { "fail:batch", "wrong tokens, labels and lengths are refused", t_bad_batch, 0, 0 },
-    { "fail:call", "so is what the model was not made for", t_bad_call, 0, 0 },
-    { "fail:generation", "so they are by generators", t_bad_generation, 0, 0 },
-    { "fail:diverged", "what is not finite is named and not applied", t_diverged, 0, 0 },
-    { "fail:diverged", "so it is where parameters are too large", t_diverged_forward, 0, 0 },
-    { "fail:diverged", "so it is where only the gradient is not", t_diverged_backward, 0, 0 },
-    /* not unless they are named */
+    { "fail:call", "a call the model was not made for is refused", t_bad_call, 0, 0 },
+    { "fail:generation", "generators refuse wrong tokens, lengths and sizes",
+      t_bad_generation, 0, 0 },
+    { "fail:diverged", "a value that is not finite is named and not applied", t_diverged, 0, 0 },
+    { "fail:diverged", "the same for parameters too large to compute with",
+      t_diverged_forward, 0, 0 },
+    { "fail:diverged", "the same for a gradient that is not finite", t_diverged_backward, 0, 0 },
+    /* only when asked for by name */
     { "large:infer", "2^31 parameters: each has its place", t_large_infer, -1, 0 },
     { "large:file", "2^31 bytes of them come back from a file", t_large_file, -1, 0 },
     { "large:train", "... their gradients and steps are those of the formula",
@@ -5094,7 +5104,7 @@ static const struct test {
       t_gradients_init, INFINITY, INFINITY, 10, "ratio", "figure 4(d)" },
     /* G the tokenizer */
     { "tok:train", "merges are those of the plainest rescan", t_tok_train, 0, 0 },
-    { "tok:encode", "so are the ids of any text", t_tok_encode, 0, 0 },
+    { "tok:encode", "the ids of any text are those of the plainest means", t_tok_encode, 0, 0 },
     { "tok:lossless", "every text comes back, and no call writes too much", t_tok_lossless, 0, 0 },
     { "tok:cut", "a text in pieces has the same ids", t_tok_cut, 0, 0 },
     { "tok:bytes", "without merges an id is a byte", t_tok_plain_bytes, 0, 0 },
@@ -5102,12 +5112,12 @@ static const struct test {
     { "tok:ties", "of equal counts the smaller ids merge first", t_tok_ties, 0, 0 },
     { "tok:memory", "less memory than the need is refused, and the need kept", t_tok_memory, 0, 0 },
     { "tok:saved", "a saved tokenizer loads as the same", t_tok_saved, 0, 0 },
-    { "tok:damaged", "a damaged one is refused, or is what it says", t_tok_damaged, 0, 0 },
+    { "tok:damaged", "a damaged tokenizer is refused, or is what it says", t_tok_damaged, 0, 0 },
     { "tok:refused", "each wrong sentence of the format is refused", t_tok_refused, 0, 0 },
     { "tok:crowded", "a hostile hash table is refused", t_tok_crowded, 0, 0 },
 };
 
-/* Does one of a row's keys begin like this? */
+/* Does any of the row's keys begin with start? */
 static int has_key(const struct test *t, const char *start)
 {
     for (const char *k = t->key; k; k = strchr(k, ' ')) {
@@ -5118,7 +5128,6 @@ static int has_key(const struct test *t, const char *start)
     return 0;
 }
 
-/* What is allowed, in words. */
 static void bound_text(char *text, size_t size, const struct test *t, double high)
 {
     if (t->low > 0 && high < INFINITY)
@@ -5131,7 +5140,7 @@ static void bound_text(char *text, size_t size, const struct test *t, double hig
         snprintf(text, size, "<= %.1e", high);
 }
 
-/* Run a row and print its line; in a table of statements if paper is set.  1: as it must be. */
+/* Run a row and print its line, of the paper's statements if paper is set.  1: passed. */
 static int run_test(const struct test *t, int paper)
 {
     const double high = sizeof(dn_real) == sizeof(double) ? t->f64 : t->f32, usual = start_work;
