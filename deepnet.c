@@ -18,9 +18,11 @@
  *     D, F     width of the stream, of the feed-forward   H     heads, each of width E = D/H
  *     V        vocabulary                                 alpha, beta    the paper's constants
  *     dz       gradient of the loss with respect to z
+ *     m, c     a model, its configuration                 s     a stack: ENC or DEC
  *
- * A place that needs a letter for something else says so.  (1), (2), ... at the ends of lines are
- * the steps of a forward function; in its backward function the same numbers fall.  A key such as
+ * A place that needs a letter for something else says so; i, j, k, l and r count.  (1), (2), ... at
+ * the ends of lines are the steps of a forward function; in its backward function the same numbers
+ * fall.  A key such as
  * [eq:deepnorm] leads to docs/paper.md and to the test of that name and, where it has a derivative
  * of its own, to docs/derivations.md; [dev:...] marks a choice that the paper leaves open.
  *
@@ -37,14 +39,14 @@
  *      8  TABLE 3               parameters; what is saved for the backward pass; initialization
  *      9  sub-layers, stacks    forward, then backward
  *     10  optimizer             clipping, Adam, schedules
- *     11  training              one step, evaluation
+ *     11  training              one step
  *
  * Here the paper ends; behind it
  *
  *     12  memory                who lies where in the block
- *     13  batches, divergence   what is checked, what is said, masked tokens
+ *     13  batches, divergence   what is checked, what is said; evaluation; masked tokens
  *     14  generation            cache, sampling, beam search
- *     15  configuration         every option once
+ *     15  sentences, options    what err says; every option once
  *     16  checkpoints           safetensors
  *     17  functions, random     exp, log, erf, tanh, sin, cos; bits from counters
  *     18  matrix product        the one kernel
@@ -149,54 +151,10 @@ static inline int imax(int a, int b) { return a > b ? a : b; }
 
 /* ---- 2 errors ---------------------------------------------------------------------------- */
 
-static char *put_text(char *p, const char *end, const char *s)
-{
-    while (*s && p < end) *p++ = *s++;
-    return p;
-}
-
-static char *put_int(char *p, const char *end, int64_t v)
-{
-    char digits[24], *d = digits + sizeof digits;
-    uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
-    *--d = 0;
-    do *--d = (char)('0' + u % 10); while (u /= 10);
-    if (v < 0) *--d = '-';
-    return put_text(p, end, d);
-}
-
-/* A sentence of texts (%s) and int64_t numbers (%d) into to, at most n bytes with its NUL. */
-static void say_list(char *to, size_t n, const char *format, va_list list)
-{
-    char *p = to, *end = to + n - 1;
-    for (; *format; format++) {
-        if (*format != '%') {
-            if (p < end) *p++ = *format;
-        } else if (*++format == 's') {
-            p = put_text(p, end, va_arg(list, const char *));
-        } else {
-            p = put_int(p, end, va_arg(list, int64_t));
-        }
-    }
-    *p = 0;
-}
-
-static void say(char *to, size_t n, const char *format, ...)
-{
-    va_list list;
-    va_start(list, format);
-    say_list(to, n, format, list);
-    va_end(list);
-}
-
-static dn_status fail(char *err, dn_status status, const char *format, ...)
-{
-    va_list list;
-    va_start(list, format);
-    say_list(err, DN_ERR_MAX, format, list);
-    va_end(list);
-    return status;
-}
+/* A sentence of texts (%s) and int64_t numbers (%d): into to, at most n bytes with its NUL; or into
+ * err, a buffer of DN_ERR_MAX bytes, and then the status is returned. */
+static void say(char *to, size_t n, const char *format, ...);
+static dn_status fail(char *err, dn_status status, const char *format, ...);
 
 /* ---- 3 the arena ------------------------------------------------------------------------- */
 
@@ -211,26 +169,26 @@ enum { ALIGN = 64 };
 static struct arena arena_on(void *block)
 {
     size_t slack = (ALIGN - (size_t)((uintptr_t)block%ALIGN))%ALIGN;
-    struct arena a = { (unsigned char *)block + slack, 0, 0 };
-    return a;
+    struct arena arena = { (unsigned char *)block + slack, 0, 0 };
+    return arena;
 }
 
 /* n1*n2*n3 objects of the given size, aligned; NULL while counting. */
-static void *take(struct arena *a, size_t size, size_t n1, size_t n2, size_t n3)
+static void *take(struct arena *arena, size_t size, size_t n1, size_t n2, size_t n3)
 {
-    size_t n[] = { n1, n2, n3 }, at = (a->used + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+    size_t n[] = { n1, n2, n3 }, at = (arena->used + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     for (int i = 0; i < 3; i++) {
-        if (n[i] && size > SIZE_MAX/n[i]) { a->overflow = 1; return NULL; }
+        if (n[i] && size > SIZE_MAX/n[i]) { arena->overflow = 1; return NULL; }
         size *= n[i];
     }
-    if (at > SIZE_MAX/2 || size > SIZE_MAX/2 - at) { a->overflow = 1; return NULL; }
-    a->used = at + size;
-    return a->base ? a->base + at : NULL;
+    if (at > SIZE_MAX/2 || size > SIZE_MAX/2 - at) { arena->overflow = 1; return NULL; }
+    arena->used = at + size;
+    return arena->base ? arena->base + at : NULL;
 }
 
-static real *take_reals(struct arena *a, size_t n1, size_t n2)
+static real *take_reals(struct arena *arena, size_t n1, size_t n2)
 {
-    return take(a, sizeof(real), n1, n2, 1);
+    return take(arena, sizeof(real), n1, n2, 1);
 }
 
 /* ---- 4 the engine room, declared --------------------------------------------------------- */
@@ -422,9 +380,10 @@ static enum kind kind_at(const dn_config *c, int stack, int i)
 /* What stands at a place of the residual equation in sub-layer i of a stack. */
 static enum op op_at(const dn_config *c, enum place place, int stack, int i)
 {
-    const struct scheme *s = &schemes[c->norm];
-    if (place == OUT && i == 0 && (s->more & OPEN)) return ID;
-    switch (s->op[place][kind_at(c, stack, i)/2]) {     /* SELF 0, CROSS 1, FFN 2 */
+    const struct scheme *scheme = &schemes[c->norm];
+    enum kind kind = kind_at(c, stack, i);
+    if (place == OUT && i == 0 && (scheme->more & OPEN)) return ID;
+    switch (scheme->op[place][kind == SELF ? 0 : kind == CROSS ? 1 : 2]) {
     case 'L': return LN;
     case 's': return SHIFT;
     case 'h': return HEAD_GAIN;
@@ -1452,6 +1411,7 @@ static struct linear output_of(const dn_model *m)
     return (struct linear){ m->c.vocab, m->c.dim, w, NULL, grad_of(m, w), NULL };
 }
 
+/* What stands at a place: LayerNorm with factor c, a shift, gains of heads, or nothing. */
 static struct at_place at_place(const dn_model *m, enum op op, double c, real *g, real *b)
 {
     return (struct at_place){ op, (real)c, m->c.heads, g, b, grad_of(m, g), grad_of(m, b) };
@@ -1465,6 +1425,8 @@ static struct at_place place_of(const dn_model *m, const struct sublayer *sub, e
                     sub->param[slot + 1]);
 }
 
+/* For DeepNorm a = alpha, the same in every layer of a stack, and nothing here is learned: skip and
+ * scale are NULL, as are their gradients. */
 static struct residual residual_of(const struct pass *pass, const struct sublayer *sub)
 {
     const dn_model *m = pass->m;
@@ -1736,6 +1698,7 @@ static struct mixing mixing_at(const struct pass *pass, int s, int l)
         { l, w, grad_of(m, w) }, stream->mixed + block*(size_t)D, stream->mixed_stat + 2*block };
 }
 
+/* z, T x D, is read by the first sub-layer of layer l; n_l stays for all layers above. */
 static void layer_mix(const struct pass *pass, int s, int l, real *z, const real *y)
 {
     const struct stream *stream = &pass->desk->stream[s];
@@ -1770,6 +1733,8 @@ static struct at_place final_of(const dn_model *m, const struct stack *stack)
     return at_place(m, g ? LN : b ? SHIFT : ID, 1, g, b);
 }
 
+/* Both stacks may share E; with DN_TIE_ALL it is the output matrix, too, and three gradients add up
+ * in one dE. */
 static struct embedding embedding_of(const struct pass *pass, int s)
 {
     const dn_model *m = pass->m;
@@ -1827,45 +1792,15 @@ static void stack_bwd(const struct pass *pass, int s, real *d, real *dmem, const
     embed_bwd(&desk->team, d, id, stream->span, pass->rows, &e);                         /* (1) */
 }
 
+static struct pass pass_for(dn_model *m, const dn_batch *batch, int drop, int micro);
+
 static const int *ids_of(const dn_batch *batch, int s)
 {
     return s == DEC ? batch->dec : batch->enc;
 }
 
-static const int *lengths_of(const dn_batch *batch, int s)
-{
-    return s == DEC ? batch->dec_len : batch->enc_len;
-}
-
-/* Sequences one behind the other: query rows = key rows.  Returns the number of tokens. */
-static int spans_set(struct span *span, const int *len, int rows)
-{
-    int at = 0;
-    for (int r = 0; r < rows; r++) {
-        span[r] = (struct span){ at, len[r], at, len[r] };
-        at += len[r];
-    }
-    return at;
-}
-
-/* A pass of a batch over the model's own desk.  Its masks are those of the coming step. */
-static struct pass pass_for(dn_model *m, const dn_batch *batch, int drop, int micro)
-{
-    struct desk *desk = &m->desk;
-    uint64_t key = rng_key((uint64_t)m->c.seed, STREAM_DROPOUT);
-    struct pass pass = { .m = m, .desk = desk, .rows = batch->rows, .drop = drop };
-    pass.key = rng_key(key, (uint64_t)m->step*65536 + (uint64_t)micro);
-    for (int s = ENC; s <= DEC; s++)
-        if (has_stack(&m->c, s))
-            desk->stream[s].tokens = spans_set(desk->stream[s].span, lengths_of(batch, s),
-                                               batch->rows);
-    for (int r = 0; m->c.arch == DN_ENC_DEC && r < batch->rows; r++) {
-        const struct span *dec = &desk->stream[DEC].span[r], *enc = &desk->stream[ENC].span[r];
-        desk->cross[r] = (struct span){ dec->q, dec->nq, enc->k, enc->nk };
-    }
-    return pass;
-}
-
+/* The encoder, if there is one, then the decoder, whose cross-attention reads the encoder's output
+ * mem, S x D.  Returns the output of the top stack, T x D. */
 static const real *network_fwd(struct pass *pass, const dn_batch *batch)
 {
     const real *top = NULL;
@@ -1935,6 +1870,8 @@ static void adam(dn_model *m, double scale, double lr)
 
 /* ---- 11 training ------------------------------------------------------------------------- */
 
+/* Section 13 has what is said when something is wrong: with the batch, which is checked before
+ * anything is computed, with an activation or a parameter, with a gradient. */
 static dn_status batch_check(const dn_model *m, const dn_batch *batch, int labels, char *err);
 static dn_status diverged_forward(const dn_model *m, char *err);
 static dn_status diverged_backward(const dn_model *m, char *err);
@@ -1970,8 +1907,9 @@ static void loss_run(const struct pass *pass, const real *top, const int *label,
         for (int r = 0; r < rows; r++)
             memcpy(ROW(stream->d, at[r], D), ROW(desk->dpicked, r, D), row);
     }
+    /* Token by token, so that the sum has one order whatever LOSS_ROWS and threads are. */
     *stats = (dn_stats){ .tokens = n };
-    for (int i = 0; i < n; i++) {                       /* token by token: one order of the sum */
+    for (int i = 0; i < n; i++) {
         loss += desk->token_loss[i].loss;
         nll += desk->token_loss[i].nll;
         stats->correct += desk->token_loss[i].correct;
@@ -1980,7 +1918,9 @@ static void loss_run(const struct pass *pass, const real *top, const int *label,
     stats->nll = (double)nll;
 }
 
-/* Forward, loss, backward: sums of losses into stats, the gradient of their sum onto grad. */
+/* Forward, loss, backward: sums of losses into stats, the gradient of their sum onto grad.  The sum
+ * and not the mean, because micro-batches have different numbers of tokens and each token of a step
+ * counts the same. */
 static dn_status gradient_run(dn_model *m, const dn_batch *batch, int drop, int micro,
                               dn_stats *stats, char *err)
 {
@@ -1992,11 +1932,17 @@ static dn_status gradient_run(dn_model *m, const dn_batch *batch, int drop, int 
     return DN_OK;
 }
 
+/* From sums to means over the scored tokens; without any, 0 stays 0. */
 static void stats_average(dn_stats *stats)
 {
     if (!stats->tokens) return;
     stats->loss /= stats->tokens;
     stats->nll /= stats->tokens;
+}
+
+void dn_zero_grad(dn_model *m)
+{
+    if (m->grad) zero_all(m->grad, m->scalars, m->desk.team.threads);
 }
 
 static dn_status needs_training(const dn_model *m, char *err)
@@ -2005,36 +1951,24 @@ static dn_status needs_training(const dn_model *m, char *err)
     return fail(err, DN_EINVAL, "this model was made for inference: it has no gradients");
 }
 
-void dn_zero_grad(dn_model *m)
-{
-    if (m->grad) zero_all(m->grad, m->scalars, m->desk.team.threads);
-}
-
-dn_status dn_gradient(dn_model *m, const dn_batch *batch, int dropout, dn_stats *s, char *err)
-{
-    *s = (dn_stats){0};
-    if (needs_training(m, err) || batch_check(m, batch, 1, err)) return DN_EINVAL;
-    dn_status status = gradient_run(m, batch, dropout, 0, s, err);
-    stats_average(s);
-    return status;
-}
-
 /* The second half of a step, with the gradient of the summed losses of s->tokens tokens in grad:
- * the mean, its norm, clipping, Adam.  Nothing is touched unless every number stays finite. */
+ * the mean over tokens (1), its norm over all parameters together (2), clipping to the norm that
+ * the configuration allows (3), Adam (4).  The mean and the clipping are one factor, which Adam
+ * applies as it reads.  Nothing is touched unless every number stays finite. */
 static dn_status step_apply(dn_model *m, dn_stats *s, char *err)
 {
     const double most = sizeof(real) == sizeof(double) ? DBL_MAX : (double)FLT_MAX;
-    double scale = 1.0/s->tokens, norm;
+    acc squares = sum_all(m->grad, m->grad, m->scalars, m->desk.team.threads);
+    double scale = 1.0/s->tokens, norm = scale*sqrt((double)squares);                /* (1), (2) */
     s->lr = dn_learning_rate(&m->c, m->step + 1);
-    norm = scale*sqrt((double)sum_all(m->grad, m->grad, m->scalars, m->desk.team.threads));
     s->grad_norm = norm;
     if (!is_finite((acc)norm)) return diverged_backward(m, err);
-    if (m->c.clip > 0 && norm > m->c.clip) {
+    if (m->c.clip > 0 && norm > m->c.clip) {                                             /* (3) */
         scale *= m->c.clip/norm;
         norm = m->c.clip;
     }
     if (norm*norm > most) return diverged_backward(m, err);     /* Adam squares it */
-    adam(m, scale, s->lr);
+    adam(m, scale, s->lr);                                                               /* (4) */
     m->step++;
     return DN_OK;
 }
@@ -2065,55 +1999,25 @@ dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *s, 
     return step_apply(m, s, err);
 }
 
-dn_status dn_evaluate(dn_model *m, const dn_batch *batch, dn_stats *s, char *err)
-{
-    *s = (dn_stats){0};
-    if (batch_check(m, batch, 1, err)) return DN_EINVAL;
-    struct pass pass = pass_for(m, batch, 0, 0);
-    const real *top = network_fwd(&pass, batch);
-    loss_run(&pass, top, batch->label, 0, s);
-    if (!is_finite((acc)s->loss)) return diverged_forward(m, err);
-    stats_average(s);
-    return DN_OK;
-}
-
-dn_status dn_logits(dn_model *m, const dn_batch *batch, dn_real *logits, char *err)
-{
-    struct linear to_logits = output_of(m);
-    if (batch_check(m, batch, 0, err)) return DN_EINVAL;
-    struct pass pass = pass_for(m, batch, 0, 0);
-    const real *top = network_fwd(&pass, batch);
-    linear_fwd(&m->desk.team, logits, top, &to_logits, m->desk.stream[top_stack(&m->c)].tokens);
-    return DN_OK;
-}
-
-/* Admin's first pass: every sub-layer sets its omega before it runs, from those below. */
-dn_status dn_profile(dn_model *m, const dn_batch *batch, char *err)
-{
-    acc deviation = 1;
-    if (batch_check(m, batch, 0, err)) return DN_EINVAL;
-    if (!(schemes[m->c.norm].more & PROFILE)) return DN_OK;
-    if (m->purpose == DN_BORROW)
-        return fail(err, DN_EINVAL, "borrowed parameters stay as they are");
-    struct pass pass = pass_for(m, batch, 1, 0);
-    pass.profile = &deviation;
-    network_fwd(&pass, batch);
-    return DN_OK;
-}
-
 /* ---- HERE THE PAPER ENDS: what follows is plumbing ---------------------------------------- */
 
 /* ---- 12 memory: who lies where in the block ---------------------------------------------- */
 
-static void config_round(dn_config *c);
+/* Whatever is said here of one run holds for both: the first counts, with every pointer NULL, and
+ * the second carves the same things in the same order.  So code that stores into what it has just
+ * taken asks first whether it was given. */
+static void config_round(dn_config *c);                 /* section 15 */
 
-/* One tensor of a stack (sub < 0) or sub-layer: count it, and in the second run note it. */
-static void tensor_add(struct arena *a, dn_model *m, const struct param *row, int stack, int sub)
+/* One tensor of a stack (sub < 0) or sub-layer: count it, and once there is a table note it there
+ * and point to it.  rows x cols is (out, in); a vector has no cols.  The sum is made in 64 bits, so
+ * that it cannot wrap before it is compared with what addresses can reach. */
+static void tensor_add(struct arena *arena, dn_model *m, const struct param *row, int stack,
+                       int sub)
 {
     int rows = extent_of(&m->c, stack, row->rows), cols = extent_of(&m->c, stack, row->cols);
     size_t count = (size_t)rows*(size_t)imax(cols, 1);
     uint64_t all = (uint64_t)rows*(uint64_t)imax(cols, 1) + m->scalars;
-    if (all > SIZE_MAX/sizeof(real)) a->overflow = 1;
+    if (all > SIZE_MAX/sizeof(real)) arena->overflow = 1;
     if (m->tensor) {
         real **param = sub < 0 ? m->stack[stack].param : m->sub[sub].param;
         m->tensor[m->tensors] = (struct tensor){ row, stack, sub, rows, cols, m->scalars, count,
@@ -2124,8 +2028,10 @@ static void tensor_add(struct arena *a, dn_model *m, const struct param *row, in
     m->scalars = (size_t)all;
 }
 
-/* All tensors: matrices of both stacks first, then vectors, so that weight decay is a prefix. */
-static void tensors_lay(struct arena *a, dn_model *m)
+/* All tensors: matrices of both stacks first, then vectors, so that weight decay is a prefix.  Both
+ * times stack by stack and sub-layer by sub-layer in the order of table 3, so that Wq, Wk and Wv
+ * become neighbours, and so do their biases. */
+static void tensors_lay(struct arena *arena, dn_model *m)
 {
     m->tensors = 0;
     m->scalars = 0;
@@ -2139,7 +2045,7 @@ static void tensors_lay(struct arena *a, dn_model *m)
                 for (const struct param *row = params; row < params + PARAMS; row++) {
                     if (!(row->kinds & kind) || (row->slot >= MATRICES) != vectors) continue;
                     if (row->when && !(row->when & has)) continue;
-                    tensor_add(a, m, row, s, sub);
+                    tensor_add(arena, m, row, s, sub);
                 }
             }
     }
@@ -2156,61 +2062,75 @@ static int stands(const dn_config *c, enum place place, unsigned kinds)
     return yes;
 }
 
-static void team_take(struct arena *a, struct team *team, const dn_config *c)
+/* Each thread has its workspace of the product, and P and A of attention: QROWS x ctx each. */
+static void team_take(struct arena *arena, struct team *team, const dn_config *c)
 {
     team->threads = threads_of(c);
     team->ctx = c->ctx;
-    team->product = take_reals(a, (size_t)team->threads, matmul_work());
-    team->attention = take(a, sizeof(real), (size_t)team->threads, 2*QROWS, (size_t)c->ctx);
+    team->product = take_reals(arena, (size_t)team->threads, matmul_work());
+    team->attention = take(arena, sizeof(real), (size_t)team->threads, 2*QROWS, (size_t)c->ctx);
 }
 
 /* What a desk is for: streams of T tokens and at most as many sequences, logits of R tokens at a
  * time; train: a backward pass may follow; cached: a generator's, keys and values in a cache. */
 struct use { size_t T, R; int train, cached; };
 
-/* What sub-layers of these kinds keep for backward, but for r: see struct saved. */
-static void saved_take(struct arena *a, struct saved *v, const dn_config *c, unsigned kinds,
+/* What sub-layers of these kinds keep for backward, but for r: see struct saved for the shapes.  A
+ * generator's cross-attention finds k and v in the cache, so S = 0 there. */
+static void saved_take(struct arena *arena, struct saved *v, const dn_config *c, unsigned kinds,
                        const struct use *use)
 {
     size_t T = use->T, S = use->cached ? 0 : T, D = (size_t)c->dim, H = (size_t)c->heads;
     if (stands(c, IN, kinds)) {
-        v->n = take_reals(a, T, D);
-        v->n_stat = take_reals(a, T, 2);
+        v->n = take_reals(arena, T, D);
+        v->n_stat = take_reals(arena, T, 2);
     }
-    if (kinds & SELF)       v->q = take_reals(a, T, 3*D);
-    else if (kinds & CROSS) v->q = take_reals(a, T, D);
-    if (kinds & CROSS)      v->kv = take_reals(a, S, 2*D);
+    if (kinds & SELF)       v->q = take_reals(arena, T, 3*D);
+    else if (kinds & CROSS) v->q = take_reals(arena, T, D);
+    if (kinds & CROSS)      v->kv = take_reals(arena, S, 2*D);
     if (kinds & (SELF|CROSS)) {
-        v->c = take_reals(a, T, D);
-        v->c_stat = take_reals(a, T, 2*H);
+        v->c = take_reals(arena, T, D);
+        v->c_stat = take_reals(arena, T, 2*H);
     }
-    if (kinds & FFN)           v->h = take_reals(a, T, (size_t)ffn_width(c));
-    if (stands(c, MID, kinds)) v->mid_stat = take_reals(a, T, 2);
+    if (kinds & FFN)           v->h = take_reals(arena, T, (size_t)ffn_width(c));
+    if (stands(c, MID, kinds)) v->mid_stat = take_reals(arena, T, 2);
     if (stands(c, BR, kinds)) {
-        v->g = take_reals(a, T, D);
-        v->g_stat = take_reals(a, T, 2);
+        v->g = take_reals(arena, T, D);
+        v->g_stat = take_reals(arena, T, 2);
     }
-    if (schemes[c->norm].more & (SCALED|GATED)) v->b = take_reals(a, T, D);
+    if (schemes[c->norm].more & (SCALED|GATED)) v->b = take_reals(arena, T, D);
 }
 
-static void sum_take(struct arena *a, struct saved *v, const dn_config *c, unsigned kinds,
+/* r = a x + b br(G), where LayerNorm stands behind it: T x D.  For DeepNorm this is the one thing
+ * besides x that DN_RECOMPUTE keeps of a sub-layer. */
+static void sum_take(struct arena *arena, struct saved *v, const dn_config *c, unsigned kinds,
                      const struct use *use)
 {
     if (!stands(c, OUT, kinds)) return;
-    v->r = take_reals(a, use->T, (size_t)c->dim);
-    v->r_stat = take_reals(a, use->T, 2);
+    v->r = take_reals(arena, use->T, (size_t)c->dim);
+    v->r_stat = take_reals(arena, use->T, 2);
 }
 
 /* Who keeps what: without a backward pass all sub-layers write into one struct saved; in DN_KEEP
- * each has its own; in DN_RECOMPUTE each has its r, and all else is shared. */
-static void saved_lay(struct arena *a, struct desk *desk, const dn_config *c, const struct use *use)
+ * each has its own; in DN_RECOMPUTE each has its r, and all else is shared.  For DeepNorm, reals
+ * per token and sub-layer, with x:
+ *
+ *                        keep                            recompute
+ *     self-attention     x, q, k, v, c, r: 6D + 2H + 2   x, r: 2D + 2
+ *     cross-attention    x, q, k, v, c, r: 6D + 2H + 2   2D + 2
+ *     feed-forward       x, h, r: 2D + F + 2             2D + 2
+ *
+ * so with F = 4D a layer of an encoder takes three times as much to keep as to recompute. */
+static void saved_lay(struct arena *arena, struct desk *desk, const dn_config *c,
+                      const struct use *use)
 {
     unsigned all = c->arch == DN_ENC_DEC ? SELF|CROSS|FFN : SELF|FFN;
     int first = subs_of(c, ENC), subs = first + subs_of(c, DEC);
-    struct saved shared = {0}, *saved = take(a, sizeof *saved, use->train ? (size_t)subs : 1, 1, 1);
-    if (!use->train || c->memory == DN_RECOMPUTE) saved_take(a, &shared, c, all, use);
+    struct saved *saved = take(arena, sizeof *saved, use->train ? (size_t)subs : 1, 1, 1);
+    struct saved shared = {0};
+    if (!use->train || c->memory == DN_RECOMPUTE) saved_take(arena, &shared, c, all, use);
     if (!use->train) {
-        sum_take(a, &shared, c, all, use);
+        sum_take(arena, &shared, c, all, use);
         for (int i = 0; saved && i < subs; i++) desk->sub[i].saved = saved;
         if (saved) *saved = shared;
         return;
@@ -2218,24 +2138,26 @@ static void saved_lay(struct arena *a, struct desk *desk, const dn_config *c, co
     for (int i = 0; i < subs; i++) {
         unsigned kind = i < first ? kind_at(c, ENC, i) : kind_at(c, DEC, i - first);
         struct saved own = shared;
-        if (c->memory == DN_KEEP) saved_take(a, &own, c, kind, use);
-        sum_take(a, &own, c, kind, use);
+        if (c->memory == DN_KEEP) saved_take(arena, &own, c, kind, use);
+        sum_take(arena, &own, c, kind, use);
         if (!saved) continue;
         saved[i] = own;
         desk->sub[i].saved = &saved[i];
     }
 }
 
-/* The embedding and each layer of the deeper stack. */
+/* How many outputs DLCL's last mix reads: of the embedding and each layer of the deeper stack. */
 static size_t outputs_of(const dn_config *c)
 {
     int enc = has_stack(c, ENC) ? c->enc_layers : 0, dec = has_stack(c, DEC) ? c->dec_layers : 0;
     return 1 + (size_t)imax(enc, dec);
 }
 
-/* What a stack writes besides the x and y of sub-layers.  In a generator the encoder has finished
- * before the decoder begins, so both write into the same. */
-static void stream_take(struct arena *a, struct desk *desk, const dn_config *c, int s,
+/* What a stack writes besides the x and y of sub-layers: for DeepNorm the embedding alone, since no
+ * norm stands after a stack and no layer is mixed.  In a generator the encoder has finished before
+ * the decoder begins, so both write into the same; the sources' spans are read later, so these are
+ * each stack's own. */
+static void stream_take(struct arena *arena, struct desk *desk, const dn_config *c, int s,
                         const struct use *use)
 {
     struct stream *stream = &desk->stream[s];
@@ -2244,25 +2166,25 @@ static void stream_take(struct arena *a, struct desk *desk, const dn_config *c, 
     if (use->cached && s == DEC && has_stack(c, ENC)) {
         *stream = desk->stream[ENC];
     } else {
-        stream->embedded = take_reals(a, T, D);
-        if (!use->train) stream->other = take_reals(a, T, D);
+        stream->embedded = take_reals(arena, T, D);
+        if (!use->train) stream->other = take_reals(arena, T, D);
         if (more & (FINAL|SHIFTED)) {
-            stream->top = take_reals(a, T, D);
-            stream->top_stat = take_reals(a, T, 2);
+            stream->top = take_reals(arena, T, D);
+            stream->top_stat = take_reals(arena, T, 2);
         }
         if (more & MIXED) {
             if (!use->cached) outputs = (size_t)layers_of(c, s) + 1;
-            stream->mixed = take(a, sizeof(real), outputs, T, D);
-            stream->mixed_stat = take(a, sizeof(real), outputs, T, 2);
+            stream->mixed = take(arena, sizeof(real), outputs, T, D);
+            stream->mixed_stat = take(arena, sizeof(real), outputs, T, 2);
         }
     }
-    stream->span = take(a, sizeof(struct span), use->cached ? use->R : T, 1, 1);
-    if (use->train) stream->d = take_reals(a, T, D);
+    stream->span = take(arena, sizeof(struct span), use->cached ? use->R : T, 1, 1);
+    if (use->train) stream->d = take_reals(arena, T, D);
 }
 
 /* x and y of the sub-layers of a stack.  For a backward pass each has its y, which is x of the next
  * unless it is mixed first.  Else two buffers alternate, and a mix may overwrite what it read. */
-static void stream_lay(struct arena *a, struct desk *desk, const dn_config *c, int s,
+static void stream_lay(struct arena *arena, struct desk *desk, const dn_config *c, int s,
                        const struct use *use)
 {
     struct stream *stream = &desk->stream[s];
@@ -2271,73 +2193,83 @@ static void stream_lay(struct arena *a, struct desk *desk, const dn_config *c, i
     int mixed = use->train && (schemes[c->norm].more & MIXED);
     real *two[2] = { stream->embedded, stream->other }, *x = two[0];
     for (int i = 0; i < subs_of(c, s); i++) {
-        if (mixed && i%per == 0) x = take_reals(a, T, D);
-        real *y = use->train ? take_reals(a, T, D) : two[!(i & 1)];
+        if (mixed && i%per == 0) x = take_reals(arena, T, D);
+        real *y = use->train ? take_reals(arena, T, D) : two[!(i & 1)];
         if (desk->sub) {
             desk->sub[first + i].x = x;
             desk->sub[first + i].y = y;
         }
         x = y;
     }
-    stream->last = mixed ? take_reals(a, T, D) : x;
+    stream->last = mixed ? take_reals(arena, T, D) : x;
     if (!stream->top_stat) stream->top = stream->last;          /* nothing stands after it */
 }
 
-/* A generator's keys and values: of the tokens so far in self-attention, of the source in
- * cross-attention. */
-static void cache_lay(struct arena *a, struct desk *desk, const dn_config *c, size_t T)
+/* A generator's keys and values, in rows of 2D: of the tokens so far in self-attention, of the
+ * source in cross-attention; ctx rows for each sequence, one sequence behind the other. */
+static void cache_lay(struct arena *arena, struct desk *desk, const dn_config *c, size_t T)
 {
     int first = subs_of(c, ENC), subs = first + subs_of(c, DEC);
-    desk->cache = take(a, sizeof(real *), (size_t)subs, 1, 1);
+    desk->cache = take(arena, sizeof(real *), (size_t)subs, 1, 1);
     for (int i = 0; i < subs; i++) {
         int none = i < first || kind_at(c, DEC, i - first) == FFN;
-        real *kv = none ? NULL : take_reals(a, T, 2*(size_t)c->dim);
+        real *kv = none ? NULL : take_reals(arena, T, 2*(size_t)c->dim);
         if (desk->cache) desk->cache[i] = kv;
     }
 }
 
-static void scratch_take(struct arena *a, struct desk *desk, const dn_config *c,
+/* What one sub-layer needs while it runs and the next overwrites: forward G, act(h) and what mid
+ * makes of either, backward a gradient of in(x), q, k, v, c, u and G.  And the same for the loss: R
+ * rows of logits, which become their own gradient, and of what they were made from. */
+static void scratch_take(struct arena *arena, struct desk *desk, const dn_config *c,
                          const struct use *use)
 {
     size_t T = use->T, R = use->R, D = (size_t)c->dim, F = (size_t)ffn_width(c);
-    desk->g = take_reals(a, T, D);
-    desk->u = take_reals(a, T, F);
-    if (stands(c, MID, SELF|CROSS|FFN)) desk->w = take_reals(a, T, D > F ? D : F);
-    desk->logits = take_reals(a, R, (size_t)c->vocab);
-    desk->picked = take_reals(a, R, D);
+    desk->g = take_reals(arena, T, D);
+    desk->u = take_reals(arena, T, F);
+    if (stands(c, MID, SELF|CROSS|FFN)) desk->w = take_reals(arena, T, D > F ? D : F);
+    desk->logits = take_reals(arena, R, (size_t)c->vocab);
+    desk->picked = take_reals(arena, R, D);
     if (use->cached) return;
-    desk->scored = take(a, sizeof(int), T, 1, 1);
-    desk->token_loss = take(a, sizeof(struct token_loss), T, 1, 1);
+    desk->scored = take(arena, sizeof(int), T, 1, 1);
+    desk->token_loss = take(arena, sizeof(struct token_loss), T, 1, 1);
     if (!use->train) return;
-    desk->dg = take_reals(a, T, D);
-    if (stands(c, IN, SELF|CROSS|FFN)) desk->dn = take_reals(a, T, D);
-    desk->dc = take_reals(a, T, D);
-    desk->du = take_reals(a, T, F);
-    desk->dq = take_reals(a, T, 3*D);
-    if (c->arch == DN_ENC_DEC) desk->dkv = take_reals(a, T, 2*D);
-    desk->dpicked = take_reals(a, R, D);
+    desk->dg = take_reals(arena, T, D);
+    if (stands(c, IN, SELF|CROSS|FFN)) desk->dn = take_reals(arena, T, D);
+    desk->dc = take_reals(arena, T, D);
+    desk->du = take_reals(arena, T, F);
+    desk->dq = take_reals(arena, T, 3*D);
+    if (c->arch == DN_ENC_DEC) desk->dkv = take_reals(arena, T, 2*D);
+    desk->dpicked = take_reals(arena, R, D);
     if (schemes[c->norm].more & MIXED)
-        desk->dmixed = take(a, sizeof(real), outputs_of(c), T, D);
+        desk->dmixed = take(arena, sizeof(real), outputs_of(c), T, D);
 }
 
-static void desk_lay(struct arena *a, struct desk *desk, const dn_config *c, const struct use *use)
+/* A whole desk: threads, streams, cache, what is kept, scratch. */
+static void desk_lay(struct arena *arena, struct desk *desk, const dn_config *c,
+                     const struct use *use)
 {
     size_t subs = (size_t)subs_of(c, ENC) + (size_t)subs_of(c, DEC);
-    team_take(a, &desk->team, c);
-    desk->sub = take(a, sizeof *desk->sub, subs, 1, 1);
+    team_take(arena, &desk->team, c);
+    desk->sub = take(arena, sizeof *desk->sub, subs, 1, 1);
     for (int s = ENC; s <= DEC; s++) {
         if (!has_stack(c, s)) continue;
-        stream_take(a, desk, c, s, use);
-        stream_lay(a, desk, c, s, use);
+        stream_take(arena, desk, c, s, use);
+        stream_lay(arena, desk, c, s, use);
     }
-    desk->cross = take(a, sizeof(struct span), use->cached ? use->R : use->T, 1, 1);
-    if (use->cached) cache_lay(a, desk, c, use->T);
-    saved_lay(a, desk, c, use);
-    scratch_take(a, desk, c, use);
+    desk->cross = take(arena, sizeof(struct span), use->cached ? use->R : use->T, 1, 1);
+    if (use->cached) cache_lay(arena, desk, c, use->T);
+    saved_lay(arena, desk, c, use);
+    scratch_take(arena, desk, c, use);
 }
 
-/* Everything in the block.  Twice the same code: see struct arena. */
-static void model_lay(struct arena *a, dn_model *m)
+/* Everything in the block, in this order:
+ *
+ *     dn_model, sub-layers, table of tensors, values, gradient, both moments, sinusoids, desk
+ *
+ * What only training needs is left out for other purposes, and values where they are borrowed.
+ * tensors_lay runs twice even in one run: how long its table must be it only then knows. */
+static void model_lay(struct arena *arena, dn_model *m)
 {
     const dn_config *c = &m->c;
     struct use use = { (size_t)c->batch_tokens, (size_t)imin(LOSS_ROWS, c->batch_tokens),
@@ -2348,35 +2280,36 @@ static void model_lay(struct arena *a, dn_model *m)
         m->stack[s].subs = subs_of(c, s);
         m->subs += m->stack[s].subs;
     }
-    m->sub = take(a, sizeof *m->sub, (size_t)m->subs, 1, 1);
+    m->sub = take(arena, sizeof *m->sub, (size_t)m->subs, 1, 1);
     if (m->sub) memset(m->sub, 0, (size_t)m->subs*sizeof *m->sub);
-    tensors_lay(a, m);
-    m->tensor = take(a, sizeof *m->tensor, (size_t)m->tensors, 1, 1);
-    if (m->purpose != DN_BORROW) m->value = take_reals(a, m->scalars, 1);
-    if (m->tensor) tensors_lay(a, m);
+    tensors_lay(arena, m);
+    m->tensor = take(arena, sizeof *m->tensor, (size_t)m->tensors, 1, 1);
+    if (m->purpose != DN_BORROW) m->value = take_reals(arena, m->scalars, 1);
+    if (m->tensor) tensors_lay(arena, m);
     if (m->purpose == DN_TRAIN) {
-        m->grad = take_reals(a, m->scalars, 1);
-        m->m = take_reals(a, m->scalars, 1);
-        m->v = take_reals(a, m->scalars, 1);
+        m->grad = take_reals(arena, m->scalars, 1);
+        m->m = take_reals(arena, m->scalars, 1);
+        m->v = take_reals(arena, m->scalars, 1);
     }
     if (c->positions == DN_SINUSOIDAL)
-        m->sinusoid = take_reals(a, (size_t)c->ctx, (size_t)c->dim);
-    desk_lay(a, &m->desk, c, &use);
+        m->sinusoid = take_reals(arena, (size_t)c->ctx, (size_t)c->dim);
+    desk_lay(arena, &m->desk, c, &use);
 }
 
+/* The count begins with dn_model itself, as model_new does, and leaves room to align the block. */
 size_t dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err)
 {
-    struct arena a = { NULL, 0, 0 };
+    struct arena arena = { NULL, 0, 0 };
     dn_model m;
     if (dn_config_check(c, err)) return 0;
     memset(&m, 0, sizeof m);
     m.c = *c;
     m.purpose = purpose;
-    take(&a, sizeof m, 1, 1, 1);
-    model_lay(&a, &m);
-    if (a.overflow)
+    take(&arena, sizeof m, 1, 1, 1);
+    model_lay(&arena, &m);
+    if (arena.overflow)
         return fail(err, DN_EINVAL, "this model is too large for this machine's addresses"), 0;
-    return a.used + ALIGN - 1;
+    return arena.used + ALIGN - 1;
 }
 
 /* What each sub-layer is, and who shares a parameter: the sub-layers of a layer their gate, both
@@ -2404,28 +2337,31 @@ static void stacks_link(dn_model *m)
     if (!top->param[OUTPUT]) top->param[OUTPUT] = top->param[EMBED];
 }
 
+/* A model in its block, whose parameters have no values yet, or those handed in.  Numbers of the
+ * configuration become what a checkpoint can hold, so that a model and its file compute the same. */
 static dn_model *model_new(const dn_config *c, enum dn_purpose purpose, real *values, void *block,
                            size_t size, char *err)
 {
     size_t need = dn_model_bytes(c, purpose, err);
-    struct arena a = arena_on(block);
+    struct arena arena = arena_on(block);
     if (!need) return NULL;
     if (!block) size = 0;
     if (size < need)
         return fail(err, DN_ENOMEM, "the model needs %d bytes, the block has %d", (int64_t)need,
                     (int64_t)size), NULL;
-    dn_model *m = take(&a, sizeof *m, 1, 1, 1);
+    dn_model *m = take(&arena, sizeof *m, 1, 1, 1);
     memset(m, 0, sizeof *m);
     m->c = *c;
     config_round(&m->c);
     m->purpose = purpose;
     m->value = values;
-    model_lay(&a, m);
+    model_lay(&arena, m);
     stacks_link(m);
     if (m->sinusoid) sinusoids(m->sinusoid, c->ctx, c->dim);
     return m;
 }
 
+/* Gradient and moments start at 0; whatever a desk holds is written before it is read. */
 dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block, size_t size,
                         char *err)
 {
@@ -2442,13 +2378,16 @@ dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block
     return m;
 }
 
+/* The cast takes const from what is never written: DN_BORROW has no gradient, and dn_load and
+ * dn_profile refuse it. */
 dn_model *dn_model_borrow(const dn_config *c, const dn_real *values, void *block, size_t size,
                           char *err)
 {
     if (!values) return fail(err, DN_EINVAL, "no parameters to borrow"), NULL;
-    return model_new(c, DN_BORROW, (real *)values, block, size, err);   /* only read from there */
+    return model_new(c, DN_BORROW, (real *)values, block, size, err);
 }
 
+/* What a user may know of a model; the pointers lead into its block. */
 const dn_config *dn_model_config(const dn_model *m) { return &m->c; }
 size_t  dn_param_count(const dn_model *m)  { return m->scalars; }
 int     dn_tensor_count(const dn_model *m) { return m->tensors; }
@@ -2466,7 +2405,7 @@ dn_tensor dn_tensor_at(const dn_model *m, int i)
     return out;
 }
 
-/* ---- 13 batches, states, divergence ------------------------------------------------------ */
+/* ---- 13 batches, other passes, divergence ------------------------------------------------ */
 
 static dn_status ids_check(const dn_config *c, const char *what, const int *id, int n, char *err)
 {
@@ -2495,6 +2434,11 @@ static dn_status rows_check(const dn_config *c, const char *what, const int *id,
     return ids_check(c, what, id, *tokens, err);
 }
 
+static const int *lengths_of(const dn_batch *batch, int s)
+{
+    return s == DEC ? batch->dec_len : batch->enc_len;
+}
+
 /* Every array in range, every token id in the vocabulary: after this nothing is checked. */
 static dn_status batch_check(const dn_model *m, const dn_batch *batch, int labels, char *err)
 {
@@ -2512,6 +2456,35 @@ static dn_status batch_check(const dn_model *m, const dn_batch *batch, int label
             return fail(err, DN_EINVAL, "label %d is %d, outside the vocabulary of %d", (int64_t)t,
                         (int64_t)batch->label[t], (int64_t)c->vocab);
     return DN_OK;
+}
+
+/* Sequences one behind the other: query rows = key rows.  Returns the number of tokens. */
+static int spans_set(struct span *span, const int *len, int rows)
+{
+    int at = 0;
+    for (int r = 0; r < rows; r++) {
+        span[r] = (struct span){ at, len[r], at, len[r] };
+        at += len[r];
+    }
+    return at;
+}
+
+/* A pass of a batch over the model's own desk.  Its masks are those of the coming step. */
+static struct pass pass_for(dn_model *m, const dn_batch *batch, int drop, int micro)
+{
+    struct desk *desk = &m->desk;
+    uint64_t key = rng_key((uint64_t)m->c.seed, STREAM_DROPOUT);
+    struct pass pass = { .m = m, .desk = desk, .rows = batch->rows, .drop = drop };
+    pass.key = rng_key(key, (uint64_t)m->step*65536 + (uint64_t)micro);
+    for (int s = ENC; s <= DEC; s++)
+        if (has_stack(&m->c, s))
+            desk->stream[s].tokens = spans_set(desk->stream[s].span, lengths_of(batch, s),
+                                               batch->rows);
+    for (int r = 0; m->c.arch == DN_ENC_DEC && r < batch->rows; r++) {
+        const struct span *dec = &desk->stream[DEC].span[r], *enc = &desk->stream[ENC].span[r];
+        desk->cross[r] = (struct span){ dec->q, dec->nq, enc->k, enc->nk };
+    }
+    return pass;
 }
 
 static int row_finite(const real *x, size_t n)
@@ -2564,6 +2537,51 @@ static dn_status diverged_backward(const dn_model *m, char *err)
                 tensor_name(m, found, name));
 }
 
+dn_status dn_gradient(dn_model *m, const dn_batch *batch, int dropout, dn_stats *s, char *err)
+{
+    *s = (dn_stats){0};
+    if (needs_training(m, err) || batch_check(m, batch, 1, err)) return DN_EINVAL;
+    dn_status status = gradient_run(m, batch, dropout, 0, s, err);
+    stats_average(s);
+    return status;
+}
+
+dn_status dn_evaluate(dn_model *m, const dn_batch *batch, dn_stats *s, char *err)
+{
+    *s = (dn_stats){0};
+    if (batch_check(m, batch, 1, err)) return DN_EINVAL;
+    struct pass pass = pass_for(m, batch, 0, 0);
+    const real *top = network_fwd(&pass, batch);
+    loss_run(&pass, top, batch->label, 0, s);
+    if (!is_finite((acc)s->loss)) return diverged_forward(m, err);
+    stats_average(s);
+    return DN_OK;
+}
+
+dn_status dn_logits(dn_model *m, const dn_batch *batch, dn_real *logits, char *err)
+{
+    struct linear to_logits = output_of(m);
+    if (batch_check(m, batch, 0, err)) return DN_EINVAL;
+    struct pass pass = pass_for(m, batch, 0, 0);
+    const real *top = network_fwd(&pass, batch);
+    linear_fwd(&m->desk.team, logits, top, &to_logits, m->desk.stream[top_stack(&m->c)].tokens);
+    return DN_OK;
+}
+
+/* Admin's first pass: every sub-layer sets its omega before it runs, from those below. */
+dn_status dn_profile(dn_model *m, const dn_batch *batch, char *err)
+{
+    acc deviation = 1;
+    if (batch_check(m, batch, 0, err)) return DN_EINVAL;
+    if (!(schemes[m->c.norm].more & PROFILE)) return DN_OK;
+    if (m->purpose == DN_BORROW)
+        return fail(err, DN_EINVAL, "borrowed parameters stay as they are");
+    struct pass pass = pass_for(m, batch, 1, 0);
+    pass.profile = &deviation;
+    network_fwd(&pass, batch);
+    return DN_OK;
+}
+
 dn_state dn_state_at(const dn_model *m, int stack, int i)
 {
     dn_state state = { NULL, NULL, 0 };
@@ -2594,10 +2612,18 @@ void dn_mask_tokens(int *input, int *label, const int *tokens, int n, int vocab,
 
 /* ---- 14 generation ----------------------------------------------------------------------- */
 
+/* One pass a token: its queries see the keys and values of all tokens before it, which no later
+ * token changes, because the decoder is causal.  They stay in a cache, and the work for a token
+ * grows with the length, not with its square.  What the decoder computes is sections 6 to 9 as they
+ * stand: only spans say that there are more keys than queries. */
+/* Beam search: a hypothesis is a row, a candidate is one more id for it, and found is what a source
+ * has so far: its best hypothesis that ended, as ids of the caller's. */
 static const double NO_HYPOTHESIS = -1e30;              /* score of a row that has none       */
 struct candidate { double score; int row, id; };        /* row -1: none                      */
 struct found { double best; int ended, done, length; }; /* hypotheses of a source that ended  */
 
+/* Its cache takes M x 2 x 2D reals for each token of each sequence where there is an encoder, half
+ * of that in a decoder alone; all else takes a few T x D whatever the depth. */
 struct dn_generator {
     const dn_model *m;
     struct desk desk;                   /* with the cache, and logits of all rows             */
@@ -2610,55 +2636,59 @@ struct dn_generator {
     struct found *found;                /* one for each source                                */
 };
 
-static void generator_lay(struct arena *a, dn_generator *gen, const dn_config *c)
+/* T = capacity x ctx: a first feed may bring whole sequences, and sources are read whole.  R is the
+ * capacity: one row of logits for each sequence. */
+static void generator_lay(struct arena *arena, dn_generator *gen, const dn_config *c)
 {
     size_t R = (size_t)gen->capacity, T = R*(size_t)c->ctx;
     struct use use = { T, R, 0, 1 };
-    desk_lay(a, &gen->desk, c, &use);
-    gen->len    = take(a, sizeof(int), R, 1, 1);
-    gen->parent = take(a, sizeof(int), R, 1, 1);
-    gen->feed   = take(a, sizeof(int), R, 2, 1);
-    gen->spare  = take_reals(a, T, 2*(size_t)c->dim);
-    gen->ids      = take(a, sizeof(int), T, 1, 1);
-    gen->ids_next = take(a, sizeof(int), T, 1, 1);
-    gen->score      = take(a, sizeof(double), R, 1, 1);
-    gen->score_next = take(a, sizeof(double), R, 1, 1);
-    gen->list  = take(a, sizeof(struct candidate), R, 2, 1);
-    gen->found = take(a, sizeof(struct found), R, 1, 1);
+    desk_lay(arena, &gen->desk, c, &use);
+    gen->len    = take(arena, sizeof(int), R, 1, 1);
+    gen->parent = take(arena, sizeof(int), R, 1, 1);
+    gen->feed   = take(arena, sizeof(int), R, 2, 1);
+    gen->spare  = take_reals(arena, T, 2*(size_t)c->dim);
+    gen->ids      = take(arena, sizeof(int), T, 1, 1);
+    gen->ids_next = take(arena, sizeof(int), T, 1, 1);
+    gen->score      = take(arena, sizeof(double), R, 1, 1);
+    gen->score_next = take(arena, sizeof(double), R, 1, 1);
+    gen->list  = take(arena, sizeof(struct candidate), R, 2, 1);
+    gen->found = take(arena, sizeof(struct found), R, 1, 1);
 }
 
+/* rows x ctx must be an int, as the number of tokens of every pass is. */
 size_t dn_generator_bytes(const dn_config *c, int rows, char *err)
 {
-    struct arena a = { NULL, 0, 0 };
+    struct arena arena = { NULL, 0, 0 };
     dn_generator gen = { .capacity = rows };
     if (dn_config_check(c, err)) return 0;
     if (!has_stack(c, DEC))
         return fail(err, DN_EINVAL, "an encoder alone does not generate"), 0;
     if (rows < 1 || rows > INT_MAX/c->ctx)
         return fail(err, DN_EINVAL, "cannot generate %d sequences at once", (int64_t)rows), 0;
-    take(&a, sizeof gen, 1, 1, 1);
-    generator_lay(&a, &gen, c);
-    if (a.overflow) return fail(err, DN_EINVAL, "too many sequences for this machine"), 0;
-    return a.used + ALIGN - 1;
+    take(&arena, sizeof gen, 1, 1, 1);
+    generator_lay(&arena, &gen, c);
+    if (arena.overflow) return fail(err, DN_EINVAL, "too many sequences for this machine"), 0;
+    return arena.used + ALIGN - 1;
 }
 
 dn_generator *dn_generator_init(const dn_model *m, int rows, void *block, size_t size, char *err)
 {
     size_t need = dn_generator_bytes(&m->c, rows, err);
-    struct arena a = arena_on(block);
+    struct arena arena = arena_on(block);
     if (!need) return NULL;
     if (!block) size = 0;
     if (size < need)
         return fail(err, DN_ENOMEM, "the generator needs %d bytes, the block has %d",
                     (int64_t)need, (int64_t)size), NULL;
-    dn_generator *gen = take(&a, sizeof *gen, 1, 1, 1);
+    dn_generator *gen = take(&arena, sizeof *gen, 1, 1, 1);
     *gen = (dn_generator){ .m = m, .capacity = rows };
-    generator_lay(&a, gen, &m->c);
+    generator_lay(&arena, gen, &m->c);
     return gen;
 }
 
 /* The keys and values of a source never change, so the encoder runs once, and each cross-attention
- * finds its own in the cache. */
+ * finds its own, S x 2D, in the cache.  S tokens in all: the sources lie one behind the other, n of
+ * them, and the rows of a beam share theirs. */
 static void sources_encode(dn_generator *gen, int n, const int *id, const int *len)
 {
     const dn_model *m = gen->m;
@@ -2673,7 +2703,8 @@ static void sources_encode(dn_generator *gen, int n, const int *id, const int *l
     }
 }
 
-/* beam rows for each of n sources, all empty */
+/* beam rows for each of n sources, all empty: row r belongs to source r/beam.  Nothing is written
+ * before all is checked, but that what was begun earlier is over. */
 static dn_status generator_begin(dn_generator *gen, int n, int beam, const int *enc,
                                  const int *enc_len, char *err)
 {
@@ -2682,7 +2713,7 @@ static dn_status generator_begin(dn_generator *gen, int n, int beam, const int *
     if (n < 1 || beam < 1 || n > gen->capacity/beam)
         return fail(err, DN_EINVAL, "%d sequences of %d are more than the generator's %d",
                     (int64_t)n, (int64_t)beam, (int64_t)gen->capacity);
-    gen->rows = 0;                      /* until all is checked, nothing can be fed */
+    gen->rows = 0;
     if (has_stack(c, ENC)) {            /* there is room for n rows of ctx */
         if (rows_check(c, stack_name[ENC], enc, enc_len, n, INT_MAX, &tokens, err))
             return DN_EINVAL;
@@ -2694,6 +2725,7 @@ static dn_status generator_begin(dn_generator *gen, int n, int beam, const int *
     return DN_OK;
 }
 
+/* One row a source: how sampling and the caller's own search begin. */
 dn_status dn_generator_start(dn_generator *gen, int rows, const int *enc, const int *enc_len,
                              char *err)
 {
@@ -2701,7 +2733,8 @@ dn_status dn_generator_start(dn_generator *gen, int rows, const int *enc, const 
 }
 
 /* The new tokens of all rows are one pass, whose queries see the keys in the cache: row r has its
- * own from row r ctx on, and those of its source. */
+ * own from row r ctx on, len[r] of them new, and those of its source.  Only the last token of each
+ * row needs logits, rows x V. */
 const dn_real *dn_generator_feed(dn_generator *gen, const int *tokens, const int *len, char *err)
 {
     const dn_model *m = gen->m;
@@ -2736,7 +2769,8 @@ const dn_real *dn_generator_feed(dn_generator *gen, const int *tokens, const int
 }
 
 /* A threshold t: the p >= t are at least `count` and weigh at least `mass`; without the smallest
- * of them one of the two would fail.  Equal ones stay or go together. */
+ * of them one of the two would fail.  Equal ones stay or go together.  Found by halving, so the
+ * numbers need not be sorted and nothing else is stored; p <= 1 < hi. */
 static double cut_at(const real *p, int n, double floor, int count, double mass)
 {
     double lo = floor, hi = 2;
@@ -2760,6 +2794,7 @@ static double cut_at(const real *p, int n, double floor, int count, double mass)
     return lo;
 }
 
+/* How much the p >= floor weigh together, added up in the order of ids: one order, so one sum. */
 static double mass_above(const real *p, int n, double floor)
 {
     double sum = 0;
@@ -2767,6 +2802,9 @@ static double mass_above(const real *p, int n, double floor)
     return sum;
 }
 
+/* p = softmax(z/temperature), not normalized: top-k (1) and then top-p of what is left (2) raise
+ * the bar below which an id is out; then u times the mass above it is walked off (3).  work holds
+ * p, V of them. */
 int dn_sample(const dn_real *logits, int vocab, const dn_sampling *how, double u, dn_real *work)
 {
     real top = max_row(logits, vocab);
@@ -2779,13 +2817,14 @@ int dn_sample(const dn_real *logits, int vocab, const dn_sampling *how, double u
     }
     for (int j = 0; j < vocab; j++)
         work[j] = exp_real((logits[j] - top)/temperature);
-    if (how->top_k > 0 && how->top_k < vocab) cut = cut_at(work, vocab, 0, how->top_k, 0);
+    if (how->top_k > 0 && how->top_k < vocab)
+        cut = cut_at(work, vocab, 0, how->top_k, 0);                                     /* (1) */
     left = mass_above(work, vocab, cut);
-    if (how->top_p < 1) {
+    if (how->top_p < 1) {                                                                /* (2) */
         cut = cut_at(work, vocab, cut, 1, how->top_p*left);
         left = mass_above(work, vocab, cut);
     }
-    left *= u;
+    left *= u;                                                                           /* (3) */
     for (int j = 0; j < vocab; j++) {
         if ((double)work[j] < cut) continue;
         last = j;
@@ -2795,8 +2834,8 @@ int dn_sample(const dn_real *logits, int vocab, const dn_sampling *how, double u
     return last;
 }
 
-/* Insert into a list of n, at most max, in descending order; of equals the earlier stays first.
- * Returns the new n. */
+/* Insert into a list of n, at most max, in descending order; of equals the earlier stays first, so
+ * that of equal hypotheses the lower row and id win on every machine.  Returns the new n. */
 static int list_insert(struct candidate *list, int n, int max, struct candidate c)
 {
     int i = n < max ? n : max - 1;
@@ -2806,7 +2845,9 @@ static int list_insert(struct candidate *list, int n, int max, struct candidate 
     return n < max ? n + 1 : n;
 }
 
-/* The 2 beam best continuations of source i; at the first step all its rows are the same. */
+/* The 2 beam best continuations of source i, from logits of rows x V; at the first step all its rows are the same.  Twice as
+ * many as rows, because up to beam of them may be ends, and as many must go on.
+ * log p_v = z_v - top - ln(sum of e^(z - top)), added to the score of the row so far. */
 static void list_fill(dn_generator *gen, int i, int first)
 {
     int B = gen->beam, V = gen->m->c.vocab, n = 0;
@@ -2824,14 +2865,15 @@ static void list_fill(dn_generator *gen, int i, int first)
     for (; n < 2*B; n++) list[n].row = -1;
 }
 
-/* score / length^penalty */
+/* score / length^penalty: sums of log p fall with every token, so longer ones need a bonus. */
 static double normalized(double score, int length, double penalty)
 {
     return score*(double)exp_acc(-(acc)penalty*log_acc((acc)length));
 }
 
 /* Each row takes over its parent's keys, values and ids: those of all rows are copied to a spare
- * block, which then is the cache. */
+ * block, which then is the cache, since two rows may have one parent and rows may change places.
+ * Nothing is copied where every row goes on from itself. */
 static void rows_adopt(dn_generator *gen)
 {
     const dn_model *m = gen->m;
@@ -2842,6 +2884,7 @@ static void rows_adopt(dn_generator *gen)
     gen->score_next = score;
     for (int r = 0; r < gen->rows; r++) moved |= gen->parent[r] != r;
     if (!moved) return;
+    /* Self-attention only: what a source gave to cross-attention is the same for all its rows. */
     for (int i = m->stack[DEC].first; i < m->subs; i++) {
         real **cache = &gen->desk.cache[i], *from = *cache;
         if (m->sub[i].kind != SELF) continue;
@@ -2861,13 +2904,16 @@ static void rows_adopt(dn_generator *gen)
 
 /* Divide the candidates of source i into ended and living; out keeps the best ended one.  As in
  * fairseq, an end counts only among the first `beam` candidates.  A source is done with `beam`
- * ends, or at its limit of ids, where the best living one must do if none has ended. */
+ * ends, or at its limit of ids, where the best living one must do if none has ended.  Rows that are
+ * left without a hypothesis are fed all the same, since a pass has the same rows throughout; their
+ * score keeps them out of every later list. */
 static void beam_advance(dn_generator *gen, int i, double penalty, int limit, int *out)
 {
     int B = gen->beam, ctx = gen->m->c.ctx, alive = 0;
     int length = gen->len[i*B];                         /* without DN_BOS, with what comes now */
     const struct candidate *list = gen->list + 2*(size_t)i*(size_t)B;
     struct found *f = &gen->found[i];
+    /* Best first, until every row has what it goes on with. */
     for (int k = 0; !f->done && k < 2*B && alive < B && list[k].row >= 0; k++) {
         const struct candidate *c = &list[k];
         double score = normalized(c->score, length, penalty);
@@ -2882,13 +2928,14 @@ static void beam_advance(dn_generator *gen, int i, double penalty, int limit, in
             memcpy(out, ROW(gen->ids, c->row, ctx) + 1, (size_t)f->length*sizeof(int));
         }
     }
+    /* At the limit the best living hypothesis, which row i B has got, and its id of now. */
     if (!f->done && !f->ended && length >= limit) {
         f->length = length;
         memcpy(out, ROW(gen->ids, gen->parent[i*B], ctx) + 1, (size_t)(length - 1)*sizeof(int));
         out[length - 1] = gen->feed[i*B];
     }
     f->done |= f->ended == B || length >= limit;
-    for (; alive < B; alive++) {                        /* rows without a hypothesis */
+    for (; alive < B; alive++) {
         int r = i*B + alive;
         gen->parent[r] = r;
         gen->score_next[r] = NO_HYPOTHESIS;
@@ -2897,8 +2944,12 @@ static void beam_advance(dn_generator *gen, int i, double penalty, int limit, in
 }
 
 /* [op:beam]  A row is a hypothesis; the B rows of a source share its keys in cross-attention.  Each
- * step feeds one id a row, takes the 2 B best continuations of each source, and lets rows adopt the
- * past of those they go on from. */
+ * step
+ *     (1) feeds one id a row, first DN_BOS, and has the logits of the next,
+ *     (2) lists the 2 B best continuations of each source,
+ *     (3) divides them into those that ended and those that go on, and
+ *     (4) lets each row adopt the past of the one it goes on from,
+ * until every source has its B ends or has reached 2 len + 10 ids. */
 dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_len,
                        const dn_beam *how, int *out, int *out_len, char *err)
 {
@@ -2914,22 +2965,71 @@ dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_
     }
     for (int t = 0; busy; t++) {
         for (int r = 0; r < gen->rows; r++) ROW(gen->ids, r, c->ctx)[t] = gen->feed[r];
-        if (!dn_generator_feed(gen, gen->feed, one, err)) return DN_EINVAL;
+        if (!dn_generator_feed(gen, gen->feed, one, err)) return DN_EINVAL;              /* (1) */
         PARALLEL_FOR(row_threads(&gen->desk.team, gen->rows, c->vocab))
-        for (int i = 0; i < n; i++) if (!gen->found[i].done) list_fill(gen, i, t == 0);
+        for (int i = 0; i < n; i++)
+            if (!gen->found[i].done) list_fill(gen, i, t == 0);                          /* (2) */
         busy = 0;
-        for (int i = 0; i < n; i++) {
+        for (int i = 0; i < n; i++) {                                                    /* (3) */
             int limit = has_stack(c, ENC) ? imin(c->ctx, 2*enc_len[i] + 10) : c->ctx;
             beam_advance(gen, i, how->length_penalty, limit, ROW(out, i, c->ctx));
             busy |= !gen->found[i].done;
         }
-        rows_adopt(gen);
+        rows_adopt(gen);                                                                 /* (4) */
     }
     for (int i = 0; i < n; i++) out_len[i] = gen->found[i].length;
     return DN_OK;
 }
 
-/* ---- 15 configuration -------------------------------------------------------------------- */
+/* ---- 15 sentences, options --------------------------------------------------------------- */
+
+static char *put_text(char *p, const char *end, const char *s)
+{
+    while (*s && p < end) *p++ = *s++;
+    return p;
+}
+
+static char *put_int(char *p, const char *end, int64_t v)
+{
+    char digits[24], *d = digits + sizeof digits;
+    uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    *--d = 0;
+    do *--d = (char)('0' + u % 10); while (u /= 10);
+    if (v < 0) *--d = '-';
+    return put_text(p, end, d);
+}
+
+static void say_list(char *to, size_t n, const char *format, va_list list)
+{
+    char *p = to, *end = to + n - 1;
+    for (; *format; format++) {
+        if (*format != '%') {
+            if (p < end) *p++ = *format;
+        } else if (*++format == 's') {
+            p = put_text(p, end, va_arg(list, const char *));
+        } else {
+            p = put_int(p, end, va_arg(list, int64_t));
+        }
+    }
+    *p = 0;
+}
+
+static void say(char *to, size_t n, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    say_list(to, n, format, list);
+    va_end(list);
+}
+
+static dn_status fail(char *err, dn_status status, const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    say_list(err, DN_ERR_MAX, format, list);
+    va_end(list);
+    return status;
+}
 
 static const char *const no_yes[]       = { "no", "yes" };
 static const char *const activations[]  = { "relu", "gelu", "gelu-tanh" };
@@ -3779,8 +3879,7 @@ static acc power_of_two(int n)
 {
     acc p = 1, square = n < 0 ? (acc)0.5 : 2;
     for (int m = n < 0 ? -n : n; m > 0; m /= 2) {
-        if (m & 1)
-            p *= square;
+        if (m & 1) p *= square;
         square *= square;
     }
     return p;
@@ -3789,8 +3888,7 @@ static acc power_of_two(int n)
 /* The nearest integer; 0 for what no int can hold, NaN included. */
 static int nearest(acc x)
 {
-    if (!(x > (acc)-1e9 && x < (acc)1e9))
-        return 0;
+    if (!(x > (acc)-1e9 && x < (acc)1e9)) return 0;
     return (int)(x < 0 ? x - (acc)0.5 : x + (acc)0.5);
 }
 
@@ -3799,37 +3897,32 @@ static int nearest(acc x)
  * q = r (1 + r/2 (1 + r/3 (1 + ...))); the 14th term is below 2e-17 r. */
 static acc exp_parts_acc(acc x, acc *scale)
 {
-    int n = nearest(x * (acc)1.44269504088896340736);
-    acc r = (x - (acc)n * (acc)LN2_HI) - (acc)n * (acc)LN2_LO;
+    int n = nearest(x*(acc)1.44269504088896340736);
+    acc r = (x - (acc)n*(acc)LN2_HI) - (acc)n*(acc)LN2_LO;
     acc q = 1;
-    for (int k = 13; k > 1; k--)
-        q = 1 + r / (acc)k * q;
+    for (int k = 13; k > 1; k--) q = 1 + r/(acc)k*q;
     *scale = power_of_two(n);
-    return r * q;
+    return r*q;
 }
 
 /* e^x while it is a normal number: |x| < 708 in double, 87 in float.  1.3 ulp. */
 static acc exp_acc(acc x)
 {
     acc scale, q = exp_parts_acc(x, &scale);
-    return scale + scale * q;
+    return scale + scale*q;
 }
 
 /* ln x, x > 0.  With x = m 2^n, sqrt(1/2) <= m < sqrt(2), and t = (m-1)/(m+1), |t| < 0.172:
  * ln m = 2 t (1 + t^2/3 + t^4/5 + ...).  0 and below give -inf; +inf and NaN pass.  2 ulp. */
 static acc log_acc(acc x)
 {
-    if (!(x > 0 && x - x == 0))
-        return x <= 0 ? -(acc)INFINITY : x;
+    if (!(x > 0 && x - x == 0)) return x <= 0 ? -(acc)INFINITY : x;
     int n = 0;
-    for (; x >= (acc)1.41421356237309504880; x *= (acc)0.5)
-        n++;
-    for (; x < (acc)0.70710678118654752440; x *= 2)
-        n--;
-    acc t = (x - 1) / (x + 1), series = 0;
-    for (int k = 21; k > 1; k -= 2)
-        series = t * t * (1 / (acc)k + series);
-    return (acc)n * (acc)LN2_HI + ((acc)n * (acc)LN2_LO + 2 * t * series + 2 * t);
+    for (; x >= (acc)1.41421356237309504880; x *= (acc)0.5) n++;
+    for (; x < (acc)0.70710678118654752440; x *= 2) n--;
+    acc t = (x - 1)/(x + 1), series = 0;
+    for (int k = 21; k > 1; k -= 2) series = t*t*(1/(acc)k + series);
+    return (acc)n*(acc)LN2_HI + ((acc)n*(acc)LN2_LO + 2*t*series + 2*t);
 }
 
 /* sin(x + quarters pi/2), to 1.7e-16 while |x| <= 1e6 (in float: 1e-7, 1e4).  The nearest multiple
@@ -3840,28 +3933,19 @@ static acc sine(acc x, int quarters)
         (acc)1.5703125, (acc)4.837512969970703125e-4, (acc)7.5495336204767227173e-8,
         (acc)2.563344151594518788189e-12
     };
-    int k = nearest(x * (acc)0.63661977236758134308);
-    for (int i = 0; i < 4; i++)
-        x -= (acc)k * HALF_PI[i];
+    int k = nearest(x*(acc)0.63661977236758134308);
+    for (int i = 0; i < 4; i++) x -= (acc)k*HALF_PI[i];
 
     unsigned quadrant = (unsigned)k + (unsigned)quarters;
     int odd = quadrant & 1;
     acc series = 1;   /* cos = 1 - x^2/(1 2) (1 - x^2/(3 4) (...)); sin/x = 1 - x^2/(2 3) (...) */
-    for (int j = 17 - odd; j > 1; j -= 2)
-        series = 1 - x * x / (acc)(j * (j - 1)) * series;
-    acc y = odd ? series : x * series;
+    for (int j = 17 - odd; j > 1; j -= 2) series = 1 - x*x/(acc)(j*(j - 1))*series;
+    acc y = odd ? series : x*series;
     return quadrant & 2 ? -y : y;
 }
 
-static acc sin_acc(acc x)
-{
-    return sine(x, 0);
-}
-
-static acc cos_acc(acc x)
-{
-    return sine(x, 1);
-}
+static acc sin_acc(acc x) { return sine(x, 0); }
+static acc cos_acc(acc x) { return sine(x, 1); }
 
 #ifdef DN_DOUBLE
 
@@ -3869,21 +3953,16 @@ static acc cos_acc(acc x)
 #define EXP_MIN (-708.3)
 #define EXP_MAX 709.4
 
-static inline real exp_parts(real x, real *scale)
-{
-    return exp_parts_acc(x, scale);
-}
+static inline real exp_parts(real x, real *scale) { return exp_parts_acc(x, scale); }
 
 /* erf x = 2/sqrt(pi) x e^(-z) (1 + 2z/3 (1 + 2z/5 (1 + 2z/7 (...)))), z = x^2: all terms are
  * positive and 110 are enough up to |x| = 6, where erf has rounded to 1.  4 ulp to 1, 16 to 6. */
 static real erf_real(real x)
 {
-    real z = x * x, series = 1;
-    if (z > 36)
-        return x < 0 ? -1 : 1;
-    for (int k = 221; k > 1; k -= 2)
-        series = 1 + 2 * z / k * series;
-    return 1.12837916709551257390 * x * exp_acc(-z) * series;
+    real z = x*x, series = 1;
+    if (z > 36) return x < 0 ? -1 : 1;
+    for (int k = 221; k > 1; k -= 2) series = 1 + 2*z/k*series;
+    return 1.12837916709551257390*x*exp_acc(-z)*series;
 }
 
 #else
@@ -3910,8 +3989,7 @@ static inline float float_of(uint32_t bits)
 static inline real polynomial(const real *c, int count, real x)
 {
     real y = c[count - 1];
-    for (int i = count - 2; i >= 0; i--)
-        y = fmadd(y, x, c[i]);
+    for (int i = count - 2; i >= 0; i--) y = fmadd(y, x, c[i]);
     return y;
 }
 
@@ -3927,7 +4005,7 @@ static inline real exp_parts(real x, real *scale)
     real shifted = fmadd(x, 1.44269504f, MAGIC), n = shifted - MAGIC;
     real r = fmadd(n, (real)-LN2_LO, fmadd(n, (real)-LN2_HI, x));
     *scale = float_of((bits_of(shifted) + 127) << 23);
-    return fmadd(r * r, polynomial(C, 5, r), r);
+    return fmadd(r*r, polynomial(C, 5, r), r);
 }
 
 /* erf |x| = 1 - e^(-a R(a)) with a = |x|: one smooth R, -ln(1 - erf a) / a, serves from 0 to 4,
@@ -3940,7 +4018,7 @@ static inline real erf_real(real x)
     };
     real a = x < 0 ? -x : x, scale;
     a = a > 4 ? 4 : a;
-    real q = exp_parts(-a * polynomial(R, 9, a), &scale);
+    real q = exp_parts(-a*polynomial(R, 9, a), &scale);
     real y = fmadd(-scale, q, 1 - scale);
     return x < 0 ? -y : y;
 }
@@ -3958,8 +4036,8 @@ static inline real exp_real(real x)
 static inline real tanh_real(real x)
 {
     x = x > 20 ? 20 : x < -20 ? -20 : x;
-    real scale, q = exp_parts(2 * x, &scale), m = fmadd(scale, q, scale - 1);
-    return m / (m + 2);
+    real scale, q = exp_parts(2*x, &scale), m = fmadd(scale, q, scale - 1);
+    return m/(m + 2);
 }
 
 /* Random numbers are counter based: a number is a hash of (seed, stream, index), so any element
@@ -3970,22 +4048,19 @@ static inline real tanh_real(real x)
 static uint64_t mix64(uint64_t x)
 {
     x += 0x9e3779b97f4a7c15u;
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    x = (x ^ x >> 30)*0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27)*0x94d049bb133111ebu;
     return x ^ x >> 31;
 }
 
 /* The key of one stream of numbers. */
-static uint64_t rng_key(uint64_t seed, uint64_t stream)
-{
-    return mix64(mix64(seed) + stream);
-}
+static uint64_t rng_key(uint64_t seed, uint64_t stream) { return mix64(mix64(seed) + stream); }
 
 /* A bijection of 32 bits; the constants are those of Chris Wellons's lowbias32. */
 static inline uint32_t mix32(uint32_t x)
 {
-    x = (x ^ x >> 16) * 0x7feb352du;
-    x = (x ^ x >> 15) * 0x846ca68bu;
+    x = (x ^ x >> 16)*0x7feb352du;
+    x = (x ^ x >> 15)*0x846ca68bu;
     return x ^ x >> 16;
 }
 
@@ -3998,15 +4073,15 @@ static inline uint32_t rng_bits(uint64_t key, uint32_t index)
 /* Uniform on (0, 1], in steps of 2^-24: exact in float, and its logarithm is finite. */
 static real rng_uniform(uint64_t key, uint32_t index)
 {
-    return (real)((rng_bits(key, index) >> 8) + 1) / 16777216;
+    return (real)((rng_bits(key, index) >> 8) + 1)/16777216;
 }
 
 /* Normal, by Box and Muller; it spends the uniforms 2 index and 2 index + 1, index < 2^31. */
 static real rng_normal(uint64_t key, uint32_t index)
 {
-    acc radius2 = -2 * log_acc((acc)rng_uniform(key, 2 * index));
-    acc angle = (acc)6.28318530717958647693 * (acc)rng_uniform(key, 2 * index + 1);
-    return (real)(sqrt_acc(radius2) * cos_acc(angle));
+    acc radius2 = -2*log_acc((acc)rng_uniform(key, 2*index));
+    acc angle = (acc)6.28318530717958647693*(acc)rng_uniform(key, 2*index + 1);
+    return (real)(sqrt_acc(radius2)*cos_acc(angle));
 }
 
 uint32_t dn_random(uint64_t seed, uint64_t stream, uint32_t index)
