@@ -2338,7 +2338,7 @@ static void stacks_link(dn_model *m)
 }
 
 /* A model in its block, whose parameters have no values yet, or those handed in.  Numbers of the
- * configuration become what a checkpoint can hold, so that a model and its file compute the same. */
+ * configuration become what a checkpoint can hold, so that a model and its file agree. */
 static dn_model *model_new(const dn_config *c, enum dn_purpose purpose, real *values, void *block,
                            size_t size, char *err)
 {
@@ -2845,8 +2845,9 @@ static int list_insert(struct candidate *list, int n, int max, struct candidate 
     return n < max ? n + 1 : n;
 }
 
-/* The 2 beam best continuations of source i, from logits of rows x V; at the first step all its rows are the same.  Twice as
- * many as rows, because up to beam of them may be ends, and as many must go on.
+/* The 2 beam best continuations of source i, from logits of rows x V; at the first step all its
+ * rows are the same.  Twice as many as rows, because up to beam of them may be ends, and as many
+ * must go on.
  * log p_v = z_v - top - ln(sum of e^(z - top)), added to the score of the row so far. */
 static void list_fill(dn_generator *gen, int i, int first)
 {
