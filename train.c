@@ -1130,9 +1130,8 @@ typedef struct session {
     long long best_step;                      /* the step it was at, 0: none yet, */
     int stalled;                              /* and validations since */
     const char *saved;                        /* the last checkpoint of the run, NULL: none */
-    int diverged;                             /* 1: the run has to go back to it; */
-    int halved;                               /* so often it has, and halved the learning rate */
-    double asked;                             /* that the options had asked for */
+    int halved;                               /* how often the run went back to it, with half */
+    double asked;                             /* the learning rate; the one first asked for */
     int *in_len, *out_len, *in_ids, *out_ids; /* of o.rows translations; ctx ids each */
     text line;                                /* one translation, decoded */
     size_t line_room;
@@ -1572,13 +1571,13 @@ enum { HALVED_MAX = 5 };
 
 static int is_rollback(const options *o) { return strcmp(o->on_divergence, "rollback") == 0; }
 
-/* Must the run go back to its last checkpoint?  What else is not good ends the program. */
-static int has_diverged(session *s, dn_status status, const char *err)
+/* Must the run go back to its last checkpoint?  Any other failure ends the program. */
+static int must_go_back(const session *s, dn_status status, const char *err)
 {
-    int back = status == DN_EDIVERGED && s->saved;
-    s->diverged = back && is_rollback(&s->o) && s->halved < HALVED_MAX;
-    if (s->diverged) return 1;
-    if (back) fail(3, "diverged: %s; %s is as it was", err, s->saved);
+    if (status == DN_EDIVERGED && s->saved) {
+        if (is_rollback(&s->o) && s->halved < HALVED_MAX) return 1;
+        fail(3, "diverged: %s; %s is as it was", err, s->saved);
+    }
     check(status, err);
     return 0;
 }
@@ -1821,29 +1820,34 @@ static void show_samples(session *s)
 
 typedef struct score { double nll, tokens, correct; } score;   /* sums; nll in nats */
 
-/* All of a corpus. */
-static score evaluate(session *s, const corpus *c)
+/* All of a corpus.  The caller decides what becomes of a failure: a run may go back. */
+static dn_status evaluate(session *s, const corpus *c, score *sum, char *err)
 {
-    char err[DN_ERR_MAX];
-    score sum = {0, 0, 0};
     dn_stats stats = {0};
     uint64_t done = 0;
+    *sum = (score){0, 0, 0};
     while (batch_score(s, &s->batch[0], c, &done)) {
         dn_batch view = batch_view(&s->batch[0]);
-        if (has_diverged(s, dn_evaluate(s->m, &view, &stats, err), err)) break;
-        sum.nll += stats.nll * stats.tokens;
-        sum.tokens += stats.tokens;
-        sum.correct += stats.correct;
+        dn_status status = dn_evaluate(s->m, &view, &stats, err);
+        if (status != DN_OK) return status;
+        sum->nll += stats.nll * stats.tokens;
+        sum->tokens += stats.tokens;
+        sum->correct += stats.correct;
     }
-    if (!s->diverged && !(sum.tokens > 0))
-        fail(1, "%s: too short: there is no token to score", c->name);
+    if (!(sum->tokens > 0)) fail(1, "%s: too short: there is no token to score", c->name);
+    return DN_OK;
+}
+
+/* The score where there is nothing to go back to. */
+static score score_of(session *s, const corpus *c)
+{
+    char err[DN_ERR_MAX];
+    score sum;
+    check(evaluate(s, c, &sum, err), err);
     return sum;
 }
 
-static double mean_nll(const score *sum)
-{
-    return sum->tokens > 0 ? sum->nll / sum->tokens : 0;
-}
+static double mean_nll(const score *sum) { return sum->nll / sum->tokens; }
 
 /* BLEU and the rate of translations that are the reference, byte by byte. */
 static void report_translations(session *s, corpus *c)
@@ -1867,7 +1871,7 @@ static void report_translations(session *s, corpus *c)
 /* The result, on stdout. */
 static void report(session *s, corpus *c)
 {
-    score sum = evaluate(s, c);
+    score sum = score_of(s, c);
     double nll = mean_nll(&sum), bytes = (double)c->in[1].n;
     printf("%s: loss %.4f nats/token, perplexity %.3f, accuracy %.1f %% (%.0f %stokens)\n",
            c->name, nll, exp(nll), 100 * sum.correct / sum.tokens, sum.tokens,
@@ -2628,26 +2632,26 @@ static void train_open(session *s)
     if (s->o.file) run_restore(s, s->o.file);
 }
 
-/* Validate and keep the best; returns the validation loss, or -1 if there is nothing for it. */
-static double validate(session *s, int64_t step)
+/* Validate and keep the best; *val stays as it is if there is nothing to validate on. */
+static dn_status validate(session *s, int64_t step, double *val, char *err)
 {
-    if (!s->valid.name) return -1;
-    score sum = evaluate(s, &s->valid);
-    double val = mean_nll(&sum);
-    if (s->diverged) return -1;
+    score sum;
+    if (!s->valid.name) return DN_OK;
+    dn_status status = evaluate(s, &s->valid, &sum, err);
+    if (status != DN_OK) return status;
+    *val = mean_nll(&sum);
     s->stalled++;
-    if (!s->best_step || val < s->best) {
-        s->best = val;
+    if (!s->best_step || *val < s->best) {
+        s->best = *val;
         s->best_step = step;
         s->stalled = 0;
         if (s->o.keep_best) checkpoint_save(s, 1);
     }
-    return val;
+    return DN_OK;
 }
 
-static void train_step(session *s, progress *p, int64_t step, dn_stats *stats)
+static dn_status train_step(session *s, progress *p, int64_t step, dn_stats *stats, char *err)
 {
-    char err[DN_ERR_MAX];
     double begun = seconds();
     dn_batch *view = resize(NULL, (size_t)s->o.accum, sizeof *view);
     for (int i = 0; i < s->o.accum; i++) {
@@ -2657,10 +2661,11 @@ static void train_step(session *s, progress *p, int64_t step, dn_stats *stats)
     }
     dn_status status = dn_train_step(s->m, view, s->o.accum, stats, err);
     free(view);
-    if (has_diverged(s, status, err)) return;
+    if (status != DN_OK) return status;
     p->nll += stats->nll;
     p->seconds += seconds() - begun;
     p->steps++;
+    return DN_OK;
 }
 
 /* A scheme that looks at the data before the first step sees its first batch. */
@@ -2686,13 +2691,14 @@ static int64_t roll_back(session *s, progress *p, int64_t step)
     say("diverged at step %lld: back to step %lld with a learning rate of %.6g", (long long)step,
         (long long)dn_step_count(s->m), s->o.model.lr);
     log_open(s, p);
-    p->nll = p->tokens = p->seconds = p->steps = s->diverged = 0;
+    p->nll = p->tokens = p->seconds = p->steps = 0;
     return dn_step_count(s->m);
 }
 
 /* Steps until the run ends or is stopped; returns whether it ended. */
 static int train_loop(session *s, progress *p)
 {
+    char err[DN_ERR_MAX];
     dn_stats stats = {0};
     const options *o = &s->o;
     int64_t step = p->first;
@@ -2703,11 +2709,12 @@ static int train_loop(session *s, progress *p)
     if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, 0);    /* all there is to do */
     while (!stop) {
         double val = -1;
-        train_step(s, p, step++, &stats);
+        dn_status status = train_step(s, p, step++, &stats, err);
         ended = step >= o->model.steps
                 || (o->minutes > 0 && seconds() - p->begun > 60 * o->minutes);
-        if (!s->diverged && (ended || step % o->eval_every == 0)) val = validate(s, step);
-        if (s->diverged) {
+        if (status == DN_OK && (ended || step % o->eval_every == 0))
+            status = validate(s, step, &val, err);
+        if (must_go_back(s, status, err)) {
             step = roll_back(s, p, step);
             continue;
         }
@@ -2718,7 +2725,6 @@ static int train_loop(session *s, progress *p)
         if (step % o->eval_every == 0) progress_plot(s, p);
         if (step % o->sample_every == 0 && !caught) show_samples(s);
     }
-    s->saved = NULL;                          /* from here on nothing goes back */
     return ended;
 }
 
@@ -2977,13 +2983,13 @@ static int run_export(session *s)
     if (!s->o.c_header) fail(2, "export needs --c-header FILE");
     if (s->o.int8) {
         score_open(s);
-        before = evaluate(s, &s->test);
+        before = score_of(s, &s->test);
     }
     FILE *f = output_open(s->o.c_header);
     header_print(s, f);
     output_close(f, s->o.c_header);
     if (s->o.int8) {
-        after = evaluate(s, &s->test);
+        after = score_of(s, &s->test);
         say("%s: loss %.4f nats/token in float, %.4f in 8 bits", s->test.name, mean_nll(&before),
             mean_nll(&after));
     }
