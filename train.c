@@ -1106,8 +1106,17 @@ static void corpus_free(corpus *c)
 
 typedef struct batch {
     int rows, enc_n, dec_n;                   /* rows, and tokens in each stream so far */
+    int *block;                               /* the memory of these five; NULL: only count */
     int *enc, *enc_len, *dec, *dec_len, *label;
 } batch;
+
+/* What translate() reads and writes, o.rows sentences at a time. */
+typedef struct translator {
+    int *block;                               /* the memory of these four */
+    int *in_len, *out_len, *in_ids, *out_ids; /* at most ctx ids each */
+    text line;                                /* one translation, decoded */
+    size_t line_room;
+} translator;
 
 typedef struct session {
     options o;
@@ -1132,9 +1141,7 @@ typedef struct session {
     const char *saved;                        /* the last checkpoint of the run, NULL: none */
     int halved;                               /* how often the run went back to it, with half */
     double asked;                             /* the learning rate; the one first asked for */
-    int *in_len, *out_len, *in_ids, *out_ids; /* of o.rows translations; ctx ids each */
-    text line;                                /* one translation, decoded */
-    size_t line_room;
+    translator translator;
 } session;
 
 static int is_text(const session *s) { return s->o.model.arch != DN_ENC_DEC; }
@@ -1144,7 +1151,7 @@ static void session_free(session *s)
     corpus_free(&s->train);
     corpus_free(&s->valid);
     corpus_free(&s->test);
-    for (int i = 0; s->batch && i < s->o.accum; i++) free(s->batch[i].enc);
+    for (int i = 0; s->batch && i < s->o.accum; i++) free(s->batch[i].block);
     free(s->batch);
     free(s->config.text.at);
     free(s->config.start);
@@ -1152,8 +1159,8 @@ static void session_free(session *s)
     free(s->g_block);
     free(s->tok_memory);
     free(s->tok_note);
-    free(s->in_len);
-    free(s->line.at);
+    free(s->translator.block);
+    free(s->translator.line.at);
 }
 
 /* ---- batches ----------------------------------------------------------------------------- */
@@ -1171,7 +1178,7 @@ static void batches_make(session *s)
     memset(s->batch, 0, (size_t)s->o.accum * sizeof *s->batch);
     for (int i = 0; i < s->o.accum; i++) {
         batch *b = &s->batch[i];
-        b->enc = resize(NULL, room, 5 * sizeof(int));
+        b->block = b->enc = resize(NULL, room, 5 * sizeof(int));
         b->enc_len = b->enc + room;
         b->dec = b->enc_len + room;
         b->dec_len = b->dec + room;
@@ -1195,7 +1202,7 @@ static int batch_pair(const session *s, batch *b, const corpus *c, size_t i)
     int m = (int)length_of(&c->seq[0], i), n = (int)length_of(&c->seq[1], i) - 1;
     if (b->enc_n + m > s->o.model.batch_tokens || b->dec_n + n > s->o.model.batch_tokens)
         return 0;
-    if (b->enc) {
+    if (b->block) {
         ids_read(src, src->start[i], (size_t)m, b->enc + b->enc_n);
         ids_read(tgt, tgt->start[i], (size_t)n, b->dec + b->dec_n);
         ids_read(tgt, tgt->start[i] + 1, (size_t)n, b->label + b->dec_n);
@@ -1715,40 +1722,45 @@ static dn_generator *generator(session *s, int rows)
     return s->g;
 }
 
-/* Translate n sources from `first` on, at most o.rows, into s->out_ids. */
+static void translator_make(translator *t, size_t rows, size_t ctx)
+{
+    t->block = t->in_len = resize(NULL, rows, 2 * (ctx + 1) * sizeof(int));
+    t->out_len = t->in_len + rows;
+    t->in_ids = t->out_len + rows;
+    t->out_ids = t->in_ids + rows * ctx;
+}
+
+/* Translate n sources from `first` on, at most o.rows, into t->out_ids. */
 static void translate(session *s, const sequences *q, size_t first, int n)
 {
     char err[DN_ERR_MAX];
-    size_t rows = (size_t)s->o.rows, total = 0;
+    size_t total = 0;
+    translator *t = &s->translator;
     dn_generator *g = generator(s, n * s->o.beam);
-    if (!s->in_len) {
-        s->in_len = resize(NULL, rows, 2 * ((size_t)s->o.model.ctx + 1) * sizeof(int));
-        s->out_len = s->in_len + rows;
-        s->out_ids = s->out_len + rows;
-        s->in_ids = s->out_ids + rows * (size_t)s->o.model.ctx;
-    }
-    for (int i = 0; i < n; i++) s->in_len[i] = (int)length_of(q, first + (size_t)i);
-    for (int i = 0; i < n; i++) total += (size_t)s->in_len[i];
-    ids_read(q, q->start[first], total, s->in_ids);
-    check(dn_translate(g, n, s->in_ids, s->in_len, s->o.beam, s->o.length_penalty, s->out_ids,
-                       s->out_len, err), err);
+    if (!t->block) translator_make(t, (size_t)s->o.rows, (size_t)s->o.model.ctx);
+    for (int i = 0; i < n; i++) t->in_len[i] = (int)length_of(q, first + (size_t)i);
+    for (int i = 0; i < n; i++) total += (size_t)t->in_len[i];
+    ids_read(q, q->start[first], total, t->in_ids);
+    check(dn_translate(g, n, t->in_ids, t->in_len, s->o.beam, s->o.length_penalty, t->out_ids,
+                       t->out_len, err), err);
     for (int i = 0; i < n; i++)               /* DN_EOS alone: an empty line stays empty */
-        if (s->in_len[i] == 1) s->out_len[i] = 0;
+        if (t->in_len[i] == 1) t->out_len[i] = 0;
 }
 
 /* Translation i as one line of text, which lasts until the next call. */
 static text translation(session *s, int i)
 {
-    const int *ids = s->out_ids + (size_t)i * (size_t)s->o.model.ctx;
-    size_t n = (size_t)s->out_len[i];
-    s->line.n = dn_tok_decode(&s->tok, ids, n, NULL, 0);
-    if (s->line.n > s->line_room)
-        s->line.at = resize(s->line.at, s->line_room = 2 * s->line.n, 1);
-    dn_tok_decode(&s->tok, ids, n, s->line.at, s->line.n);
-    for (size_t k = 0; k < s->line.n; k++)
-        if (s->line.at[k] == '\n' || s->line.at[k] == '\r')
-            s->line.at[k] = ' ';
-    return s->line;
+    translator *t = &s->translator;
+    const int *ids = t->out_ids + (size_t)i * (size_t)s->o.model.ctx;
+    size_t n = (size_t)t->out_len[i];
+    t->line.n = dn_tok_decode(&s->tok, ids, n, NULL, 0);
+    if (t->line.n > t->line_room)
+        t->line.at = resize(t->line.at, t->line_room = 2 * t->line.n, 1);
+    dn_tok_decode(&s->tok, ids, n, t->line.at, t->line.n);
+    for (size_t k = 0; k < t->line.n; k++)
+        if (t->line.at[k] == '\n' || t->line.at[k] == '\r')
+            t->line.at[k] = ' ';
+    return t->line;
 }
 
 /* Write the prompt and n more tokens.  When the context is full, its last half is kept. */
