@@ -159,7 +159,7 @@ typedef struct options {
     const char *verb, *file;                  /* what to do, and the model to do it with */
     const char *csv[SERIES_MAX];              /* or what to plot: so many files */
     int csv_n;
-    const char *preset, *plot, *x, *y, *by, *title;
+    const char *preset, *plot, *log_axes, *x, *y, *by, *title;
     const char *source, *target, *valid_source, *valid_target, *test_source, *test_target;
     const char *text, *valid_text, *hypothesis, *c_header;
     const char *out, *config, *log, *on_divergence;
@@ -236,7 +236,8 @@ static const struct option {
 
     {"plot", OUTPUT, AT(plot), NULL, 0, "Plot", "draw the loss of this run here, as SVG"},
     {"log", OUTPUT, AT(log), NULL, 0, "Plot",
-     "write progress here too, as CSV; plot: the logarithmic axes: x, y or xy"},
+     "write progress here too, as CSV; after plot: the same as --log-axes"},
+    {"log-axes", WORD, AT(log_axes), NULL, 0, "Plot", "the logarithmic axes: x, y or xy"},
     {"x", WORD, AT(x), "step", 0, "Plot", "the column across"},
     {"y", WORD, AT(y), NULL, 0, "Plot", "the columns up, with commas between (loss,val)"},
     {"by", WORD, AT(by), NULL, 0, "Plot", "a column: one line for each of its values"},
@@ -1939,6 +1940,10 @@ static plot plot_of(const options *o)
     p.x = o->x;
     p.title = o->title;
     p.optional = !o->y;
+    if (o->log_axes && (!*o->log_axes || o->log_axes[strspn(o->log_axes, "xy")]))
+        fail(2, "--log-axes: `%s` is none of x, y, xy", o->log_axes);
+    for (int axis = 0; axis < 2; axis++)
+        p.log[axis] = o->log_axes && strchr(o->log_axes, "xy"[axis]);
     for (;; y++) {
         size_t n = strcspn(y, ",");
         if (n == 0 || n >= LABEL_MAX || p.columns == SERIES_MAX)
@@ -3045,9 +3050,6 @@ static int run_plot(session *s)
     plot p = plot_of(o);
     p.by = o->by;
     if (o->csv_n == 0) fail(2, "plot needs a FILE.csv, such as --log writes");
-    if (o->log && (!*o->log || o->log[strspn(o->log, "xy")]))
-        fail(2, "--log: `%s` is none of x, y, xy", o->log);
-    for (int axis = 0; axis < 2; axis++) p.log[axis] = o->log && strchr(o->log, "xy"[axis]);
     for (int i = 0; i < o->csv_n; i++)
         for (int k = 0; k < i; k++)
             p.whole |= strcmp(base_name(o->csv[i]), base_name(o->csv[k])) == 0;
@@ -3056,7 +3058,7 @@ static int run_plot(session *s)
         plot_read(&p, o->csv[i], &l[i]);
         if (p.n == n)
             fail(1, "%s: there is no number to draw in `%s`%s", o->csv[i], p.y[0],
-                 o->log ? ", or none above 0" : "");
+                 o->log_axes ? ", or none above 0" : "");
     }
     const char *out = *o->out ? o->out : "-";
     FILE *f = output_open(out);
@@ -3150,6 +3152,10 @@ static void options_read(session *s, int argc, char **argv)
     }
     if (vocab)
         o->model.vocab = vocab;               /* there it is a limit, here it is a fact */
+    if (is_verb(o, "plot") && o->log) {       /* its --log means --log-axes: a plot logs nothing */
+        o->log_axes = o->log;
+        o->log = NULL;
+    }
     outputs_check(o);
     if (!o->out) o->out = is_verb(o, "plot") ? "-" : o->file ? o->file : "model.safetensors";
     if (o->rows > INT_MAX / o->beam) fail(2, "--rows and --beam are too large together");
