@@ -339,7 +339,8 @@ static int rec_make(trainer *tr, int left, int right)
     const int r = tr->heap[++tr->live];
 
     tr->rec[r] = (rec){left, right, 0, NONE, *slot, tr->live};
-    return *slot = r;
+    *slot = r;
+    return r;
 }
 
 /* Give up a record that has no places left. */
@@ -369,7 +370,8 @@ static void place_add(trainer *tr, int p)
     c->pair = NONE;
     if (right->back == 0)
         return;
-    if ((r = rec_find(tr, c->id, right->id)) == NONE)
+    r = rec_find(tr, c->id, right->id);
+    if (r == NONE)
         r = rec_make(tr, c->id, right->id);
     c->pair = r;
     c->prev = NONE;
@@ -435,7 +437,8 @@ static void chunk_count(trainer *tr, const unsigned char *s, int n)
             return;
         }
 
-    p = tr->slot[h & tr->mask] = tr->cells + 1;
+    p = tr->cells + 1;
+    tr->slot[h & tr->mask] = p;
     for (int k = 0; k < n; k++)
         tr->cell[p + k] = (cell){DN_SPECIALS + s[k], 1, NONE, NONE, NONE, 1, k > 0};
     tr->cells += n;
@@ -663,7 +666,8 @@ dn_status dn_tok_load(dn_tokenizer *t, const char *text, size_t n, void *mem, si
 
     if (vocab == 0)
         return fail(err, DN_EFORMAT, "The text is not a saved tokenizer or is cut short.", 0);
-    if ((status = tables_lay(t, vocab, mem, mem_size, err)) != DN_OK)
+    status = tables_lay(t, vocab, mem, mem_size, err);
+    if (status != DN_OK)
         return status;
     slots_clear(t, vocab);
     number_read(text, n, &at);

@@ -83,7 +83,7 @@ typedef off_t offset;
 #else
 static double seconds(void) { return (double)time(NULL); }
 static double peak_memory(void) { return 0; }
-static int is_special(const char *path) { return (void)path, 0; }
+static int is_special(const char *path) { (void)path; return 0; }
 static int flush_to_disk(FILE *f) { return fflush(f) == 0; }
 #ifdef _WIN32
 #include <fcntl.h>
@@ -93,7 +93,7 @@ typedef int64_t offset;
 #define fseeko _fseeki64
 #define ftello _ftelli64
 #else
-static int is_terminal(FILE *f) { return (void)f, 0; }
+static int is_terminal(FILE *f) { (void)f; return 0; }
 typedef long offset;
 #define fseeko fseek
 #define ftello ftell
@@ -374,10 +374,13 @@ static void *resize(void *old, size_t count, size_t each)
 static const char *human(double x, char out[16])
 {
     const char *unit = "";
-    if (x >= 999.95e3)
-        x /= 1e6, unit = "M";
-    else if (x >= 1000)
-        x /= 1e3, unit = "k";
+    if (x >= 999.95e3) {
+        x /= 1e6;
+        unit = "M";
+    } else if (x >= 1000) {
+        x /= 1e3;
+        unit = "k";
+    }
     snprintf(out, 16, *unit ? "%.1f%s" : "%.0f%s", x, unit);
     return out;
 }
@@ -612,7 +615,10 @@ static text line_next(store *s)
     } while (c != EOF && c != '\n');
     n--;
     if (first) mark = mark_of((text){s->line, n});
-    if (n == mark && c == EOF) return s->at = 0, (text){NULL, 0};
+    if (n == mark && c == EOF) {
+        s->at = 0;
+        return (text){NULL, 0};
+    }
     if (n > mark && s->line[n - 1] == '\r') n--;
     return (text){s->line + mark, n - mark};
 }
@@ -625,8 +631,10 @@ static const char *option_word(int i)
     int n;
     const dn_field *field = dn_fields(&n);
     if (i < LENGTH(table)) return table[i].name;
-    if ((i -= LENGTH(table)) < n) return field[i].name;
-    return (i -= n) < LENGTH(aliases) ? aliases[i].word : NULL;
+    i -= LENGTH(table);
+    if (i < n) return field[i].name;
+    i -= n;
+    return i < LENGTH(aliases) ? aliases[i].word : NULL;
 }
 
 /* Insertions, deletions and replacements that turn a into b. */
@@ -653,8 +661,10 @@ static void unknown_option(const char *where, const char *name)
     const char *nearest = NULL, *word;
     int least = strlen(name) > 5 ? 4 : (int)strlen(name) / 2 + 1;
     for (int i = 0; (word = option_word(i)) != NULL; i++)
-        if (word[1] && edit_distance(name, word) < least)
-            least = edit_distance(name, nearest = word);
+        if (word[1] && edit_distance(name, word) < least) {
+            least = edit_distance(name, word);
+            nearest = word;
+        }
     if (nearest) fail(2, "%sunknown option --%s; did you mean --%s?", where, name, nearest);
     fail(2, "%sunknown option --%s", where, name);
 }
@@ -752,19 +762,31 @@ static int is_verb(const options *o, const char *verb)
     return o->verb && strcmp(o->verb, verb) == 0;
 }
 
+/* A word that is no option: the first is the verb; those after it are plot's files, or the one
+ * MODEL of another verb. */
+static void word_set(options *o, const char *word)
+{
+    if (!o->verb) {
+        o->verb = word;
+    } else if (is_verb(o, "plot")) {
+        if (o->csv_n == SERIES_MAX)
+            fail(2, "`%s` is one word too many: there are %d already", word, SERIES_MAX);
+        o->csv[o->csv_n++] = word;
+    } else {
+        if (o->file)
+            fail(2, "`%s` is one word too many%s", word,
+                 is_verb(o, "translate") ? ": translate reads standard input" : "");
+        o->file = word;
+    }
+}
+
 static void options_line(options *o, int argc, char **argv)
 {
     char name[WORD_MAX];
     for (int i = 1, plain = 0; i < argc; i++) {
         const char *word = argv[i], *value;
         if (plain || word[0] != '-' || !word[1]) {
-            int is_csv = is_verb(o, "plot");
-            if (is_csv && o->csv_n == SERIES_MAX)
-                fail(2, "`%s` is one word too many: there are %d already", word, SERIES_MAX);
-            if (!is_csv && o->verb && o->file)
-                fail(2, "`%s` is one word too many%s", word,
-                     is_verb(o, "translate") ? ": translate reads standard input" : "");
-            *(is_csv ? &o->csv[o->csv_n++] : o->verb ? &o->file : &o->verb) = word;
+            word_set(o, word);
             continue;
         }
         if (strcmp(word, "--") == 0) {
@@ -817,7 +839,7 @@ static const char *arch_of(const dn_config *c)
 {
     int n;
     const dn_field *field = dn_fields(&n);
-    while (n > 1 && field->at != offsetof(dn_config, arch)) field++, n--;
+    for (; n > 1 && field->at != offsetof(dn_config, arch); n--) field++;
     return dn_choice(field, c->arch);
 }
 
@@ -1017,7 +1039,8 @@ static void text_encode(const store *in, const dn_tokenizer *t, sequences *q)
         ids_add(q, ids, dn_tok_encode(t, piece, n, ids, n));
         at += n;
     }
-    q->start[q->n = 1] = q->ids.n / q->width;
+    q->start[1] = q->ids.n / q->width;
+    q->n = 1;
     free(piece);
     free(ids);
 }
@@ -1086,9 +1109,11 @@ static corpus corpus_hold_out(corpus *c)
         *rest = *all;
         rest->from = all->at;
         rest->n -= all->at;
+        rest->at = 0;
+        rest->line = NULL;                    /* each has its own */
+        rest->line_room = 0;
         all->n = all->at;
-        all->at = rest->at = rest->line_room = 0;
-        rest->line = NULL;
+        all->at = 0;
     }
     held.name = c->lines ? "the data's end, held out" : "the last tenth, held out";
     return held;
@@ -1228,7 +1253,8 @@ static void batch_row(const session *s, batch *b, const corpus *c, uint64_t at, 
         ids_read(&c->seq[1], at, (size_t)n, dec);
         memcpy(label, b->enc, (size_t)n * sizeof(int));
     }
-    b->dec_n += b->dec_len[b->rows++] = n;
+    b->dec_len[b->rows++] = n;
+    b->dec_n += n;
 }
 
 /* Tokens of a text that can be predicted: all but DN_BOS. */
@@ -1366,11 +1392,13 @@ static size_t pass_13a(int pass, const char *in, size_t n, char *out)
         } else if ((pass == 1 && !digit_a && (b == '.' || b == ','))
                    || (pass == 3 && digit_a && b == '-')) {
             memcpy(out + to, four, 4);
-            to += 4, i++;
+            to += 4;
+            i++;
         } else if (pass == 2 && (a == '.' || a == ',') && !digit_b && i + 1 < n) {
             out[to++] = ' ';
             memcpy(out + to, four, 3);
-            to += 3, i++;
+            to += 3;
+            i++;
         } else {
             out[to++] = a;
         }
@@ -1449,10 +1477,12 @@ static double bleu_score(const bleu *sum, double p[4], double *penalty)
     if (sum->match[0] <= 0) return 0;
     for (int n = 0; n < 4; n++) {
         if (sum->total[n] <= 0) return 0;
-        if (sum->match[n] > 0)
+        if (sum->match[n] > 0) {
             p[n] = 100 * sum->match[n] / sum->total[n];
-        else
-            p[n] = 100 / ((smooth *= 2) * sum->total[n]);
+        } else {
+            smooth *= 2;
+            p[n] = 100 / (smooth * sum->total[n]);
+        }
         logs += log(p[n]) / 4;
     }
     return *penalty * exp(logs);
@@ -1606,7 +1636,8 @@ static void rate_restore(session *s)
     char *note = s->o.file ? note_of_file(s->o.file, "rate") : NULL;
     if (note && (sscanf(note, "%lf %d", &asked, &n) != 2 || n < 1 || n > HALVED_MAX))
         fail(1, "%s: the note `rate` is malformed", s->o.file);
-    double now = s->asked = s->o.model.lr, halved = ldexp(asked, -n);
+    double now = s->o.model.lr, halved = ldexp(asked, -n);
+    s->asked = now;
     if (note && (now == asked || fabs(now - halved) <= 1e-14 * halved)) {
         s->asked = s->o.model.lr = asked;     /* by the options or, halved, by the file */
         rate_halve(&s->o.model, n);
@@ -1681,7 +1712,10 @@ static void model_make(session *s, enum dn_purpose purpose)
         c = *config_of_file(s, s->o.file);
         c.memory = now.memory;
         c.threads = now.threads;
-        if (purpose == DN_INFER) now.seed = c.seed, c.batch_tokens = now.batch_tokens;
+        if (purpose == DN_INFER) {
+            now.seed = c.seed;
+            c.batch_tokens = now.batch_tokens;
+        }
     }
     size_t need = dn_model_bytes(&c, purpose, err);
     if (!need) fail(2, "%s", err);
@@ -1949,7 +1983,8 @@ static plot plot_of(const options *o)
         if (n == 0 || n >= LABEL_MAX || p.columns == SERIES_MAX)
             fail(2, "--y: `%s` is no list of columns, such as loss,val", o->y);
         memcpy(p.y[p.columns++], y, n);       /* the NUL is there */
-        if (!*(y += n)) return p;
+        y += n;
+        if (!*y) return p;
     }
 }
 
@@ -1966,7 +2001,8 @@ static char *cell_next(char **rest)
         for (in = to = ++from; *in && (*in != '"' || *++in == '"'); ) *to++ = *in++;
         in += strcspn(in, ",");
     } else {
-        to = in += strcspn(in, ",");
+        in += strcspn(in, ",");
+        to = in;
         while (to > from && strchr(" \t", to[-1])) to--;
     }
     *rest = *in ? in + 1 : NULL;
@@ -2015,7 +2051,10 @@ static series *series_find(plot *p, const char *file, const char *by, int column
     p->several |= column != p->s[0].column && p->n;
     series *s = &p->s[p->n++];
     *s = (series){0};
-    s->file = file, s->by = by, s->group = group, s->column = column;
+    s->file = file;
+    s->by = by;
+    s->group = group;
+    s->column = column;
     return s;
 }
 
@@ -2189,7 +2228,10 @@ static void series_style(const plot *p, series *s)
     const char *y = p->several || (!*file && !*s->by) ? p->y[s->column] : "";
     size_t n = strlen(file);
     if (n > 4 && strcmp(file + n - 4, ".csv") == 0) n -= 4;
-    if (n >= LABEL_MAX) file += n - LABEL_MAX + 1, n = LABEL_MAX - 1;
+    if (n >= LABEL_MAX) {
+        file += n - (LABEL_MAX - 1);
+        n = LABEL_MAX - 1;
+    }
     snprintf(s->name, sizeof s->name, "%.*s%s%.22s%s%.22s", (int)n, file, n && *s->by ? " " : "",
              s->by, (n || *s->by) && *y ? " " : "", y);
     int which = p->groups > 1 ? s->group : s->column, round = which / LENGTH(colours);
@@ -2291,8 +2333,10 @@ static void plot_layout(plot *p, double *width, double *height)
     most = p->n > 1 ? 60 + 7.2 * most : 0;
     *width = most > 320 ? 640 + most : 960;
     *height = p->n > 21 ? 120 + 20 * (p->n + 1) : 540;
-    p->from[0] = 46 + 8 * numbers, p->to[0] = *width - 24 - most;
-    p->from[1] = *height - 62, p->to[1] = p->title ? 56 : 24;
+    p->from[0] = 46 + 8 * numbers;
+    p->to[0] = *width - 24 - most;
+    p->from[1] = *height - 62;
+    p->to[1] = p->title ? 56 : 24;
 }
 
 static void plot_print(plot *p, FILE *f)
@@ -2341,9 +2385,12 @@ typedef struct progress {
     int why;                                  /* and its errno */
 } progress;
 
+/* It is said at the end of the run, which goes on: its checkpoints are worth more. */
 static void write_failed(progress *p, const char *path)
 {
-    if (!p->failed) p->failed = path, p->why = errno;         /* said at the end of the run */
+    if (p->failed) return;
+    p->failed = path;
+    p->why = errno;
 }
 
 /* Add a line to the log and to what will be drawn. */
@@ -2414,7 +2461,8 @@ static void rows_restore(const char *log, progress *p, int64_t step)
     free(p->rows.at);
     p->rows = text_read(f, log, SIZE_MAX);
     fclose(f);
-    size_t keep = rows_until(p->rows, step), all = p->room = p->rows.n;
+    size_t keep = rows_until(p->rows, step), all = p->rows.n;
+    p->room = all;
     size_t head = all < sizeof log_header ? all : sizeof log_header - 1;
     if (head && memcmp(p->rows.at, log_header, head) != 0)
         fail(1, "%s: not the log of a run", log);
@@ -2462,6 +2510,12 @@ static void progress_open(session *s, progress *p)
     if (!p->rows.n) row_add(s, p, log_header);
 }
 
+static void sums_clear(progress *p)
+{
+    p->nll = p->tokens = p->seconds = 0;
+    p->steps = 0;
+}
+
 /* After a step, a line if one is due: the mean loss since the last, without label smoothing so
  * that it compares with val, and tokens of all streams per second.  val < 0: not measured now.
  * On a terminal the next line is written over one without val, which may show up sooner. */
@@ -2490,7 +2544,7 @@ static void progress_step(const session *s, progress *p, int64_t step, const dn_
     snprintf(line, sizeof line, "%lld,%.2f,%.6f,%s,%.6g,%.6g,%.0f\n", (long long)step,
              spent + p->before, nll, value, stats->lr, stats->grad_norm, rate);
     row_add(s, p, line);
-    p->nll = p->tokens = p->seconds = p->steps = 0;
+    sums_clear(p);
 }
 
 /* ---- training ---------------------------------------------------------------------------- */
@@ -2516,11 +2570,16 @@ static void data_open(session *s)
         fail(2, "--text and --valid-text are for a language model; add --arch decoder "
                 "(or encoder)");
     if (!o->source && !o->target) {
-        o->source = "data/train.de", o->target = "data/train.en";
-        if (!o->valid_source && !o->valid_target)
-            o->valid_source = "data/val.de", o->valid_target = "data/val.en";
-        if (!o->test_source && !o->test_target)
-            o->test_source = "data/test.de", o->test_target = "data/test.en";
+        o->source = "data/train.de";
+        o->target = "data/train.en";
+        if (!o->valid_source && !o->valid_target) {
+            o->valid_source = "data/val.de";
+            o->valid_target = "data/val.en";
+        }
+        if (!o->test_source && !o->test_target) {
+            o->test_source = "data/test.de";
+            o->test_target = "data/test.en";
+        }
     }
     if (!o->source != !o->target || !o->valid_source != !o->valid_target
         || !o->test_source != !o->test_target)
@@ -2708,7 +2767,7 @@ static int64_t roll_back(session *s, progress *p, int64_t step)
     say("diverged at step %lld: back to step %lld with a learning rate of %.6g", (long long)step,
         (long long)dn_step_count(s->m), s->o.model.lr);
     log_open(s, p);
-    p->nll = p->tokens = p->seconds = p->steps = 0;
+    sums_clear(p);
     return dn_step_count(s->m);
 }
 
