@@ -370,6 +370,14 @@ static void *resize(void *old, size_t count, size_t each)
     return new;
 }
 
+/* The same array with room for `need` elements, and for as many again where it had to grow. */
+static void *grow(void *old, size_t *room, size_t need, size_t each)
+{
+    if (need <= *room) return old;
+    *room = 2 * need + 64;
+    return resize(old, *room, each);
+}
+
 /* 1234567 as 1.2M. */
 static const char *human(double x, char out[16])
 {
@@ -460,7 +468,7 @@ static text text_read(FILE *f, const char *name, size_t most)
     text t = {NULL, 0};
     size_t room = 0;
     for (int c; most > 0 && (c = getc(f)) != EOF; most -= c == '\n' ? 1 : 0) {
-        if (t.n + 1 >= room) t.at = resize(t.at, room = 2 * room + 4096, 1);
+        t.at = grow(t.at, &room, t.n + 2, 1);
         t.at[t.n++] = (char)c;
     }
     if (ferror(f)) fail(1, "%s: %s", name, strerror(errno));
@@ -501,7 +509,7 @@ static void store_add(store *s, const void *bytes, size_t n)
         s->memory = NULL;
     }
     if (!s->f) {
-        if (s->n + n > s->room) s->memory = resize(s->memory, s->room = 2 * s->room + n, 1);
+        s->memory = grow(s->memory, &s->room, (size_t)s->n + n, 1);
         memcpy(s->memory + s->n, bytes, n);
     } else if (fwrite(bytes, 1, n, s->f) != n) {
         store_failed(s);
@@ -609,7 +617,7 @@ static text line_next(store *s)
     int first = s->at == 0, c;
     if (first) store_seek(s, 0);
     do {
-        if (n == s->line_room) s->line = resize(s->line, s->line_room = 2 * n + 256, 1);
+        s->line = grow(s->line, &s->line_room, n + 1, 1);
         c = byte_next(s);
         s->line[n++] = (char)c;
     } while (c != EOF && c != '\n');
@@ -1789,8 +1797,7 @@ static text translation(session *s, int i)
     const int *ids = t->out_ids + (size_t)i * (size_t)s->o.model.ctx;
     size_t n = (size_t)t->out_len[i];
     t->line.n = dn_tok_decode(&s->tok, ids, n, NULL, 0);
-    if (t->line.n > t->line_room)
-        t->line.at = resize(t->line.at, t->line_room = 2 * t->line.n, 1);
+    t->line.at = grow(t->line.at, &t->line_room, t->line.n, 1);
     dn_tok_decode(&s->tok, ids, n, t->line.at, t->line.n);
     for (size_t k = 0; k < t->line.n; k++)
         if (t->line.at[k] == '\n' || t->line.at[k] == '\r')
@@ -2067,7 +2074,7 @@ static void point_add(plot *p, const char *file, const char *by, int column, dou
     if (!*cell || isnan(x) || (p->log[0] && !(x > 0))) return;
     series *s = series_find(p, file, by, column, !isnan(y));
     if (!s) return;
-    if (s->n == s->room) s->at = resize(s->at, s->room = 2 * s->room + 64, sizeof *s->at);
+    s->at = grow(s->at, &s->room, s->n + 1, sizeof *s->at);
     s->at[s->n][0] = x;
     s->at[s->n++][1] = y;
     if (!isnan(y)) s->last = y;
@@ -2399,9 +2406,8 @@ static void row_add(const session *s, progress *p, const char *row)
     size_t n = strlen(row);
     if (p->csv && (fputs(row, p->csv) < 0 || fflush(p->csv) != 0)) write_failed(p, s->o.log);
     if (!s->o.plot) return;
-    if (p->rows.n + n >= p->room)             /* a NUL, too, has room */
-        p->rows.at = resize(p->rows.at, p->room = 2 * p->room + n + 4096, 1);
-    memcpy(p->rows.at + p->rows.n, row, n + 1);
+    p->rows.at = grow(p->rows.at, &p->room, p->rows.n + n + 1, 1);
+    memcpy(p->rows.at + p->rows.n, row, n + 1);               /* with the NUL */
     p->rows.n += n;
 }
 
