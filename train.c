@@ -52,9 +52,9 @@
 #ifdef HAVE_POSIX
 static double seconds(void)
 {
-    struct timespec t = {0, 0};
+    struct timespec t = { 0, 0 };
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return (double)t.tv_sec + 1e-9*(double)t.tv_nsec;
 }
 
 /* Most memory this process ever had, in MiB; 0: the system does not say. */
@@ -66,7 +66,7 @@ static double peak_memory(void)
 #else
     const double unit = 1024;
 #endif
-    return getrusage(RUSAGE_SELF, &use) == 0 ? (double)use.ru_maxrss / unit : 0;
+    return getrusage(RUSAGE_SELF, &use) == 0 ? (double)use.ru_maxrss/unit : 0;
 }
 
 static int is_terminal(FILE *f) { return isatty(fileno(f)); }
@@ -154,7 +154,7 @@ static void signals_watch(int on) { (void)on; }
 
 enum { SERIES_MAX = 40 };                     /* most files, and lines, in one plot */
 
-typedef struct options {
+struct options {
     dn_config model;
     const char *verb, *file;                  /* what to do, and the model to do it with */
     const char *csv[SERIES_MAX];              /* or what to plot: so many files */
@@ -170,7 +170,7 @@ typedef struct options {
     double temp, top_p, length_penalty;
     int length, top_k, beam, rows;
     int help, version, print_config, int8;
-} options;
+};
 
 /* The program's own options.  Those of the model come from dn_fields(). */
 static const struct option {
@@ -181,122 +181,123 @@ static const struct option {
     double low;                               /* least value of a COUNT or REAL */
     const char *group, *help;
 } table[] = {
-#define AT(field) offsetof(options, field)
-    {"source", INPUT, AT(source), NULL, 0, "Files", "sentences to translate, one a line"},
-    {"target", INPUT, AT(target), NULL, 0, "Files", "their translations, line by line"},
-    {"valid-source", INPUT, AT(valid_source), NULL, 0, "Files",
-     "validation pairs; without them the last tenth, at most 1000, is held out"},
-    {"valid-target", INPUT, AT(valid_target), NULL, 0, "Files", "their translations"},
-    {"test-source", INPUT, AT(test_source), NULL, 0, "Files", "pairs to score at the end"},
-    {"test-target", INPUT, AT(test_target), NULL, 0, "Files", "their translations"},
-    {"text", INPUT, AT(text), NULL, 0, "Files", "running text for a language model"},
-    {"valid-text", INPUT, AT(valid_text), NULL, 0, "Files",
-     "validation text; without it the last tenth of the text is held out"},
-    {"hypothesis", INPUT, AT(hypothesis), NULL, 0, "Files",
-     "score: BLEU of this file against --target, without a model"},
-    {"c-header", OUTPUT, AT(c_header), NULL, 0, "Files", "export: the file to write"},
-    {"out", OUTPUT, AT(out), NULL, 0, "Files",
-     "the checkpoint; \"\": none (model.safetensors; with --resume the same file)"},
-    {"resume", INPUT, AT(file), NULL, 0, "Files",
-     "go on from this checkpoint; repeat the options of its run"},
-    {"config", INPUT, AT(config), NULL, 0, "Files", "read options from lines `key = value`"},
-    {"preset", WORD, AT(preset), NULL, 0, "Files", "a set of options by name, listed below"},
+#define AT(field) offsetof(struct options, field)
+    { "source", INPUT, AT(source), NULL, 0, "Files", "sentences to translate, one a line" },
+    { "target", INPUT, AT(target), NULL, 0, "Files", "their translations, line by line" },
+    { "valid-source", INPUT, AT(valid_source), NULL, 0, "Files",
+      "validation pairs; without them the last tenth, at most 1000, is held out" },
+    { "valid-target", INPUT, AT(valid_target), NULL, 0, "Files", "their translations" },
+    { "test-source", INPUT, AT(test_source), NULL, 0, "Files", "pairs to score at the end" },
+    { "test-target", INPUT, AT(test_target), NULL, 0, "Files", "their translations" },
+    { "text", INPUT, AT(text), NULL, 0, "Files", "running text for a language model" },
+    { "valid-text", INPUT, AT(valid_text), NULL, 0, "Files",
+      "validation text; without it the last tenth of the text is held out" },
+    { "hypothesis", INPUT, AT(hypothesis), NULL, 0, "Files",
+      "score: BLEU of this file against --target, without a model" },
+    { "c-header", OUTPUT, AT(c_header), NULL, 0, "Files", "export: the file to write" },
+    { "out", OUTPUT, AT(out), NULL, 0, "Files",
+      "the checkpoint; \"\": none (model.safetensors; with --resume the same file)" },
+    { "resume", INPUT, AT(file), NULL, 0, "Files",
+      "go on from this checkpoint; repeat the options of its run" },
+    { "config", INPUT, AT(config), NULL, 0, "Files", "read options from lines `key = value`" },
+    { "preset", WORD, AT(preset), NULL, 0, "Files", "a set of options by name, listed below" },
 
-    {"epochs", COUNT, AT(epochs), "0", 0, "Run", "passes over the data, instead of --steps"},
-    {"minutes", REAL, AT(minutes), "0", 0, "Run", "stop after this time; 0: no limit"},
-    {"accum", COUNT, AT(accum), "1", 1, "Run", "batches for one step"},
-    {"stop-after", COUNT, AT(stop_after), "0", 0, "Run", "save and stop after so many steps"},
-    {"eval-every", COUNT, AT(eval_every), "200", 1, "Run", "steps between validations"},
-    {"save-every", COUNT, AT(save_every), "0", 0, "Run",
-     "steps between checkpoints; 0: as --eval-every"},
-    {"log-every", COUNT, AT(log_every), "20", 1, "Run", "steps between lines of progress"},
-    {"sample-every", COUNT, AT(sample_every), "0", 0, "Run",
-     "steps between samples; 0: as --eval-every"},
-    {"samples", COUNT, AT(samples), "3", 0, "Run", "how many samples; 0: none"},
-    {"patience", COUNT, AT(patience), "0", 0, "Run",
-     "stop when so many validations brought nothing better; 0: never"},
-    {"on-divergence", WORD, AT(on_divergence), "stop", 0, "Run",
-     "or rollback: to the last checkpoint, with half the learning rate; at most 5 times"},
-    {"keep-best", COUNT, AT(keep_best), "1", 0, "Run",
-     "1: keep the model with the best validation too, as OUT.best"},
+    { "epochs", COUNT, AT(epochs), "0", 0, "Run", "passes over the data, instead of --steps" },
+    { "minutes", REAL, AT(minutes), "0", 0, "Run", "stop after this time; 0: no limit" },
+    { "accum", COUNT, AT(accum), "1", 1, "Run", "batches for one step" },
+    { "stop-after", COUNT, AT(stop_after), "0", 0, "Run", "save and stop after so many steps" },
+    { "eval-every", COUNT, AT(eval_every), "200", 1, "Run", "steps between validations" },
+    { "save-every", COUNT, AT(save_every), "0", 0, "Run",
+      "steps between checkpoints; 0: as --eval-every" },
+    { "log-every", COUNT, AT(log_every), "20", 1, "Run", "steps between lines of progress" },
+    { "sample-every", COUNT, AT(sample_every), "0", 0, "Run",
+      "steps between samples; 0: as --eval-every" },
+    { "samples", COUNT, AT(samples), "3", 0, "Run", "how many samples; 0: none" },
+    { "patience", COUNT, AT(patience), "0", 0, "Run",
+      "stop when so many validations brought nothing better; 0: never" },
+    { "on-divergence", WORD, AT(on_divergence), "stop", 0, "Run",
+      "or rollback: to the last checkpoint, with half the learning rate; at most 5 times" },
+    { "keep-best", COUNT, AT(keep_best), "1", 0, "Run",
+      "1: keep the model with the best validation too, as OUT.best" },
 
-    {"prompt", WORD, AT(prompt), "\n", 0, "Use", "the text to continue"},
-    {"length", COUNT, AT(length), "256", 0, "Use", "tokens to generate"},
-    {"temp", REAL, AT(temp), "0.8", 0, "Use", "temperature; 0: the most likely token"},
-    {"top-k", COUNT, AT(top_k), "0", 0, "Use", "choose among the k likeliest; 0: all"},
-    {"top-p", REAL, AT(top_p), "1", 0, "Use", "choose among the likeliest of this mass"},
-    {"beam", COUNT, AT(beam), "1", 1, "Use", "hypotheses of the beam search; 1: greedy"},
-    {"length-penalty", REAL, AT(length_penalty), "1", 0, "Use",
-     "a hypothesis scores log p / length^penalty"},
-    {"rows", COUNT, AT(rows), "32", 1, "Use", "sentences translated at a time"},
-    {"int8", FLAG, AT(int8), "0", 0, "Use",
-     "export: matrices in 8 bits, a scale for each row; scored before and after"},
-    {"stride", COUNT, AT(stride), "0", 0, "Use",
-     "tokens a window moves when a text is scored; 0: half of --ctx"},
+    { "prompt", WORD, AT(prompt), "\n", 0, "Use", "the text to continue" },
+    { "length", COUNT, AT(length), "256", 0, "Use", "tokens to generate" },
+    { "temp", REAL, AT(temp), "0.8", 0, "Use", "temperature; 0: the most likely token" },
+    { "top-k", COUNT, AT(top_k), "0", 0, "Use", "choose among the k likeliest; 0: all" },
+    { "top-p", REAL, AT(top_p), "1", 0, "Use", "choose among the likeliest of this mass" },
+    { "beam", COUNT, AT(beam), "1", 1, "Use", "hypotheses of the beam search; 1: greedy" },
+    { "length-penalty", REAL, AT(length_penalty), "1", 0, "Use",
+      "a hypothesis scores log p / length^penalty" },
+    { "rows", COUNT, AT(rows), "32", 1, "Use", "sentences translated at a time" },
+    { "int8", FLAG, AT(int8), "0", 0, "Use",
+      "export: matrices in 8 bits, a scale for each row; scored before and after" },
+    { "stride", COUNT, AT(stride), "0", 0, "Use",
+      "tokens a window moves when a text is scored; 0: half of --ctx" },
 
-    {"plot", OUTPUT, AT(plot), NULL, 0, "Plot", "draw the loss of this run here, as SVG"},
-    {"log", OUTPUT, AT(log), NULL, 0, "Plot",
-     "write progress here too, as CSV; after plot: the same as --log-axes"},
-    {"log-axes", WORD, AT(log_axes), NULL, 0, "Plot", "the logarithmic axes: x, y or xy"},
-    {"x", WORD, AT(x), "step", 0, "Plot", "the column across"},
-    {"y", WORD, AT(y), NULL, 0, "Plot", "the columns up, with commas between (loss,val)"},
-    {"by", WORD, AT(by), NULL, 0, "Plot", "a column: one line for each of its values"},
-    {"title", WORD, AT(title), NULL, 0, "Plot", "what stands above"},
+    { "plot", OUTPUT, AT(plot), NULL, 0, "Plot", "draw the loss of this run here, as SVG" },
+    { "log", OUTPUT, AT(log), NULL, 0, "Plot",
+      "write progress here too, as CSV; after plot: the same as --log-axes" },
+    { "log-axes", WORD, AT(log_axes), NULL, 0, "Plot", "the logarithmic axes: x, y or xy" },
+    { "x", WORD, AT(x), "step", 0, "Plot", "the column across" },
+    { "y", WORD, AT(y), NULL, 0, "Plot", "the columns up, with commas between (loss,val)" },
+    { "by", WORD, AT(by), NULL, 0, "Plot", "a column: one line for each of its values" },
+    { "title", WORD, AT(title), NULL, 0, "Plot", "what stands above" },
 
-    {"help", FLAG, AT(help), "0", 0, "Other", "this text"},
-    {"version", FLAG, AT(version), "0", 0, "Other", "version, build and licence"},
-    {"print-config", FLAG, AT(print_config), "0", 0, "Other", "the options in effect"},
+    { "help", FLAG, AT(help), "0", 0, "Other", "this text" },
+    { "version", FLAG, AT(version), "0", 0, "Other", "version, build and licence" },
+    { "print-config", FLAG, AT(print_config), "0", 0, "Other", "the options in effect" },
 #undef AT
 };
 
 /* Other names for an option; one that stands here twice sets both. */
 static const struct alias { const char *word, *name; } aliases[] = {
-    {"layers", "enc-layers"}, {"layers", "dec-layers"}, {"n-layer", "layers"},
-    {"embed", "dim"}, {"n-embd", "dim"}, {"n-head", "heads"}, {"block-size", "ctx"},
-    {"learning-rate", "lr"}, {"l", "lr"}, {"b", "batch-tokens"}, {"max-tokens", "batch-tokens"},
-    {"max-steps", "steps"}, {"max-iters", "steps"}, {"warmup-steps", "warmup"},
-    {"update-freq", "accum"}, {"grad-clip", "clip"}, {"eval-interval", "eval-every"},
-    {"log-interval", "log-every"}, {"s", "seed"}, {"o", "out"}, {"model", "resume"},
-    {"t", "temp"}, {"temperature", "temp"}, {"p", "prompt"}, {"i", "prompt"}, {"start", "prompt"},
-    {"n", "length"}, {"max-new-tokens", "length"}, {"num-samples", "samples"},
-    {"lenpen", "length-penalty"}, {"h", "help"},
+    { "layers", "enc-layers" }, { "layers", "dec-layers" }, { "n-layer", "layers" },
+    { "embed", "dim" }, { "n-embd", "dim" }, { "n-head", "heads" }, { "block-size", "ctx" },
+    { "learning-rate", "lr" }, { "l", "lr" }, { "b", "batch-tokens" },
+    { "max-tokens", "batch-tokens" }, { "max-steps", "steps" }, { "max-iters", "steps" },
+    { "warmup-steps", "warmup" }, { "update-freq", "accum" }, { "grad-clip", "clip" },
+    { "eval-interval", "eval-every" }, { "log-interval", "log-every" }, { "s", "seed" },
+    { "o", "out" }, { "model", "resume" }, { "t", "temp" }, { "temperature", "temp" },
+    { "p", "prompt" }, { "i", "prompt" }, { "start", "prompt" }, { "n", "length" },
+    { "max-new-tokens", "length" }, { "num-samples", "samples" }, { "lenpen", "length-penalty" },
+    { "h", "help" },
 };
 
 /* Options by name.  Those with the name of an architecture are its defaults. */
 static const struct preset { const char *name, *help, *values; } presets[] = {
-    {"encoder-decoder", NULL,
-     "arch=encoder-decoder vocab=2000 ffn=128 heads=2 lr=0.004 warmup=200 schedule=cosine "
-     "steps=1250"},
-    {"decoder", NULL, "arch=decoder vocab=259 ctx=128 samples=1"},
-    {"encoder", NULL, "arch=encoder vocab=259 ctx=128 samples=0"},
+    { "encoder-decoder", NULL,
+      "arch=encoder-decoder vocab=2000 ffn=128 heads=2 lr=0.004 warmup=200 schedule=cosine "
+      "steps=1250" },
+    { "decoder", NULL, "arch=decoder vocab=259 ctx=128 samples=1" },
+    { "encoder", NULL, "arch=encoder vocab=259 ctx=128 samples=0" },
 
     /* The paper leaves vocabulary, ctx and eval-every open. */
-    {"iwslt14", "Table 4 of the paper: IWSLT14 De-En; --layers 10 to 100 is its Figure 6",
-     "arch=encoder-decoder layers=18 dim=512 ffn=2048 heads=8 vocab=10000 ctx=256 dropout=0.4 "
-     "label-smoothing=0.1 batch-tokens=4000 lr=5e-4 warmup=4000 warmup-init=1e-7 "
-     "schedule=inv-sqrt steps=8000 beta1=0.9 beta2=0.98 eps=1e-8 weight-decay=1e-4 clip=0 "
-     "eval-every=500"},
-    {"wmt17", "Table 5 of the paper: WMT17 En-De, base; --layers 6 to 100 is its Table 1",
-     "arch=encoder-decoder layers=18 dim=512 ffn=2048 heads=8 vocab=32000 ctx=256 dropout=0.4 "
-     "label-smoothing=0.1 batch-tokens=4096 accum=128 lr=1.5e-3 warmup=4000 warmup-init=1e-7 "
-     "schedule=inv-sqrt steps=100000 beta1=0.9 beta2=0.98 eps=1e-8 weight-decay=1e-4 clip=0 "
-     "eval-every=1000"},
-    {"opus100", "Table 7 of the paper: OPUS-100, 100 + 100 layers, 4 epochs",
-     "arch=encoder-decoder layers=100 dim=512 ffn=2048 heads=8 vocab=64000 ctx=256 dropout=0.1 "
-     "label-smoothing=0.1 batch-tokens=4096 accum=128 lr=5e-4 warmup=4000 warmup-init=1e-7 "
-     "schedule=inv-sqrt epochs=4 beta1=0.9 beta2=0.98 eps=1e-8 weight-decay=0 clip=0 "
-     "eval-every=1000 memory=recompute"},
-    {"shakespeare-char", "nanoGPT's recipe for a CPU, on bytes; give --text",
-     "arch=decoder norm=pre-ln layers=4 heads=4 dim=128 ffn=512 ctx=64 activation=gelu bias=no "
-     "positions=learned dropout=0 batch-tokens=768 lr=1e-3 min-lr=1e-4 warmup=100 warmup-init=0 "
-     "schedule=cosine steps=2000 beta1=0.9 beta2=0.99 eps=1e-8 weight-decay=0.1 clip=1 "
-     "eval-every=250"},
-    {"1000-layers", "500 + 500 layers, the depth of the paper's title, on the corpus in data/",
-     "arch=encoder-decoder layers=500 batch-tokens=256 lr=4e-4 warmup=400 schedule=cosine "
-     "steps=4000 beta2=0.98 clip=1 eval-every=500"},
+    { "iwslt14", "Table 4 of the paper: IWSLT14 De-En; --layers 10 to 100 is its Figure 6",
+      "arch=encoder-decoder layers=18 dim=512 ffn=2048 heads=8 vocab=10000 ctx=256 dropout=0.4 "
+      "label-smoothing=0.1 batch-tokens=4000 lr=5e-4 warmup=4000 warmup-init=1e-7 "
+      "schedule=inv-sqrt steps=8000 beta1=0.9 beta2=0.98 eps=1e-8 weight-decay=1e-4 clip=0 "
+      "eval-every=500" },
+    { "wmt17", "Table 5 of the paper: WMT17 En-De, base; --layers 6 to 100 is its Table 1",
+      "arch=encoder-decoder layers=18 dim=512 ffn=2048 heads=8 vocab=32000 ctx=256 dropout=0.4 "
+      "label-smoothing=0.1 batch-tokens=4096 accum=128 lr=1.5e-3 warmup=4000 warmup-init=1e-7 "
+      "schedule=inv-sqrt steps=100000 beta1=0.9 beta2=0.98 eps=1e-8 weight-decay=1e-4 clip=0 "
+      "eval-every=1000" },
+    { "opus100", "Table 7 of the paper: OPUS-100, 100 + 100 layers, 4 epochs",
+      "arch=encoder-decoder layers=100 dim=512 ffn=2048 heads=8 vocab=64000 ctx=256 dropout=0.1 "
+      "label-smoothing=0.1 batch-tokens=4096 accum=128 lr=5e-4 warmup=4000 warmup-init=1e-7 "
+      "schedule=inv-sqrt epochs=4 beta1=0.9 beta2=0.98 eps=1e-8 weight-decay=0 clip=0 "
+      "eval-every=1000 memory=recompute" },
+    { "shakespeare-char", "nanoGPT's recipe for a CPU, on bytes; give --text",
+      "arch=decoder norm=pre-ln layers=4 heads=4 dim=128 ffn=512 ctx=64 activation=gelu bias=no "
+      "positions=learned dropout=0 batch-tokens=768 lr=1e-3 min-lr=1e-4 warmup=100 warmup-init=0 "
+      "schedule=cosine steps=2000 beta1=0.9 beta2=0.99 eps=1e-8 weight-decay=0.1 clip=1 "
+      "eval-every=250" },
+    { "1000-layers", "500 + 500 layers, the depth of the paper's title, on the corpus in data/",
+      "arch=encoder-decoder layers=500 batch-tokens=256 lr=4e-4 warmup=400 schedule=cosine "
+      "steps=4000 beta2=0.98 clip=1 eval-every=500" },
 };
 
-#define LENGTH(array) ((int)(sizeof(array) / sizeof(array)[0]))
+#define LENGTH(array) ((int)(sizeof(array)/sizeof(array)[0]))
 
 enum { WORD_MAX = 32 };                       /* bytes of an option's name with its NUL */
 
@@ -364,9 +365,9 @@ static void *resize(void *old, size_t count, size_t each)
 {
     void *new = NULL;
     if (count == 0) count = 1;
-    if (count <= SIZE_MAX / each) new = realloc(old, count * each);
+    if (count <= SIZE_MAX/each) new = realloc(old, count*each);
     if (!new)
-        fail(1, "out of memory: no room for %.0f MiB", (double)count * (double)each / 1048576);
+        fail(1, "out of memory: no room for %.0f MiB", (double)count*(double)each/1048576);
     return new;
 }
 
@@ -374,7 +375,7 @@ static void *resize(void *old, size_t count, size_t each)
 static void *grow(void *old, size_t *room, size_t need, size_t each)
 {
     if (need <= *room) return old;
-    *room = 2 * need + 64;
+    *room = 2*need + 64;
     return resize(old, *room, each);
 }
 
@@ -398,9 +399,9 @@ static const char *clock_text(double s, char out[16])
 {
     unsigned t = s > 0 ? (unsigned)(fmin(s, 35999998) + 0.5) : 0;
     if (t < 3600)
-        snprintf(out, 16, "%u:%02u", t / 60, t % 60);
+        snprintf(out, 16, "%u:%02u", t/60, t%60);
     else
-        snprintf(out, 16, "%u:%02u:%02u", t / 3600 % 10000, t / 60 % 60, t % 60);
+        snprintf(out, 16, "%u:%02u:%02u", t/3600%10000, t/60%60, t%60);
     return out;
 }
 
@@ -455,17 +456,17 @@ static void file_replace(FILE *f, int good, const char *part, const char *path, 
     fail(1, "%s: could not be written: %s", path, why);
 }
 
-typedef struct text { char *at; size_t n; } text;   /* any bytes, not ended by NUL */
+struct text { char *at; size_t n; };                /* any bytes, not ended by NUL */
 
-typedef struct lines {
-    text text;                                /* every line ends in exactly one \n */
+struct lines {
+    struct text text;                         /* every line ends in exactly one \n */
     size_t *start, n;                         /* line i: start[i] .. start[i + 1] */
-} lines;
+};
 
 /* Read `most` lines or what there is, and put a NUL behind. */
-static text text_read(FILE *f, const char *name, size_t most)
+static struct text text_read(FILE *f, const char *name, size_t most)
 {
-    text t = {NULL, 0};
+    struct text t = { NULL, 0 };
     size_t room = 0;
     for (int c; most > 0 && (c = getc(f)) != EOF; most -= c == '\n' ? 1 : 0) {
         t.at = grow(t.at, &room, t.n + 2, 1);
@@ -483,7 +484,7 @@ enum { PIECE = 1 << 16 };                     /* bytes read or encoded at a time
 
 /* The bytes of a file, or those that were added.  They are in memory, but if they are too many in
  * that file, or in one without a name where the system has such files. */
-typedef struct store {
+struct store {
     const char *name;
     FILE *f;                                  /* NULL: they are in memory */
     char *memory;
@@ -492,14 +493,14 @@ typedef struct store {
                                                  owner of all; at: the next one to be read */
     char *line;                               /* where line_next() leaves one */
     size_t line_room;
-} store;
+};
 
-static void store_failed(const store *s)
+static void store_failed(const struct store *s)
 {
     fail(1, "%s: %s", s->name, errno ? strerror(errno) : "it was cut short while in use");
 }
 
-static void store_add(store *s, const void *bytes, size_t n)
+static void store_add(struct store *s, const void *bytes, size_t n)
 {
     errno = 0;
     if (!s->f && s->n + n > HELD_MAX && (s->f = tmpfile()) != NULL) {
@@ -517,7 +518,7 @@ static void store_add(store *s, const void *bytes, size_t n)
     s->n += n;
 }
 
-static void store_read(const store *s, uint64_t at, size_t n, void *to)
+static void store_read(const struct store *s, uint64_t at, size_t n, void *to)
 {
     errno = 0;
     if (n == 0) return;
@@ -527,7 +528,7 @@ static void store_read(const store *s, uint64_t at, size_t n, void *to)
         store_failed(s);
 }
 
-static void store_free(store *s)
+static void store_free(struct store *s)
 {
     free(s->line);
     if (s->from) return;
@@ -536,7 +537,7 @@ static void store_free(store *s)
 }
 
 /* A file, or stdin for "-". */
-static store store_open(const char *name)
+static struct store store_open(const char *name)
 {
     FILE *f = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
     if (!f)
@@ -545,7 +546,7 @@ static store store_open(const char *name)
     int64_t size = f == stdin ? 0 : size_of(f);
     if (size < -1) fail(1, "%s: %s", name, strerror(errno));
     char part[4096];
-    store s = {0};
+    struct store s = {0};
     s.name = name;
     if (size > HELD_MAX) {
         s.f = f;
@@ -559,7 +560,7 @@ static store store_open(const char *name)
 }
 
 /* Go on reading bytes and lines at `at`. */
-static void store_seek(store *s, uint64_t at)
+static void store_seek(struct store *s, uint64_t at)
 {
     errno = 0;
     s->at = at;
@@ -567,7 +568,7 @@ static void store_seek(store *s, uint64_t at)
 }
 
 /* The next byte, or EOF. */
-static int byte_next(store *s)
+static int byte_next(struct store *s)
 {
     if (s->at == s->n) return EOF;
     int c = s->f ? getc(s->f) : (unsigned char)s->memory[s->from + s->at];
@@ -576,26 +577,26 @@ static int byte_next(store *s)
     return c;
 }
 
-static text file_read(const char *name)
+static struct text file_read(const char *name)
 {
-    store s = store_open(name);
-    text t = {resize(NULL, (size_t)s.n + 1, 1), (size_t)s.n};
+    struct store s = store_open(name);
+    struct text t = { resize(NULL, (size_t)s.n + 1, 1), (size_t)s.n };
     store_read(&s, 0, t.n, t.at);
     store_free(&s);
     return t;
 }
 
 /* Bytes of the byte order mark that begins a text. */
-static size_t mark_of(text t)
+static size_t mark_of(struct text t)
 {
     return t.n >= 3 && memcmp(t.at, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
 }
 
 /* Find the lines of t, in place: without a byte order mark, and with \n for \r\n. */
-static lines lines_split(text t)
+static struct lines lines_split(struct text t)
 {
     size_t from = mark_of(t), to = 0, n = 0;
-    lines l = {t, NULL, 0};
+    struct lines l = { t, NULL, 0 };
     if (t.n > from && t.at[t.n - 1] != '\n') t.at[t.n++] = '\n';
     for (size_t i = from; i < t.n; i++) n += t.at[i] == '\n' ? 1 : 0;
     l.start = resize(NULL, n + 1, sizeof *l.start);
@@ -611,7 +612,7 @@ static lines lines_split(text t)
 
 /* The next line as lines_split() would find it, which lasts until the next call; NULL behind the
  * last, and then the first again.  store_read() between two lines would lose the place. */
-static text line_next(store *s)
+static struct text line_next(struct store *s)
 {
     size_t n = 0, mark = 0;
     int first = s->at == 0, c;
@@ -622,13 +623,13 @@ static text line_next(store *s)
         s->line[n++] = (char)c;
     } while (c != EOF && c != '\n');
     n--;
-    if (first) mark = mark_of((text){s->line, n});
+    if (first) mark = mark_of((struct text){ s->line, n });
     if (n == mark && c == EOF) {
         s->at = 0;
-        return (text){NULL, 0};
+        return (struct text){ NULL, 0 };
     }
     if (n > mark && s->line[n - 1] == '\r') n--;
-    return (text){s->line + mark, n - mark};
+    return (struct text){ s->line + mark, n - mark };
 }
 
 /* ---- reading options --------------------------------------------------------------------- */
@@ -667,7 +668,7 @@ static int edit_distance(const char *a, const char *b)
 static void unknown_option(const char *where, const char *name)
 {
     const char *nearest = NULL, *word;
-    int least = strlen(name) > 5 ? 4 : (int)strlen(name) / 2 + 1;
+    int least = strlen(name) > 5 ? 4 : (int)strlen(name)/2 + 1;
     for (int i = 0; (word = option_word(i)) != NULL; i++)
         if (word[1] && edit_distance(name, word) < least) {
             least = edit_distance(name, word);
@@ -677,7 +678,8 @@ static void unknown_option(const char *where, const char *name)
     fail(2, "%sunknown option --%s", where, name);
 }
 
-static void value_set(options *o, const char *where, const struct option *p, const char *value)
+static void value_set(struct options *o, const char *where, const struct option *p,
+                      const char *value)
 {
     char *at = (char *)o + p->at, *end;
     if (p->kind >= WORD) {
@@ -697,7 +699,7 @@ static void value_set(options *o, const char *where, const struct option *p, con
 }
 
 /* Set all that goes by this name, which is known; `where` begins the sentence if it cannot be. */
-static void option_set(options *o, const char *where, const char *name, const char *value)
+static void option_set(struct options *o, const char *where, const char *name, const char *value)
 {
     char err[DN_ERR_MAX];
     int n;
@@ -746,7 +748,7 @@ static const char *name_read(char name[WORD_MAX], const char *from)
 
 /* Lines `key = value` and # remarks.  Values stay in the lines, which are the caller's: each is
  * ended in place, which makes no difference to a second reading. */
-static void options_file(options *o, const char *path, const lines *l)
+static void options_file(struct options *o, const char *path, const struct lines *l)
 {
     for (size_t i = 0; i < l->n; i++) {
         char name[WORD_MAX], where[256];
@@ -765,14 +767,14 @@ static void options_file(options *o, const char *path, const lines *l)
     }
 }
 
-static int is_verb(const options *o, const char *verb)
+static int is_verb(const struct options *o, const char *verb)
 {
     return o->verb && strcmp(o->verb, verb) == 0;
 }
 
 /* A word that is no option: the first is the verb; those after it are plot's files, or the one
  * MODEL of another verb. */
-static void word_set(options *o, const char *word)
+static void word_set(struct options *o, const char *word)
 {
     if (!o->verb) {
         o->verb = word;
@@ -788,7 +790,7 @@ static void word_set(options *o, const char *word)
     }
 }
 
-static void options_line(options *o, int argc, char **argv)
+static void options_line(struct options *o, int argc, char **argv)
 {
     char name[WORD_MAX];
     for (int i = 1, plain = 0; i < argc; i++) {
@@ -815,7 +817,7 @@ static void options_line(options *o, int argc, char **argv)
     }
 }
 
-static void preset_set(options *o, const char *name)
+static void preset_set(struct options *o, const char *name)
 {
     char key[WORD_MAX], value[WORD_MAX], all[256] = "";
     for (int i = 0; i < LENGTH(presets); i++) {
@@ -835,7 +837,7 @@ static void preset_set(options *o, const char *name)
 }
 
 /* Without an architecture: that of the first preset. */
-static void options_default(options *o, const char *arch)
+static void options_default(struct options *o, const char *arch)
 {
     memset(o, 0, sizeof *o);
     dn_config_default(&o->model);
@@ -870,13 +872,13 @@ static int is_plain(const char *word)
 }
 
 /* What an option that is a word says, or NULL. */
-static const char *word_of(const options *o, const struct option *p)
+static const char *word_of(const struct options *o, const struct option *p)
 {
     return p->kind >= WORD ? *(const char *const *)((const char *)o + p->at) : NULL;
 }
 
 /* The options in effect, as lines that --config reads. */
-static void options_print(const options *o)
+static void options_print(const struct options *o)
 {
     config_print(&o->model);
     for (const struct option *p = table; p < table + LENGTH(table); p++) {
@@ -903,7 +905,7 @@ static void help_print(const char *self, const char *arch)
 {
     char value[DN_NAME_MAX];
     const char *choice;
-    options o;
+    struct options o;
     int n;
     const dn_field *field = dn_fields(&n);
     options_default(&o, arch);
@@ -951,48 +953,48 @@ static void help_print(const char *self, const char *arch)
 
 /* ---- corpora ----------------------------------------------------------------------------- */
 
-typedef struct sequences {
-    store ids;                                /* of `width` bytes, the lowest first */
+struct sequences {
+    struct store ids;                         /* of `width` bytes, the lowest first */
     unsigned width;
     uint64_t *start;                          /* sequence i: start[i] .. start[i + 1] */
     size_t n;
-} sequences;
+};
 
 /* Sentence pairs, or one running text.  Side 0 holds the sources, each ended by DN_EOS, and is
  * empty for a text.  Side 1 holds what is predicted: DN_BOS target DN_EOS, or DN_BOS text. */
-typedef struct corpus {
+struct corpus {
     const char *name;
-    store in[2];
+    struct store in[2];
     size_t lines;                             /* of each side; 0: a running text */
-    sequences seq[2];
+    struct sequences seq[2];
     size_t cut;                               /* pairs too long: dropped, or cut to fit */
-} corpus;
+};
 
 /* Both functions use the memory of the ids for the bytes, which are never longer. */
-static void ids_add(sequences *q, int *ids, size_t n)
+static void ids_add(struct sequences *q, int *ids, size_t n)
 {
     unsigned char *p = (unsigned char *)ids;
     for (size_t i = 0; i < n; i++) {
         unsigned id = (unsigned)ids[i];
         for (unsigned b = 0; b < q->width; b++, id >>= 8) *p++ = id & 0xFF;
     }
-    store_add(&q->ids, ids, n * q->width);
+    store_add(&q->ids, ids, n*q->width);
 }
 
-static void ids_read(const sequences *q, uint64_t at, size_t n, int *ids)
+static void ids_read(const struct sequences *q, uint64_t at, size_t n, int *ids)
 {
-    unsigned char *p = (unsigned char *)(ids + n) - n * q->width;
-    store_read(&q->ids, at * q->width, n * q->width, p);
+    unsigned char *p = (unsigned char *)(ids + n) - n*q->width;
+    store_read(&q->ids, at*q->width, n*q->width, p);
     for (size_t i = 0; i < n; i++, p += q->width)
         ids[i] = p[0] | p[1] << 8 | (q->width > 2 ? p[2] << 16 : 0);
 }
 
-static size_t length_of(const sequences *q, size_t i)
+static size_t length_of(const struct sequences *q, size_t i)
 {
     return (size_t)(q->start[i + 1] - q->start[i]);
 }
 
-static size_t lines_count(store *in)
+static size_t lines_count(struct store *in)
 {
     size_t n = 0;
     while (line_next(in).at) n++;
@@ -1000,9 +1002,9 @@ static size_t lines_count(store *in)
 }
 
 /* Open two files of lines, or one running text if there is no source. */
-static corpus corpus_open(const char *source, const char *target)
+static struct corpus corpus_open(const char *source, const char *target)
 {
-    corpus c = {0};
+    struct corpus c = {0};
     c.name = target;
     if (source) c.in[0] = store_open(source);
     c.in[1] = store_open(target);
@@ -1020,21 +1022,21 @@ static corpus corpus_open(const char *source, const char *target)
 }
 
 /* As many as `most` bytes of a side: all, or 64 parts from evenly spread places. */
-static text corpus_sample(const corpus *c, int side, size_t most)
+static struct text corpus_sample(const struct corpus *c, int side, size_t most)
 {
-    const store *in = &c->in[side];
-    size_t parts = in->n > most ? 64 : 1, each = in->n > most ? most / parts : (size_t)in->n;
-    text t = {resize(NULL, parts * each + 1, 1), parts * each};
+    const struct store *in = &c->in[side];
+    size_t parts = in->n > most ? 64 : 1, each = in->n > most ? most/parts : (size_t)in->n;
+    struct text t = { resize(NULL, parts*each + 1, 1), parts*each };
     for (size_t i = 0; i < parts; i++)
-        store_read(in, in->n / parts * i, each, t.at + i * each);
+        store_read(in, in->n/parts*i, each, t.at + i*each);
     if (!c->lines) return t;
-    lines l = lines_split(t);
+    struct lines l = lines_split(t);
     free(l.start);
     return l.text;
 }
 
 /* A running text has no end, and is encoded in pieces that meet where it is cut anyway. */
-static void text_encode(const store *in, const dn_tokenizer *t, sequences *q)
+static void text_encode(const struct store *in, const dn_tokenizer *t, struct sequences *q)
 {
     char *piece = resize(NULL, PIECE, 1);
     int *ids = resize(NULL, PIECE, sizeof(int));
@@ -1047,22 +1049,22 @@ static void text_encode(const store *in, const dn_tokenizer *t, sequences *q)
         ids_add(q, ids, dn_tok_encode(t, piece, n, ids, n));
         at += n;
     }
-    q->start[1] = q->ids.n / q->width;
+    q->start[1] = q->ids.n/q->width;
     q->n = 1;
     free(piece);
     free(ids);
 }
 
 /* Let no stream of a pair exceed `most` tokens: drop the longer pairs, or cut them. */
-static void pairs_encode(corpus *c, const dn_tokenizer *t, size_t most, int drop)
+static void pairs_encode(struct corpus *c, const dn_tokenizer *t, size_t most, int drop)
 {
-    int *ids = resize(NULL, most + 1, 2 * sizeof(int));
+    int *ids = resize(NULL, most + 1, 2*sizeof(int));
     for (size_t i = 0; i < c->lines; i++) {
         size_t n[2], over = 0;
         for (size_t side = 0; side < 2; side++) {
-            int *id = ids + side * most;
+            int *id = ids + side*most;
             size_t room = most + side;
-            text line = line_next(&c->in[side]);
+            struct text line = line_next(&c->in[side]);
             id[0] = DN_BOS;                   /* of a target */
             size_t need = side + dn_tok_encode(t, line.at, line.n, id + side, most) + 1;
             n[side] = need < room ? need : room;
@@ -1071,19 +1073,19 @@ static void pairs_encode(corpus *c, const dn_tokenizer *t, size_t most, int drop
         }
         c->cut += over;
         for (size_t side = 0; side < 2 && !(over && drop); side++) {
-            sequences *q = &c->seq[side];
-            ids_add(q, ids + side * most, n[side]);
-            q->start[++q->n] = q->ids.n / q->width;
+            struct sequences *q = &c->seq[side];
+            ids_add(q, ids + side*most, n[side]);
+            q->start[++q->n] = q->ids.n/q->width;
         }
     }
     free(ids);
 }
 
-static void corpus_encode(corpus *c, const dn_tokenizer *t, size_t most, int drop)
+static void corpus_encode(struct corpus *c, const dn_tokenizer *t, size_t most, int drop)
 {
     if (!c->name) return;
     for (int side = 0; side < 2; side++) {
-        sequences *q = &c->seq[side];
+        struct sequences *q = &c->seq[side];
         q->width = t->vocab <= 1 << 16 ? 2 : 3;
         q->start = resize(NULL, c->lines + 2, sizeof *q->start);
         q->start[0] = 0;
@@ -1096,19 +1098,19 @@ static void corpus_encode(corpus *c, const dn_tokenizer *t, size_t most, int dro
 
 /* Split the end off, to validate on: of a text the last tenth, after the end of a line if there is
  * one; of pairs the last tenth, but 1000 at most. */
-static corpus corpus_hold_out(corpus *c)
+static struct corpus corpus_hold_out(struct corpus *c)
 {
-    corpus held = {0};
-    held.lines = c->lines < 10000 ? c->lines / 10 : 1000;
+    struct corpus held = {0};
+    held.lines = c->lines < 10000 ? c->lines/10 : 1000;
     if (c->lines && !held.lines) return held;
     c->lines -= held.lines;
     for (int side = c->lines ? 0 : 1; side < 2; side++) {
-        store *all = &c->in[side], *rest = &held.in[side];
+        struct store *all = &c->in[side], *rest = &held.in[side];
         if (c->lines) {
             all->at = 0;
             for (size_t i = 0; i < c->lines; i++) line_next(all);
         } else {
-            uint64_t tenth = all->n - all->n / 10;
+            uint64_t tenth = all->n - all->n/10;
             store_seek(all, tenth - 1);
             for (int b = 0; b != '\n' && b != EOF; ) b = byte_next(all);
             if (all->at == all->n) all->at = tenth;
@@ -1127,7 +1129,7 @@ static corpus corpus_hold_out(corpus *c)
     return held;
 }
 
-static void corpus_free(corpus *c)
+static void corpus_free(struct corpus *c)
 {
     for (int side = 0; side < 2; side++) {
         store_free(&c->in[side]);
@@ -1138,24 +1140,24 @@ static void corpus_free(corpus *c)
 
 /* ---- session: all that main owns --------------------------------------------------------- */
 
-typedef struct batch {
+struct batch {
     int rows, enc_n, dec_n;                   /* rows, and tokens in each stream so far */
     int *block;                               /* the memory of these five; NULL: only count */
     int *enc, *enc_len, *dec, *dec_len, *label;
-} batch;
+};
 
 /* What translate() reads and writes, o.rows sentences at a time. */
-typedef struct translator {
+struct translator {
     int *block;                               /* the memory of these four */
     int *in_len, *out_len, *in_ids, *out_ids; /* at most ctx ids each */
-    text line;                                /* one translation, decoded */
+    struct text line;                         /* one translation, decoded */
     size_t line_room;
-} translator;
+};
 
-typedef struct session {
-    options o;
+struct session {
+    struct options o;
     char **argv;                              /* the command line */
-    lines config;                             /* the words of --config */
+    struct lines config;                      /* the words of --config */
     const char *read;                         /* the file whose configuration is */
     dn_config of_file;
     dn_model *m;
@@ -1165,9 +1167,9 @@ typedef struct session {
     dn_tokenizer tok;
     void *tok_memory;
     char *tok_note;                           /* the tokenizer as the checkpoint keeps it */
-    corpus train, valid, test;
+    struct corpus train, valid, test;
     char data_note[64];                       /* what the run is made of, for the checkpoint */
-    batch *batch;                             /* o.accum of them */
+    struct batch *batch;                      /* o.accum of them */
     uint64_t place;                           /* the next training pair, counted over epochs */
     double best;                              /* lowest validation loss, */
     long long best_step;                      /* the step it was at, 0: none yet, */
@@ -1175,12 +1177,12 @@ typedef struct session {
     const char *saved;                        /* the last checkpoint of the run, NULL: none */
     int halved;                               /* how often the run went back to it, with half */
     double asked;                             /* the learning rate; the one first asked for */
-    translator translator;
-} session;
+    struct translator translator;
+};
 
-static int is_text(const session *s) { return s->o.model.arch != DN_ENC_DEC; }
+static int is_text(const struct session *s) { return s->o.model.arch != DN_ENC_DEC; }
 
-static void session_free(session *s)
+static void session_free(struct session *s)
 {
     corpus_free(&s->train);
     corpus_free(&s->valid);
@@ -1205,14 +1207,14 @@ static void session_free(session *s)
 #define STREAM_SAMPLE UINT64_C(0x73616d7000000000)
 #define SEED_EVAL     UINT64_C(0x6576616c)    /* masks of a validation are always the same */
 
-static void batches_make(session *s)
+static void batches_make(struct session *s)
 {
     size_t room = (size_t)s->o.model.batch_tokens;
     s->batch = resize(NULL, (size_t)s->o.accum, sizeof *s->batch);
-    memset(s->batch, 0, (size_t)s->o.accum * sizeof *s->batch);
+    memset(s->batch, 0, (size_t)s->o.accum*sizeof *s->batch);
     for (int i = 0; i < s->o.accum; i++) {
-        batch *b = &s->batch[i];
-        b->block = b->enc = resize(NULL, room, 5 * sizeof(int));
+        struct batch *b = &s->batch[i];
+        b->block = b->enc = resize(NULL, room, 5*sizeof(int));
         b->enc_len = b->enc + room;
         b->dec = b->enc_len + room;
         b->dec_len = b->dec + room;
@@ -1221,18 +1223,18 @@ static void batches_make(session *s)
 }
 
 /* As the library wants it.  A text fills dec alone, which then serves any architecture. */
-static dn_batch batch_view(const batch *b)
+static dn_batch batch_view(const struct batch *b)
 {
-    return (dn_batch){b->rows, b->enc_n ? b->enc : b->dec, b->enc_n ? b->enc_len : b->dec_len,
-                      b->dec, b->dec_len, b->label};
+    return (dn_batch){ b->rows, b->enc_n ? b->enc : b->dec, b->enc_n ? b->enc_len : b->dec_len,
+                       b->dec, b->dec_len, b->label };
 }
 
-static void batch_clear(batch *b) { b->rows = b->enc_n = b->dec_n = 0; }
+static void batch_clear(struct batch *b) { b->rows = b->enc_n = b->dec_n = 0; }
 
 /* Add pair i, if there is room for it in both streams; to a batch without memory, its tokens. */
-static int batch_pair(const session *s, batch *b, const corpus *c, size_t i)
+static int batch_pair(const struct session *s, struct batch *b, const struct corpus *c, size_t i)
 {
-    const sequences *src = &c->seq[0], *tgt = &c->seq[1];
+    const struct sequences *src = &c->seq[0], *tgt = &c->seq[1];
     int m = (int)length_of(&c->seq[0], i), n = (int)length_of(&c->seq[1], i) - 1;
     if (b->enc_n + m > s->o.model.batch_tokens || b->dec_n + n > s->o.model.batch_tokens)
         return 0;
@@ -1250,8 +1252,8 @@ static int batch_pair(const session *s, batch *b, const corpus *c, size_t i)
 
 /* Add n tokens of a text from place `at` on: each predicts the next, or those masked are to be
  * found, with masks drawn from the seed and the index. */
-static void batch_row(const session *s, batch *b, const corpus *c, uint64_t at, int n,
-                      uint64_t seed, uint64_t index)
+static void batch_row(const struct session *s, struct batch *b, const struct corpus *c,
+                      uint64_t at, int n, uint64_t seed, uint64_t index)
 {
     int *dec = b->dec + b->dec_n, *label = b->label + b->dec_n;
     ids_read(&c->seq[1], at + 1, (size_t)n, b->enc);
@@ -1259,29 +1261,29 @@ static void batch_row(const session *s, batch *b, const corpus *c, uint64_t at, 
         dn_mask_tokens(dec, label, b->enc, n, s->o.model.vocab, seed, index);
     } else {
         ids_read(&c->seq[1], at, (size_t)n, dec);
-        memcpy(label, b->enc, (size_t)n * sizeof(int));
+        memcpy(label, b->enc, (size_t)n*sizeof(int));
     }
     b->dec_len[b->rows++] = n;
     b->dec_n += n;
 }
 
 /* Tokens of a text that can be predicted: all but DN_BOS. */
-static uint64_t text_tokens(const corpus *c) { return c->seq[1].start[1] - 1; }
+static uint64_t text_tokens(const struct corpus *c) { return c->seq[1].start[1] - 1; }
 
-static int row_tokens(const session *s, const corpus *c)
+static int row_tokens(const struct session *s, const struct corpus *c)
 {
     uint64_t n = text_tokens(c);
     return n < (uint64_t)s->o.model.ctx ? (int)n : s->o.model.ctx;
 }
 
 /* Rows of a text in a training batch. */
-static int text_rows(const session *s, const corpus *c)
+static int text_rows(const struct session *s, const struct corpus *c)
 {
-    return s->o.model.batch_tokens / row_tokens(s, c);
+    return s->o.model.batch_tokens/row_tokens(s, c);
 }
 
 /* A batch without a label teaches nothing: then mask the first token. */
-static void batch_need_label(batch *b)
+static void batch_need_label(struct batch *b)
 {
     for (int i = 0; i < b->dec_n; i++)
         if (b->label[i] != DN_IGNORE)
@@ -1292,39 +1294,40 @@ static void batch_need_label(batch *b)
 
 /* Training batch number `index` of the run.  Rows of a text start anywhere.  Pairs come in an
  * order that is new in each epoch, as many as there is room for; s->place counts them. */
-static void batch_next(session *s, batch *b, uint64_t index)
+static void batch_next(struct session *s, struct batch *b, uint64_t index)
 {
-    const corpus *c = &s->train;
+    const struct corpus *c = &s->train;
     uint64_t seed = (uint64_t)s->o.model.seed, n = c->seq[0].n;
     batch_clear(b);
     if (!is_text(s)) {
-        while (batch_pair(s, b, c, dn_shuffle(seed, STREAM_PAIRS + s->place / n,
+        while (batch_pair(s, b, c, dn_shuffle(seed, STREAM_PAIRS + s->place/n,
                                               (uint32_t)(s->place % n), (uint32_t)n)))
             s->place++;
         return;
     }
     int len = row_tokens(s, c), rows = text_rows(s, c);
     for (int row = 0; row < rows; row++) {
-        uint64_t high = dn_random(seed, STREAM_TEXT + index, 2 * (uint32_t)row);
-        uint64_t low = dn_random(seed, STREAM_TEXT + index, 2 * (uint32_t)row + 1);
+        uint64_t high = dn_random(seed, STREAM_TEXT + index, 2*(uint32_t)row);
+        uint64_t low = dn_random(seed, STREAM_TEXT + index, 2*(uint32_t)row + 1);
         uint64_t at = (high << 32 | low) % (text_tokens(c) - (uint64_t)len + 1);
         batch_row(s, b, c, at, len, seed,
-                  (index * (uint64_t)rows + (uint64_t)row) * (uint64_t)len);
+                  (index*(uint64_t)rows + (uint64_t)row)*(uint64_t)len);
     }
     batch_need_label(b);
 }
 
 /* Tokens by which a window moves when a text is scored. */
-static size_t stride(const session *s, const corpus *c)
+static size_t stride(const struct session *s, const struct corpus *c)
 {
     size_t len = (size_t)row_tokens(s, c), step = (size_t)s->o.stride;
     if (s->o.model.arch == DN_ENCODER || step > len) return len;
-    return step ? step : (len + 1) / 2;
+    return step ? step : (len + 1)/2;
 }
 
 /* The next batch of a corpus that is to be scored; 0: all of it has been.  *done counts pairs,
  * or tokens: windows overlap so that tokens have context, but each token is scored once. */
-static int batch_score(const session *s, batch *b, const corpus *c, uint64_t *done)
+static int batch_score(const struct session *s, struct batch *b, const struct corpus *c,
+                       uint64_t *done)
 {
     batch_clear(b);
     if (!is_text(s)) {
@@ -1346,23 +1349,23 @@ static int batch_score(const session *s, batch *b, const corpus *c, uint64_t *do
 
 /* ---- BLEU as sacreBLEU computes it: 13a, exponential smoothing, one reference ------------ */
 
-typedef struct bleu {
+struct bleu {
     double match[4], total[4];                /* n-grams of n = 1 .. 4 */
     double hyp, ref;                          /* words */
-} bleu;
+};
 
-typedef struct words {
+struct words {
     char *memory;
-    text *word;
+    struct text *word;
     size_t n;
-} words;
+};
 
 /* Bytes of the white space that starts p, as Unicode has it; 0: there is none. */
 static size_t space_at(const char *p, size_t n)
 {
-    static const char wide[][4] = {"\xC2\x85", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\xA8",
-                                   "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F",
-                                   "\xE3\x80\x80"};
+    static const char wide[][4] = { "\xC2\x85", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\xA8",
+                                    "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F",
+                                    "\xE3\x80\x80" };
     if ((*p >= 0x09 && *p <= 0x0D) || (*p >= 0x1C && *p <= 0x20)) return 1;
     for (int i = 0; i < LENGTH(wide); i++)
         if (n >= strlen(wide[i]) && memcmp(p, wide[i], strlen(wide[i])) == 0)
@@ -1393,9 +1396,9 @@ static size_t pass_13a(int pass, const char *in, size_t n, char *out)
     for (size_t i = 0; i < n; i++) {
         char a = in[i], b = i + 1 < n ? in[i + 1] : ' ';
         int digit_a = a >= '0' && a <= '9', digit_b = b >= '0' && b <= '9';
-        char four[4] = {a, ' ', b, ' '};
+        char four[4] = { a, ' ', b, ' ' };
         if (pass == 0 && a && strchr(marks, a)) {
-            memcpy(out + to, (char[3]){' ', a, ' '}, 3);
+            memcpy(out + to, (char[3]){ ' ', a, ' ' }, 3);
             to += 3;
         } else if ((pass == 1 && !digit_a && (b == '.' || b == ','))
                    || (pass == 3 && digit_a && b == '-')) {
@@ -1415,10 +1418,10 @@ static size_t pass_13a(int pass, const char *in, size_t n, char *out)
 }
 
 /* The words of a line.  White space at its end makes no difference to any pass. */
-static words words_13a(text line)
+static struct words words_13a(struct text line)
 {
-    size_t n = line.n + 2, room = 24 * n;     /* passes lengthen it 3 x 2 x 2 x 2 times */
-    words w = {resize(NULL, room, 2), NULL, 0};
+    size_t n = line.n + 2, room = 24*n;       /* passes lengthen it 3 x 2 x 2 x 2 times */
+    struct words w = { resize(NULL, room, 2), NULL, 0 };
     char *a = w.memory, *b = a + room;
     a[0] = ' ';
     if (line.n) memcpy(a + 1, line.at, line.n);
@@ -1432,7 +1435,7 @@ static words words_13a(text line)
     n = pass_13a(1, b, n, a);
     n = pass_13a(2, a, n, b);
     n = pass_13a(3, b, n, a);
-    w.word = resize(NULL, n / 2 + 1, sizeof *w.word);
+    w.word = resize(NULL, n/2 + 1, sizeof *w.word);
     for (size_t i = 0, k; i < n; i += k) {
         if ((k = space_at(a + i, n - i)) != 0) continue;
         w.word[w.n].at = a + i;
@@ -1442,7 +1445,7 @@ static words words_13a(text line)
     return w;
 }
 
-static int same_words(const text *a, const text *b, size_t n)
+static int same_words(const struct text *a, const struct text *b, size_t n)
 {
     for (; n > 0; n--, a++, b++)
         if (a->n != b->n || (a->n && memcmp(a->at, b->at, a->n) != 0))
@@ -1451,9 +1454,9 @@ static int same_words(const text *a, const text *b, size_t n)
 }
 
 /* Count one sentence: each n-gram of the reference answers for one of the hypothesis. */
-static void bleu_add(bleu *sum, text hypothesis, text reference)
+static void bleu_add(struct bleu *sum, struct text hypothesis, struct text reference)
 {
-    words h = words_13a(hypothesis), r = words_13a(reference);
+    struct words h = words_13a(hypothesis), r = words_13a(reference);
     char *used = resize(NULL, r.n, 1);
     sum->hyp += (double)h.n;
     sum->ref += (double)r.n;
@@ -1477,32 +1480,32 @@ static void bleu_add(bleu *sum, text hypothesis, text reference)
 }
 
 /* The score in per cent, with the four precisions and the brevity penalty. */
-static double bleu_score(const bleu *sum, double p[4], double *penalty)
+static double bleu_score(const struct bleu *sum, double p[4], double *penalty)
 {
     double logs = 0, smooth = 1;
-    *penalty = sum->hyp >= sum->ref ? 1 : sum->hyp > 0 ? exp(1 - sum->ref / sum->hyp) : 0;
+    *penalty = sum->hyp >= sum->ref ? 1 : sum->hyp > 0 ? exp(1 - sum->ref/sum->hyp) : 0;
     p[0] = p[1] = p[2] = p[3] = 0;
     if (sum->match[0] <= 0) return 0;
     for (int n = 0; n < 4; n++) {
         if (sum->total[n] <= 0) return 0;
         if (sum->match[n] > 0) {
-            p[n] = 100 * sum->match[n] / sum->total[n];
+            p[n] = 100*sum->match[n]/sum->total[n];
         } else {
             smooth *= 2;
-            p[n] = 100 / (smooth * sum->total[n]);
+            p[n] = 100/(smooth*sum->total[n]);
         }
-        logs += log(p[n]) / 4;
+        logs += log(p[n])/4;
     }
-    return *penalty * exp(logs);
+    return *penalty*exp(logs);
 }
 
-static void bleu_print(const bleu *sum, FILE *f)
+static void bleu_print(const struct bleu *sum, FILE *f)
 {
     double p[4], penalty, score = bleu_score(sum, p, &penalty);
     fprintf(f, "BLEU|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:deepnet-%s = "
             "%.1f %.1f/%.1f/%.1f/%.1f (BP = %.3f ratio = %.3f hyp_len = %.0f ref_len = %.0f)\n",
             DN_VERSION, score, p[0], p[1], p[2], p[3], penalty,
-            sum->ref > 0 ? sum->hyp / sum->ref : 0, sum->hyp, sum->ref);
+            sum->ref > 0 ? sum->hyp/sum->ref : 0, sum->hyp, sum->ref);
 }
 
 /* ---- checkpoint files -------------------------------------------------------------------- */
@@ -1523,12 +1526,12 @@ static FILE *checkpoint_open(const char *path, dn_io *io)
     FILE *f = fopen(path, "rb");
     int64_t size = f ? size_of(f) : -1;
     if (size < 0) fail(1, "%s: %s", path, f && size == -1 ? "not a file" : strerror(errno));
-    *io = (dn_io){f, (uint64_t)size, io_read, NULL};
+    *io = (dn_io){ f, (uint64_t)size, io_read, NULL };
     return f;
 }
 
 /* The configuration in a file, which is read once. */
-static const dn_config *config_of_file(session *s, const char *path)
+static const dn_config *config_of_file(struct session *s, const char *path)
 {
     char err[DN_ERR_MAX];
     dn_io io;
@@ -1571,9 +1574,9 @@ static int path_check(const char *path)
 }
 
 /* Does the run go on in the file it comes from? */
-static int goes_on(const options *o) { return o->file && strcmp(o->file, o->out) == 0; }
+static int goes_on(const struct options *o) { return o->file && strcmp(o->file, o->out) == 0; }
 
-static void out_check(const session *s)
+static void out_check(const struct session *s)
 {
     const char *out = s->o.out;
     char *part = joined(out, ".tmp"), *best = joined(out, ".best");
@@ -1591,21 +1594,21 @@ static void out_check(const session *s)
 }
 
 /* Write OUT or OUT.best: a file beside it takes its place when it is complete. */
-static void checkpoint_save(session *s, int is_best)
+static void checkpoint_save(struct session *s, int is_best)
 {
     char best[96], rate[48], err[DN_ERR_MAX] = "";
-    dn_note note[4] = {{"tokenizer", s->tok_note}, {"data", s->data_note}};
+    dn_note note[4] = { { "tokenizer", s->tok_note }, { "data", s->data_note } };
     int notes = 2;
     if (!*s->o.out) return;
     char *path = joined(s->o.out, is_best ? ".best" : "");
     char *part = joined(s->o.out, is_best ? ".best.tmp" : ".tmp");
     snprintf(best, sizeof best, "%.17g %lld %d", s->best, s->best_step, s->stalled);
     snprintf(rate, sizeof rate, "%.17g %d", s->asked, s->halved);
-    if (s->best_step) note[notes++] = (dn_note){"best", best};
-    if (s->halved) note[notes++] = (dn_note){"rate", rate};
+    if (s->best_step) note[notes++] = (dn_note){ "best", best };
+    if (s->halved) note[notes++] = (dn_note){ "rate", rate };
     errno = 0;
     FILE *f = fopen(part, "wb");
-    dn_io io = {f, 0, NULL, io_write};
+    dn_io io = { f, 0, NULL, io_write };
     int good = f && dn_save(s->m, note, notes, &io, err) == DN_OK && flush_to_disk(f);
     file_replace(f, good, part, path, err);
     if (!is_best) s->saved = s->o.out;
@@ -1615,10 +1618,13 @@ static void checkpoint_save(session *s, int is_best)
 
 enum { HALVED_MAX = 5 };
 
-static int is_rollback(const options *o) { return strcmp(o->on_divergence, "rollback") == 0; }
+static int is_rollback(const struct options *o)
+{
+    return strcmp(o->on_divergence, "rollback") == 0;
+}
 
 /* Must the run go back to its last checkpoint?  Any other failure ends the program. */
-static int must_go_back(const session *s, dn_status status, const char *err)
+static int must_go_back(const struct session *s, dn_status status, const char *err)
 {
     if (status == DN_EDIVERGED && s->saved) {
         if (is_rollback(&s->o) && s->halved < HALVED_MAX) return 1;
@@ -1637,7 +1643,7 @@ static void rate_halve(dn_config *c, int n)
 }
 
 /* Options that repeat the rate of a run which has halved it since mean the halved one. */
-static void rate_restore(session *s)
+static void rate_restore(struct session *s)
 {
     double asked = 0;
     int n = 0;
@@ -1646,7 +1652,7 @@ static void rate_restore(session *s)
         fail(1, "%s: the note `rate` is malformed", s->o.file);
     double now = s->o.model.lr, halved = ldexp(asked, -n);
     s->asked = now;
-    if (note && (now == asked || fabs(now - halved) <= 1e-14 * halved)) {
+    if (note && (now == asked || fabs(now - halved) <= 1e-14*halved)) {
         s->asked = s->o.model.lr = asked;     /* by the options or, halved, by the file */
         rate_halve(&s->o.model, n);
         s->halved = n;
@@ -1656,7 +1662,7 @@ static void rate_restore(session *s)
 
 /* ---- models and tokenizers --------------------------------------------------------------- */
 
-static void tokenizer_load(session *s)
+static void tokenizer_load(struct session *s)
 {
     char err[DN_ERR_MAX];
     s->tok_note = note_of_file(s->o.file, "tokenizer");
@@ -1672,14 +1678,14 @@ static void tokenizer_load(session *s)
 
 /* Learn the tokenizer from the training text, or from parts of it if it is long: of two languages
  * equally many.  Learning takes up to 61 times the memory of its text. */
-static void tokenizer_learn(session *s)
+static void tokenizer_learn(struct session *s)
 {
     char err[DN_ERR_MAX];
-    text all = {NULL, 0};
-    size_t most = 250 * (size_t)s->o.model.vocab;             /* more adds little */
+    struct text all = { NULL, 0 };
+    size_t most = 250*(size_t)s->o.model.vocab;               /* more adds little */
     if (most < 4000000) most = 4000000;
     for (int side = s->train.lines ? 0 : 1; side < 2; side++) {
-        text t = corpus_sample(&s->train, side, s->train.lines ? most / 2 : most);
+        struct text t = corpus_sample(&s->train, side, s->train.lines ? most/2 : most);
         all.at = resize(all.at, all.n + t.n, 1);
         memcpy(all.at + all.n, t.at, t.n);
         all.n += t.n;
@@ -1701,7 +1707,7 @@ static void tokenizer_learn(session *s)
 }
 
 /* Load OUT, OUT.best or the model of a command, parameters and all. */
-static void model_load(session *s, const char *path)
+static void model_load(struct session *s, const char *path)
 {
     char err[DN_ERR_MAX];
     dn_io io;
@@ -1712,7 +1718,7 @@ static void model_load(session *s, const char *path)
 
 /* Make the model the options describe, or that of the file with the changes they ask for.  In a
  * command --seed is that of the samples, and the model keeps its own. */
-static void model_make(session *s, enum dn_purpose purpose)
+static void model_make(struct session *s, enum dn_purpose purpose)
 {
     char err[DN_ERR_MAX], count[16];
     dn_config now = s->o.model, c = now;
@@ -1727,7 +1733,7 @@ static void model_make(session *s, enum dn_purpose purpose)
     }
     size_t need = dn_model_bytes(&c, purpose, err);
     if (!need) fail(2, "%s", err);
-    say("memory: %.1f MiB for %d+%d layers of width %d, vocabulary %d", (double)need / 1048576,
+    say("memory: %.1f MiB for %d+%d layers of width %d, vocabulary %d", (double)need/1048576,
         c.arch == DN_DECODER ? 0 : c.enc_layers, c.arch == DN_ENCODER ? 0 : c.dec_layers, c.dim,
         c.vocab);
     s->block = resize(NULL, need, 1);
@@ -1742,7 +1748,7 @@ static void model_make(session *s, enum dn_purpose purpose)
 }
 
 /* What each command does first with MODEL. */
-static void model_open(session *s)
+static void model_open(struct session *s)
 {
     if (!s->o.file) fail(2, "%s needs a MODEL, such as model.safetensors", s->o.verb);
     tokenizer_load(s);
@@ -1752,7 +1758,7 @@ static void model_open(session *s)
 /* ---- generation -------------------------------------------------------------------------- */
 
 /* Have a generator for so many rows. */
-static dn_generator *generator(session *s, int rows)
+static dn_generator *generator(struct session *s, int rows)
 {
     char err[DN_ERR_MAX];
     if (s->g && s->g_rows >= rows) return s->g;
@@ -1765,21 +1771,21 @@ static dn_generator *generator(session *s, int rows)
     return s->g;
 }
 
-static void translator_make(translator *t, size_t rows, size_t ctx)
+static void translator_make(struct translator *t, size_t rows, size_t ctx)
 {
-    t->block = t->in_len = resize(NULL, rows, 2 * (ctx + 1) * sizeof(int));
+    t->block = t->in_len = resize(NULL, rows, 2*(ctx + 1)*sizeof(int));
     t->out_len = t->in_len + rows;
     t->in_ids = t->out_len + rows;
-    t->out_ids = t->in_ids + rows * ctx;
+    t->out_ids = t->in_ids + rows*ctx;
 }
 
 /* Translate n sources from `first` on, at most o.rows, into t->out_ids. */
-static void translate(session *s, const sequences *q, size_t first, int n)
+static void translate(struct session *s, const struct sequences *q, size_t first, int n)
 {
     char err[DN_ERR_MAX];
     size_t total = 0;
-    translator *t = &s->translator;
-    dn_generator *g = generator(s, n * s->o.beam);
+    struct translator *t = &s->translator;
+    dn_generator *g = generator(s, n*s->o.beam);
     if (!t->block) translator_make(t, (size_t)s->o.rows, (size_t)s->o.model.ctx);
     for (int i = 0; i < n; i++) t->in_len[i] = (int)length_of(q, first + (size_t)i);
     for (int i = 0; i < n; i++) total += (size_t)t->in_len[i];
@@ -1791,10 +1797,10 @@ static void translate(session *s, const sequences *q, size_t first, int n)
 }
 
 /* Translation i as one line of text, which lasts until the next call. */
-static text translation(session *s, int i)
+static struct text translation(struct session *s, int i)
 {
-    translator *t = &s->translator;
-    const int *ids = t->out_ids + (size_t)i * (size_t)s->o.model.ctx;
+    struct translator *t = &s->translator;
+    const int *ids = t->out_ids + (size_t)i*(size_t)s->o.model.ctx;
     size_t n = (size_t)t->out_len[i];
     t->line.n = dn_tok_decode(&s->tok, ids, n, NULL, 0);
     t->line.at = grow(t->line.at, &t->line_room, t->line.n, 1);
@@ -1806,10 +1812,10 @@ static text translation(session *s, int i)
 }
 
 /* Write the prompt and n more tokens.  When the context is full, its last half is kept. */
-static void text_sample(session *s, FILE *f, int n, int which)
+static void text_sample(struct session *s, FILE *f, int n, int which)
 {
     const dn_config *c = &s->o.model;
-    dn_sampling how = {s->o.temp, s->o.top_k, s->o.top_p};
+    dn_sampling how = { s->o.temp, s->o.top_k, s->o.top_p };
     char err[DN_ERR_MAX], piece[64];          /* of one token */
     dn_generator *g = generator(s, 1);
     uint64_t stream = STREAM_SAMPLE + (uint64_t)which;
@@ -1823,14 +1829,14 @@ static void text_sample(session *s, FILE *f, int n, int which)
         int feed = 1;
         if (held == c->ctx) {
             feed = (int)(total < most ? total : most);
-            most = (size_t)(c->ctx + 1) / 2;
+            most = (size_t)(c->ctx + 1)/2;
             check(dn_generator_start(g, 1, NULL, NULL, err), err);
             held = 0;
         }
         const dn_real *logits = dn_generator_feed(g, ids + total - feed, &feed, err);
         if (!logits) fail(1, "%s", err);
         held += feed;
-        double u = dn_random((uint64_t)c->seed, stream, (uint32_t)i) / 4294967296.0;
+        double u = dn_random((uint64_t)c->seed, stream, (uint32_t)i)/4294967296.0;
         ids[total] = dn_sample(logits, c->vocab, &how, u, work);
         size_t k = dn_tok_decode(&s->tok, ids + total, 1, piece, sizeof piece);
         fwrite(piece, 1, k, f);
@@ -1841,7 +1847,7 @@ static void text_sample(session *s, FILE *f, int n, int which)
     free(ids);
 }
 
-static void line_print(FILE *f, const char *label, text line)
+static void line_print(FILE *f, const char *label, struct text line)
 {
     fputs(label, f);
     if (line.n) fwrite(line.at, 1, line.n, f);
@@ -1849,9 +1855,9 @@ static void line_print(FILE *f, const char *label, text line)
 }
 
 /* A few sentences and what the model makes of them, or a little text. */
-static void show_samples(session *s)
+static void show_samples(struct session *s)
 {
-    corpus *c = s->valid.name ? &s->valid : s->test.name ? &s->test : NULL;
+    struct corpus *c = s->valid.name ? &s->valid : s->test.name ? &s->test : NULL;
     int n = s->o.samples < s->o.rows ? s->o.samples : s->o.rows;
     line_clear();
     for (int i = 0; i < n && s->o.model.arch == DN_DECODER; i++) {
@@ -1872,19 +1878,19 @@ static void show_samples(session *s)
 
 /* ---- scoring ----------------------------------------------------------------------------- */
 
-typedef struct score { double nll, tokens, correct; } score;   /* sums; nll in nats */
+struct score { double nll, tokens, correct; };                 /* sums; nll in nats */
 
 /* All of a corpus.  The caller decides what becomes of a failure: a run may go back. */
-static dn_status evaluate(session *s, const corpus *c, score *sum, char *err)
+static dn_status evaluate(struct session *s, const struct corpus *c, struct score *sum, char *err)
 {
     dn_stats stats = {0};
     uint64_t done = 0;
-    *sum = (score){0, 0, 0};
+    *sum = (struct score){ 0, 0, 0 };
     while (batch_score(s, &s->batch[0], c, &done)) {
         dn_batch view = batch_view(&s->batch[0]);
         dn_status status = dn_evaluate(s->m, &view, &stats, err);
         if (status != DN_OK) return status;
-        sum->nll += stats.nll * stats.tokens;
+        sum->nll += stats.nll*stats.tokens;
         sum->tokens += stats.tokens;
         sum->correct += stats.correct;
     }
@@ -1893,46 +1899,46 @@ static dn_status evaluate(session *s, const corpus *c, score *sum, char *err)
 }
 
 /* The score where there is nothing to go back to. */
-static score score_of(session *s, const corpus *c)
+static struct score score_of(struct session *s, const struct corpus *c)
 {
     char err[DN_ERR_MAX];
-    score sum;
+    struct score sum;
     check(evaluate(s, c, &sum, err), err);
     return sum;
 }
 
-static double mean_nll(const score *sum) { return sum->nll / sum->tokens; }
+static double mean_nll(const struct score *sum) { return sum->nll/sum->tokens; }
 
 /* BLEU and the rate of translations that are the reference, byte by byte. */
-static void report_translations(session *s, corpus *c)
+static void report_translations(struct session *s, struct corpus *c)
 {
     size_t n = c->seq[0].n, exact = 0, rows = (size_t)s->o.rows;
-    bleu sum = {{0}, {0}, 0, 0};
+    struct bleu sum = {0};
     c->in[1].at = 0;
     for (size_t first = 0; first < n; first += rows) {
         int some = (int)(n - first < rows ? n - first : rows);
         translate(s, &c->seq[0], first, some);
         for (int i = 0; i < some; i++) {
-            text reference = line_next(&c->in[1]), line = translation(s, i);
+            struct text reference = line_next(&c->in[1]), line = translation(s, i);
             bleu_add(&sum, line, reference);
             exact += same_words(&line, &reference, 1) ? 1 : 0;
         }
     }
     bleu_print(&sum, stdout);
-    printf("exact match %.1f %% (%zu of %zu lines)\n", 100 * (double)exact / (double)n, exact, n);
+    printf("exact match %.1f %% (%zu of %zu lines)\n", 100*(double)exact/(double)n, exact, n);
 }
 
 /* The result, on stdout. */
-static void report(session *s, corpus *c)
+static void report(struct session *s, struct corpus *c)
 {
-    score sum = score_of(s, c);
+    struct score sum = score_of(s, c);
     double nll = mean_nll(&sum), bytes = (double)c->in[1].n;
     printf("%s: loss %.4f nats/token, perplexity %.3f, accuracy %.1f %% (%.0f %stokens)\n",
-           c->name, nll, exp(nll), 100 * sum.correct / sum.tokens, sum.tokens,
+           c->name, nll, exp(nll), 100*sum.correct/sum.tokens, sum.tokens,
            s->o.model.arch == DN_ENCODER ? "masked " : "");
     if (s->o.model.arch == DN_DECODER)
         printf("bits per byte %.4f (%.0f bytes; %d to %d tokens of context, less at the start)\n",
-               sum.nll / log(2) / bytes, bytes, row_tokens(s, c) - (int)stride(s, c) + 1,
+               sum.nll/log(2)/bytes, bytes, row_tokens(s, c) - (int)stride(s, c) + 1,
                row_tokens(s, c));
     if (!is_text(s)) report_translations(s, c);
     stdout_flush();
@@ -1943,41 +1949,41 @@ static void report(session *s, corpus *c)
 enum { CELLS_MAX = 256, TICKS_MAX = 128, LABEL_MAX = 48 };
 
 /* Mid tones, which stand out from a light page and from a dark one. */
-static const char *const colours[] = {"#3b82c4", "#d9701a", "#2f9e58", "#d9484f", "#9467d0",
-                                      "#a0694b", "#d667b0", "#1a9c9c", "#8f8f1f", "#7f8790"};
+static const char *const colours[] = { "#3b82c4", "#d9701a", "#2f9e58", "#d9484f", "#9467d0",
+                                       "#a0694b", "#d667b0", "#1a9c9c", "#8f8f1f", "#7f8790" };
 #define GREY "#777"
-static const char *const dashes[] = {"none", "7 4", "2 4.5", "11 4 2 4"};
+static const char *const dashes[] = { "none", "7 4", "2 4.5", "11 4 2 4" };
 static const char *const shapes[] = {         /* around the point where the pen is */
     "m-3.6 0a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0-7.2 0z", "m-3.3-3.3h6.6v6.6h-6.6z",
-    "m0-4.4l4.2 7.2h-8.4z", "m0-4.7l4.2 4.7-4.2 4.7-4.2-4.7z", "m0 4.4l4.2-7.2h-8.4z"};
+    "m0-4.4l4.2 7.2h-8.4z", "m0-4.7l4.2 4.7-4.2 4.7-4.2-4.7z", "m0 4.4l4.2-7.2h-8.4z" };
 
-typedef struct series {
+struct series {
     const char *file, *by;                    /* its group */
     int group, column;
     double (*at)[2];                          /* x and y; y is NaN where the line is broken */
     size_t n, room;
     double last;
-    char name[2 * LABEL_MAX];                 /* made of what tells it from the others */
+    char name[2*LABEL_MAX];                   /* made of what tells it from the others */
     const char *colour, *dash, *shape;
-} series;
+};
 
-typedef struct plot {
+struct plot {
     const char *x, *by, *title;
     char y[SERIES_MAX][LABEL_MAX];            /* columns to draw, so many of them, */
     int columns, optional;                    /* some of which may be missing */
     int files, whole, groups, n, several;     /* whole: name files with their directories; */
     int log[2];                               /* several: more columns than one are drawn */
-    series s[SERIES_MAX];
+    struct series s[SERIES_MAX];
     double low[2], high[2];                   /* ends of the axes, log10 if logarithmic, */
     double from[2], to[2];                    /* and where they lie in the drawing */
-} plot;
+};
 
-typedef struct tick { double at; char label[24]; } tick;      /* "": a minor one */
+struct tick { double at; char label[24]; };                   /* "": a minor one */
 
-static plot plot_of(const options *o)
+static struct plot plot_of(const struct options *o)
 {
     const char *y = o->y ? o->y : "loss,val";
-    plot p = {0};
+    struct plot p = {0};
     p.x = o->x;
     p.title = o->title;
     p.optional = !o->y;
@@ -1995,7 +2001,7 @@ static plot plot_of(const options *o)
     }
 }
 
-static void plot_free(plot *p)
+static void plot_free(struct plot *p)
 {
     for (int i = 0; i < p->n; i++) free(p->s[i].at);
 }
@@ -2044,7 +2050,8 @@ static int column_find(const char *file, char **cell, int n, const char *name, i
     return -1;
 }
 
-static series *series_find(plot *p, const char *file, const char *by, int column, int make)
+static struct series *series_find(struct plot *p, const char *file, const char *by, int column,
+                                  int make)
 {
     int group = p->groups;
     for (int i = 0; i < p->n; i++)
@@ -2056,8 +2063,8 @@ static series *series_find(plot *p, const char *file, const char *by, int column
     if (p->n == SERIES_MAX) fail(1, "%s: more than %d lines to draw", file, SERIES_MAX);
     if (group == p->groups) p->groups++;
     p->several |= column != p->s[0].column && p->n;
-    series *s = &p->s[p->n++];
-    *s = (series){0};
+    struct series *s = &p->s[p->n++];
+    *s = (struct series){0};
     s->file = file;
     s->by = by;
     s->group = group;
@@ -2066,13 +2073,13 @@ static series *series_find(plot *p, const char *file, const char *by, int column
 }
 
 /* An empty cell says nothing, one that is no number breaks the line. */
-static void point_add(plot *p, const char *file, const char *by, int column, double x,
+static void point_add(struct plot *p, const char *file, const char *by, int column, double x,
                       const char *cell)
 {
     double y = number(cell);
     if (p->log[1] && !(y > 0)) y = NAN;
     if (!*cell || isnan(x) || (p->log[0] && !(x > 0))) return;
-    series *s = series_find(p, file, by, column, !isnan(y));
+    struct series *s = series_find(p, file, by, column, !isnan(y));
     if (!s) return;
     s->at = grow(s->at, &s->room, s->n + 1, sizeof *s->at);
     s->at[s->n][0] = x;
@@ -2081,7 +2088,7 @@ static void point_add(plot *p, const char *file, const char *by, int column, dou
 }
 
 /* Read the lines of a CSV file, which must stay: names point into them. */
-static void plot_read(plot *p, const char *file, lines *l)
+static void plot_read(struct plot *p, const char *file, struct lines *l)
 {
     char *cell[CELLS_MAX], nothing[1] = "";
     int x = 0, by = -1, y[SERIES_MAX], width = 0, found = 0;
@@ -2112,7 +2119,7 @@ static void plot_read(plot *p, const char *file, lines *l)
 }
 
 /* The ends of the axes, a little beyond the points. */
-static void plot_range(plot *p)
+static void plot_range(struct plot *p)
 {
     for (int axis = 0; axis < 2; axis++) {
         double low = HUGE_VAL, high = -HUGE_VAL;
@@ -2124,28 +2131,28 @@ static void plot_range(plot *p)
                 if (v < low) low = v;
                 if (v > high) high = v;
             }
-        double more = high - low > 1e-9 * fabs(high) ? (axis ? 0.05 : 0.02) * (high - low)
-                    : p->log[axis] ? 0.5 : fabs(low) > 1e-12 ? fabs(low) / 2 : 1;
+        double more = high - low > 1e-9*fabs(high) ? (axis ? 0.05 : 0.02)*(high - low)
+                    : p->log[axis] ? 0.5 : fabs(low) > 1e-12 ? fabs(low)/2 : 1;
         p->low[axis] = low >= 0 && low < more && !p->log[axis] ? 0 : low - more;
         p->high[axis] = high + more;
     }
 }
 
 /* Where a value lies in the drawing. */
-static double place(const plot *p, int axis, double v)
+static double place(const struct plot *p, int axis, double v)
 {
     if (p->log[axis]) v = log10(v);
-    return p->from[axis] + (v - p->low[axis]) / (p->high[axis] - p->low[axis])
-                           * (p->to[axis] - p->from[axis]);
+    double part = (v - p->low[axis])/(p->high[axis] - p->low[axis]);
+    return p->from[axis] + part*(p->to[axis] - p->from[axis]);
 }
 
 /* A number as it stands beside an axis, in steps of such a size. */
-static tick tick_at(double at, double step)
+static struct tick tick_at(double at, double step)
 {
-    tick t = {at, ""};
+    struct tick t = { at, "" };
     double size = fabs(at) > step ? fabs(at) : step;
     int decimals = step < 1 ? (int)ceil(-log10(step) - 1e-9) : 0;
-    int digits = (int)ceil(log10(size / step)) + 1;
+    int digits = (int)ceil(log10(size/step)) + 1;
     if (size < 1e6 && decimals < 6)
         snprintf(t.label, sizeof t.label, "%.*f", decimals, at);
     else
@@ -2156,24 +2163,24 @@ static tick tick_at(double at, double step)
 }
 
 /* Steps of 1, 2 or 5 times a power of ten, at most `most` of them. */
-static int ticks_linear(double low, double high, int most, tick *t)
+static int ticks_linear(double low, double high, int most, struct tick *t)
 {
-    double step = pow(10, floor(log10((high - low) / most)));
-    for (int i = 0; i < 3 && (high - low) / step > most; i++) step *= i == 1 ? 2.5 : 2;
+    double step = pow(10, floor(log10((high - low)/most)));
+    for (int i = 0; i < 3 && (high - low)/step > most; i++) step *= i == 1 ? 2.5 : 2;
     int n = 0;
-    for (double k = ceil(low / step); k * step <= high && n < TICKS_MAX; k++)
-        t[n++] = tick_at(k > 0 || k < 0 ? k * step : 0, step);        /* not -0 */
+    for (double k = ceil(low/step); k*step <= high && n < TICKS_MAX; k++)
+        t[n++] = tick_at(k > 0 || k < 0 ? k*step : 0, step);          /* not -0 */
     return n;
 }
 
 /* Powers of ten, and between them 2 .. 9, of which 2 and 5 are named if there is room. */
-static int ticks_log(double low, double high, int most, tick *t)
+static int ticks_log(double low, double high, int most, struct tick *t)
 {
-    int n = 0, each = 1 + (int)((high - low) / most);
+    int n = 0, each = 1 + (int)((high - low)/most);
     if (high - low < 0.7) return ticks_linear(pow(10, low), pow(10, high), most, t);
     for (int decade = (int)floor(low); decade <= high; decade++)
         for (int k = 1; k < (high - low > most ? 2 : 10); k++) {
-            tick now = {k * pow(10, decade), ""};
+            struct tick now = { k*pow(10, decade), "" };
             if (log10(now.at) < low || log10(now.at) > high || n == TICKS_MAX) continue;
             if (k == 1 ? decade % each == 0 : high - low < 2.2 && (k == 2 || k == 5))
                 now = tick_at(now.at, pow(10, decade));
@@ -2185,7 +2192,7 @@ static int ticks_log(double low, double high, int most, tick *t)
 /* Bytes of the character that starts s, 0 if XML cannot hold it. */
 static int character(const char *s)
 {
-    static const long least[] = {0, 0x20, 0x80, 0x800, 0x10000};         /* of so many bytes */
+    static const long least[] = { 0, 0x20, 0x80, 0x800, 0x10000 };       /* of so many bytes */
     int lead = s[0] & 0xFF, n = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
     long code = n == 1 ? lead : lead & 0x7F >> n;
     if (lead >= 0x80 && lead < 0xC0) return 0;
@@ -2200,7 +2207,7 @@ static int character(const char *s)
 /* Print a text for XML. */
 static void xml_print(FILE *f, const char *s)
 {
-    static const char *const names[] = {"&amp;", "&lt;", "&gt;", "&quot;"};
+    static const char *const names[] = { "&amp;", "&lt;", "&gt;", "&quot;" };
     static const char plain[] = "&<>\"";
     for (int n; *s; s += n ? n : 1) {
         const char *found = strchr(plain, *s);
@@ -2229,7 +2236,7 @@ static int text_width(const char *s)
 
 /* Names and looks.  Groups differ by colour and columns by dashes; one group alone shows its
  * columns in colours. */
-static void series_style(const plot *p, series *s)
+static void series_style(const struct plot *p, struct series *s)
 {
     const char *file = p->files < 2 ? "" : p->whole ? s->file : base_name(s->file);
     const char *y = p->several || (!*file && !*s->by) ? p->y[s->column] : "";
@@ -2241,7 +2248,7 @@ static void series_style(const plot *p, series *s)
     }
     snprintf(s->name, sizeof s->name, "%.*s%s%.22s%s%.22s", (int)n, file, n && *s->by ? " " : "",
              s->by, (n || *s->by) && *y ? " " : "", y);
-    int which = p->groups > 1 ? s->group : s->column, round = which / LENGTH(colours);
+    int which = p->groups > 1 ? s->group : s->column, round = which/LENGTH(colours);
     int other = p->groups > 1 && p->several ? s->column : 0;
     s->colour = colours[which % LENGTH(colours)];
     s->dash = dashes[(other + round) % LENGTH(dashes)];
@@ -2251,24 +2258,24 @@ static void series_style(const plot *p, series *s)
 /* In the order in which the lines end, from the top. */
 static int series_order(const void *left, const void *right)
 {
-    const series *a = left, *b = right;
+    const struct series *a = left, *b = right;
     if (a->last > b->last || a->last < b->last) return a->last > b->last ? -1 : 1;
     return a->group != b->group ? a->group - b->group : a->column - b->column;
 }
 
-static void path_begin(FILE *f, const series *s)
+static void path_begin(FILE *f, const struct series *s)
 {
     fprintf(f, "<path class=\"line\" stroke=\"%s\" stroke-dasharray=\"%s\" d=\"", s->colour,
             s->dash);
 }
 
 /* The line, and marks at its points if they are few; at some of them if the lines are many. */
-static void series_print(const plot *p, int i, FILE *f)
+static void series_print(const struct plot *p, int i, FILE *f)
 {
     enum { FEW = 40, MARKS = 6 };
-    const series *s = &p->s[i];
-    size_t each = s->n <= FEW ? 1 : s->n / MARKS, from = 0;
-    if (s->n > FEW) from = p->n > 4 ? (size_t)i * 5 % 7 * each / 7 : s->n;
+    const struct series *s = &p->s[i];
+    size_t each = s->n <= FEW ? 1 : s->n/MARKS, from = 0;
+    if (s->n > FEW) from = p->n > 4 ? (size_t)i*5%7*each/7 : s->n;
     int pen = 0;
     path_begin(f, s);
     for (size_t k = 0; k < s->n; k++) {
@@ -2287,13 +2294,13 @@ static void series_print(const plot *p, int i, FILE *f)
 }
 
 /* The names beside the plot, under that of the column they come from. */
-static void legend_print(const plot *p, FILE *f)
+static void legend_print(const struct plot *p, FILE *f)
 {
     double x = p->to[0] + 22, y = p->to[1] + 8;
     if (p->by) text_print(f, x, y + 4.5, " font-style=\"italic\"", p->by);
     for (int i = 0; i < p->n; i++) {
-        const series *s = &p->s[i];
-        double at = y + 20 * (i + (p->by ? 1 : 0));
+        const struct series *s = &p->s[i];
+        double at = y + 20*(i + (p->by ? 1 : 0));
         path_begin(f, s);
         fprintf(f, "M%.1f %.1fh30\"/><path fill=\"%s\" d=\"M%.1f %.1f%s\"/>\n", x, at, s->colour,
                 x + 15, at, s->shape);
@@ -2301,15 +2308,15 @@ static void legend_print(const plot *p, FILE *f)
     }
 }
 
-static int ticks(const plot *p, int axis, tick *t)
+static int ticks(const struct plot *p, int axis, struct tick *t)
 {
     return (p->log[axis] ? ticks_log : ticks_linear)(p->low[axis], p->high[axis], axis ? 7 : 9, t);
 }
 
 /* Grid and numbers of both axes. */
-static void axes_print(const plot *p, FILE *f)
+static void axes_print(const struct plot *p, FILE *f)
 {
-    tick t[TICKS_MAX];
+    struct tick t[TICKS_MAX];
     for (int axis = 0; axis < 2; axis++) {
         int n = ticks(p, axis, t);
         for (int i = 0; i < n; i++) {
@@ -2328,27 +2335,27 @@ static void axes_print(const plot *p, FILE *f)
 }
 
 /* Room for the axes, the title and, if there is more than one line, the names. */
-static void plot_layout(plot *p, double *width, double *height)
+static void plot_layout(struct plot *p, double *width, double *height)
 {
-    tick t[TICKS_MAX];
+    struct tick t[TICKS_MAX];
     int numbers = 0;
     for (int i = ticks(p, 1, t); i-- > 0; )
         if (text_width(t[i].label) > numbers) numbers = text_width(t[i].label);
     double most = p->by ? text_width(p->by) : 0;
     for (int i = 0; i < p->n; i++)
         if (text_width(p->s[i].name) > most) most = text_width(p->s[i].name);
-    most = p->n > 1 ? 60 + 7.2 * most : 0;
+    most = p->n > 1 ? 60 + 7.2*most : 0;
     *width = most > 320 ? 640 + most : 960;
-    *height = p->n > 21 ? 120 + 20 * (p->n + 1) : 540;
-    p->from[0] = 46 + 8 * numbers;
+    *height = p->n > 21 ? 120 + 20*(p->n + 1) : 540;
+    p->from[0] = 46 + 8*numbers;
     p->to[0] = *width - 24 - most;
     p->from[1] = *height - 62;
     p->to[1] = p->title ? 56 : 24;
 }
 
-static void plot_print(plot *p, FILE *f)
+static void plot_print(struct plot *p, FILE *f)
 {
-    char y[SERIES_MAX * (LABEL_MAX + 2)] = "", how[80];
+    char y[SERIES_MAX*(LABEL_MAX + 2)] = "", how[80];
     double width, height;
     for (int i = 0; i < p->n; i++) series_style(p, &p->s[i]);
     qsort(p->s, (size_t)p->n, sizeof *p->s, series_order);
@@ -2368,10 +2375,10 @@ static void plot_print(plot *p, FILE *f)
     if (p->title)
         text_print(f, p->from[0], 32, " font-size=\"17\" font-weight=\"600\"", p->title);
     axes_print(p, f);
-    text_print(f, (p->from[0] + p->to[0]) / 2, height - 16, " text-anchor=\"middle\"", p->x);
+    text_print(f, (p->from[0] + p->to[0])/2, height - 16, " text-anchor=\"middle\"", p->x);
     snprintf(how, sizeof how, " text-anchor=\"middle\" transform=\"rotate(-90 20 %.1f)\"",
-             (p->from[1] + p->to[1]) / 2);
-    text_print(f, 20, (p->from[1] + p->to[1]) / 2, how, y);
+             (p->from[1] + p->to[1])/2);
+    text_print(f, 20, (p->from[1] + p->to[1])/2, how, y);
     for (int i = 0; i < p->n; i++) series_print(p, i, f);
     if (p->n > 1) legend_print(p, f);
     fputs("</svg>\n", f);
@@ -2379,21 +2386,21 @@ static void plot_print(plot *p, FILE *f)
 
 /* ---- progress ---------------------------------------------------------------------------- */
 
-typedef struct progress {
+struct progress {
     double begun, drawn, before;              /* when the run and the last line were; the seconds
                                                  that the log already has */
     int64_t first;                            /* steps before this run */
     double nll, tokens, seconds;              /* sums since the last line, */
     int steps;                                /* over so many steps */
     FILE *csv;
-    text rows;                                /* what --log says, for --plot */
+    struct text rows;                         /* what --log says, for --plot */
     size_t room;
     const char *failed;                       /* the first file that could not be written, */
     int why;                                  /* and its errno */
-} progress;
+};
 
 /* It is said at the end of the run, which goes on: its checkpoints are worth more. */
-static void write_failed(progress *p, const char *path)
+static void write_failed(struct progress *p, const char *path)
 {
     if (p->failed) return;
     p->failed = path;
@@ -2401,7 +2408,7 @@ static void write_failed(progress *p, const char *path)
 }
 
 /* Add a line to the log and to what will be drawn. */
-static void row_add(const session *s, progress *p, const char *row)
+static void row_add(const struct session *s, struct progress *p, const char *row)
 {
     size_t n = strlen(row);
     if (p->csv && (fputs(row, p->csv) < 0 || fflush(p->csv) != 0)) write_failed(p, s->o.log);
@@ -2412,12 +2419,12 @@ static void row_add(const session *s, progress *p, const char *row)
 }
 
 /* Draw the rows so far, into f if there is anything; returns whether there is. */
-static int rows_plot(const session *s, const progress *p, FILE *f)
+static int rows_plot(const struct session *s, const struct progress *p, FILE *f)
 {
-    text copy = {resize(NULL, p->rows.n + 1, 1), p->rows.n};
+    struct text copy = { resize(NULL, p->rows.n + 1, 1), p->rows.n };
     if (copy.n) memcpy(copy.at, p->rows.at, copy.n);
-    lines l = lines_split(copy);
-    plot drawing = plot_of(&s->o);
+    struct lines l = lines_split(copy);
+    struct plot drawing = plot_of(&s->o);
     plot_read(&drawing, s->o.log ? s->o.log : "--plot", &l);
     int any = drawing.n > 0;
     if (any && f) plot_print(&drawing, f);
@@ -2427,7 +2434,7 @@ static int rows_plot(const session *s, const progress *p, FILE *f)
     return any;
 }
 
-static void progress_plot(const session *s, progress *p)
+static void progress_plot(const struct session *s, struct progress *p)
 {
     if (!s->o.plot || !rows_plot(s, p, NULL)) return;
     FILE *f = fopen(s->o.plot, "wb");
@@ -2447,7 +2454,7 @@ static const char log_header[] = "step,seconds,loss,val,lr,grad_norm,tokens_per_
 
 /* Bytes of the rows up to this step: those behind it are of steps that were lost or given up, and
  * half a row at the end is none. */
-static size_t rows_until(text t, int64_t step)
+static size_t rows_until(struct text t, int64_t step)
 {
     size_t keep = 0;
     for (size_t i = 0; i < t.n; i++) {
@@ -2459,7 +2466,7 @@ static size_t rows_until(text t, int64_t step)
 }
 
 /* Let the file begin with the rows up to this step, and nothing else. */
-static void rows_restore(const char *log, progress *p, int64_t step)
+static void rows_restore(const char *log, struct progress *p, int64_t step)
 {
     FILE *f = fopen(log, "rb");
     if (!f && errno == ENOENT) return;
@@ -2482,7 +2489,7 @@ static void rows_restore(const char *log, progress *p, int64_t step)
 }
 
 /* Open the log, and close it first when the run goes back. */
-static void log_open(const session *s, progress *p)
+static void log_open(const struct session *s, struct progress *p)
 {
     int64_t step = dn_step_count(s->m);
     p->rows.n = rows_until(p->rows, step);
@@ -2494,7 +2501,7 @@ static void log_open(const session *s, progress *p)
 }
 
 /* The seconds of the last row; 0: there is none. */
-static double seconds_of(text rows)
+static double seconds_of(struct text rows)
 {
     size_t at = rows.n;
     char *end = NULL;
@@ -2503,9 +2510,9 @@ static double seconds_of(text rows)
     return end && *end == ',' ? strtod(end + 1, NULL) : 0;
 }
 
-static void progress_open(session *s, progress *p)
+static void progress_open(struct session *s, struct progress *p)
 {
-    *p = (progress){0};
+    *p = (struct progress){0};
     p->begun = p->drawn = seconds();
     p->first = dn_step_count(s->m);
     row_add(s, p, log_header);
@@ -2516,7 +2523,7 @@ static void progress_open(session *s, progress *p)
     if (!p->rows.n) row_add(s, p, log_header);
 }
 
-static void sums_clear(progress *p)
+static void sums_clear(struct progress *p)
 {
     p->nll = p->tokens = p->seconds = 0;
     p->steps = 0;
@@ -2525,17 +2532,17 @@ static void sums_clear(progress *p)
 /* After a step, a line if one is due: the mean loss since the last, without label smoothing so
  * that it compares with val, and tokens of all streams per second.  val < 0: not measured now.
  * On a terminal the next line is written over one without val, which may show up sooner. */
-static void progress_step(const session *s, progress *p, int64_t step, const dn_stats *stats,
-                          double val, int last)
+static void progress_step(const struct session *s, struct progress *p, int64_t step,
+                          const dn_stats *stats, double val, int last)
 {
     char line[200], tokens[16], eta[16], value[32] = "";
-    double now = seconds(), spent = now - p->begun, rate = p->tokens / (p->seconds + 1e-9);
-    double nll = p->nll / p->steps;
-    double left = spent / (double)(step - p->first) * (double)(s->o.model.steps - step);
+    double now = seconds(), spent = now - p->begun, rate = p->tokens/(p->seconds + 1e-9);
+    double nll = p->nll/p->steps;
+    double left = spent/(double)(step - p->first)*(double)(s->o.model.steps - step);
     int due = last || val >= 0 || step % s->o.log_every == 0;
     int rewrite = !last && val < 0 && can_rewrite();
     if (!due && !(rewrite && now - p->drawn > 0.5)) return;
-    if (s->o.minutes > 0 && left > 60 * s->o.minutes - spent) left = 60 * s->o.minutes - spent;
+    if (s->o.minutes > 0 && left > 60*s->o.minutes - spent) left = 60*s->o.minutes - spent;
     if (val >= 0) snprintf(value, sizeof value, "  val %.3f", val);
     snprintf(line, sizeof line, "step %lld/%d  loss %.3f%s  lr %.1e  gnorm %.3g  %s tok/s  ETA %s",
              (long long)step, s->o.model.steps, nll, value, stats->lr, stats->grad_norm,
@@ -2556,9 +2563,9 @@ static void progress_step(const session *s, progress *p, int64_t step, const dn_
 /* ---- training ---------------------------------------------------------------------------- */
 
 /* Open the data the options name; without names, the default corpus. */
-static void data_open(session *s)
+static void data_open(struct session *s)
 {
-    options *o = &s->o;
+    struct options *o = &s->o;
     if (is_text(s)) {
         if (o->source || o->target || o->valid_source || o->valid_target || o->test_source
             || o->test_target)
@@ -2597,10 +2604,10 @@ static void data_open(session *s)
 }
 
 /* Turn the texts into tokens, and say what there is. */
-static void data_encode(session *s)
+static void data_encode(struct session *s)
 {
     size_t most = (size_t)s->o.model.ctx;
-    corpus *c = &s->train, *v = &s->valid;
+    struct corpus *c = &s->train, *v = &s->valid;
     corpus_encode(c, &s->tok, most, 1);
     corpus_encode(v, &s->tok, most, 0);
     corpus_encode(&s->test, &s->tok, most, 0);
@@ -2622,29 +2629,29 @@ static void data_encode(session *s)
 }
 
 /* Go over the pairs of a step without reading them. */
-static void step_skip(session *s)
+static void step_skip(struct session *s)
 {
-    batch b = {0};
+    struct batch b = {0};
     for (int i = 0; i < s->o.accum; i++) batch_next(s, &b, 0);
 }
 
 /* --epochs as steps. */
-static int steps_of_epochs(session *s)
+static int steps_of_epochs(struct session *s)
 {
     int64_t steps = 0;
-    const corpus *c = &s->train;
+    const struct corpus *c = &s->train;
     if (is_text(s)) {
-        double each = (double)row_tokens(s, c) * text_rows(s, c) * s->o.accum;
-        steps = (int64_t)ceil((double)text_tokens(c) * s->o.epochs / each);
+        double each = (double)row_tokens(s, c)*text_rows(s, c)*s->o.accum;
+        steps = (int64_t)ceil((double)text_tokens(c)*s->o.epochs/each);
     } else {
-        for (; s->place < (uint64_t)s->o.epochs * c->seq[0].n; steps++) step_skip(s);
+        for (; s->place < (uint64_t)s->o.epochs*c->seq[0].n; steps++) step_skip(s);
     }
     s->place = 0;
     return steps < INT_MAX ? (int)steps : INT_MAX;
 }
 
 /* Refuse wrong options before any data is read.  Of the vocabulary only the limit is known. */
-static void model_check(const session *s)
+static void model_check(const struct session *s)
 {
     char err[DN_ERR_MAX];
     int vocab = s->o.model.vocab, most = 1 << 24;
@@ -2657,17 +2664,17 @@ static void model_check(const session *s)
 }
 
 /* Note what the batches are made of.  A resumed run must be made of the same. */
-static void data_note(session *s)
+static void data_note(struct session *s)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);             /* FNV-1a, a token at a time */
     for (int side = is_text(s); side < 2; side++) {
-        const sequences *q = &s->train.seq[side];
+        const struct sequences *q = &s->train.seq[side];
         int ids[1024];
         for (uint64_t at = 0, n; at < q->start[q->n]; at += n) {
             n = q->start[q->n] - at < 1024 ? q->start[q->n] - at : 1024;
             ids_read(q, at, (size_t)n, ids);
             for (size_t i = 0; i < n; i++)
-                hash = (hash ^ (uint64_t)ids[i]) * UINT64_C(0x100000001b3);
+                hash = (hash ^ (uint64_t)ids[i])*UINT64_C(0x100000001b3);
         }
     }
     snprintf(s->data_note, sizeof s->data_note, "%.0f %08lx%08lx %d",
@@ -2681,7 +2688,7 @@ static void data_note(session *s)
 }
 
 /* Go on behind the checkpoint that is loaded: with its best validation, and behind its batches. */
-static void run_restore(session *s, const char *path)
+static void run_restore(struct session *s, const char *path)
 {
     char *note = note_of_file(path, "best");
     s->best_step = s->stalled = 0;
@@ -2696,7 +2703,7 @@ static void run_restore(session *s, const char *path)
 }
 
 /* Everything a run needs. */
-static void train_open(session *s)
+static void train_open(struct session *s)
 {
     model_check(s);
     out_check(s);
@@ -2715,9 +2722,9 @@ static void train_open(session *s)
 }
 
 /* Validate and keep the best; *val stays as it is if there is nothing to validate on. */
-static dn_status validate(session *s, int64_t step, double *val, char *err)
+static dn_status validate(struct session *s, int64_t step, double *val, char *err)
 {
-    score sum;
+    struct score sum;
     if (!s->valid.name) return DN_OK;
     dn_status status = evaluate(s, &s->valid, &sum, err);
     if (status != DN_OK) return status;
@@ -2732,12 +2739,13 @@ static dn_status validate(session *s, int64_t step, double *val, char *err)
     return DN_OK;
 }
 
-static dn_status train_step(session *s, progress *p, int64_t step, dn_stats *stats, char *err)
+static dn_status train_step(struct session *s, struct progress *p, int64_t step, dn_stats *stats,
+                            char *err)
 {
     double begun = seconds();
     dn_batch *view = resize(NULL, (size_t)s->o.accum, sizeof *view);
     for (int i = 0; i < s->o.accum; i++) {
-        batch_next(s, &s->batch[i], (uint64_t)step * (uint64_t)s->o.accum + (uint64_t)i);
+        batch_next(s, &s->batch[i], (uint64_t)step*(uint64_t)s->o.accum + (uint64_t)i);
         view[i] = batch_view(&s->batch[i]);
         p->tokens += s->batch[i].enc_n + s->batch[i].dec_n;
     }
@@ -2751,7 +2759,7 @@ static dn_status train_step(session *s, progress *p, int64_t step, dn_stats *sta
 }
 
 /* A scheme that looks at the data before the first step sees its first batch. */
-static void profile(session *s)
+static void profile(struct session *s)
 {
     char err[DN_ERR_MAX];
     uint64_t place = s->place;
@@ -2762,7 +2770,7 @@ static void profile(session *s)
 }
 
 /* The run diverged at `step`: go back to the last checkpoint, and return its step. */
-static int64_t roll_back(session *s, progress *p, int64_t step)
+static int64_t roll_back(struct session *s, struct progress *p, int64_t step)
 {
     char err[DN_ERR_MAX];
     model_load(s, s->saved);
@@ -2778,11 +2786,11 @@ static int64_t roll_back(session *s, progress *p, int64_t step)
 }
 
 /* Steps until the run ends or is stopped; returns whether it ended. */
-static int train_loop(session *s, progress *p)
+static int train_loop(struct session *s, struct progress *p)
 {
     char err[DN_ERR_MAX];
     dn_stats stats = {0};
-    const options *o = &s->o;
+    const struct options *o = &s->o;
     int64_t step = p->first;
     int ended = step >= o->model.steps || (o->patience && s->stalled >= o->patience), stop = ended;
     if (ended)
@@ -2793,7 +2801,7 @@ static int train_loop(session *s, progress *p)
         double val = -1;
         dn_status status = train_step(s, p, step++, &stats, err);
         ended = step >= o->model.steps
-                || (o->minutes > 0 && seconds() - p->begun > 60 * o->minutes);
+                || (o->minutes > 0 && seconds() - p->begun > 60*o->minutes);
         if (status == DN_OK && (ended || step % o->eval_every == 0))
             status = validate(s, step, &val, err);
         if (must_go_back(s, status, err)) {
@@ -2811,7 +2819,7 @@ static int train_loop(session *s, progress *p)
 }
 
 /* The same command once more, with --resume. */
-static void say_how_to_resume(const session *s)
+static void say_how_to_resume(const struct session *s)
 {
     say("stopped after step %lld%s", (long long)dn_step_count(s->m),
         *s->o.out ? "; to go on:" : ", nothing was saved");
@@ -2830,9 +2838,9 @@ static void say_how_to_resume(const session *s)
 /* The name of OUT.best, or of FILE.best where the run comes from another file; NULL if the model as
  * it is now is the best, or if what is there is of another run: one before this, or a way that a
  * rollback gave up. */
-static char *best_of_run(const session *s)
+static char *best_of_run(const struct session *s)
 {
-    const char *of[] = {s->o.out, s->o.file};
+    const char *of[] = { s->o.out, s->o.file };
     int is_last = s->best_step >= dn_step_count(s->m);
     for (int i = 0; i < 2 && s->o.keep_best && *s->o.out && !is_last; i++) {
         double loss = -1;
@@ -2851,9 +2859,9 @@ static char *best_of_run(const session *s)
 }
 
 /* What to do with the model that was made. */
-static void say_how_to_use(const session *s, const char *model)
+static void say_how_to_use(const struct session *s, const char *model)
 {
-    static const char *const use[] = {"score", "sample", "translate"};   /* by dn_arch */
+    static const char *const use[] = { "score", "sample", "translate" }; /* by dn_arch */
     fputs("next: ", stderr);
     shell_print(stderr, s->argv[0]);
     fprintf(stderr, " %s ", use[s->o.model.arch]);
@@ -2869,7 +2877,7 @@ static void say_how_to_use(const session *s, const char *model)
 }
 
 /* The run ended: what came of it. */
-static void run_report(session *s, const progress *p)
+static void run_report(struct session *s, const struct progress *p)
 {
     char spent[16], *best = best_of_run(s);
     if (best) {
@@ -2884,9 +2892,9 @@ static void run_report(session *s, const progress *p)
     free(best);
 }
 
-static int run_train(session *s)
+static int run_train(struct session *s)
 {
-    progress p;
+    struct progress p;
     train_open(s);
     progress_open(s, &p);
     if (!s->o.file) profile(s);
@@ -2905,7 +2913,7 @@ static int run_train(session *s)
 
 /* ---- commands ---------------------------------------------------------------------------- */
 
-static int run_translate(session *s)
+static int run_translate(struct session *s)
 {
     size_t cut = 0, rows = is_terminal(stdin) ? 1 : (size_t)s->o.rows;
     model_open(s);
@@ -2913,8 +2921,8 @@ static int run_translate(session *s)
     if (s->o.source) fail(2, "translate reads standard input: < %s", s->o.source);
     if (is_terminal(stdin)) say("a sentence a line:");
     for (;;) {
-        text t = text_read(stdin, "stdin", rows);
-        corpus c = {0};
+        struct text t = text_read(stdin, "stdin", rows);
+        struct corpus c = {0};
         c.name = "stdin";
         c.in[0].memory = t.at;
         c.in[0].n = t.n;
@@ -2931,7 +2939,7 @@ static int run_translate(session *s)
     return 0;
 }
 
-static int run_sample(session *s)
+static int run_sample(struct session *s)
 {
     model_open(s);
     if (s->o.model.arch != DN_DECODER)
@@ -2944,9 +2952,9 @@ static int run_sample(session *s)
 }
 
 /* BLEU of a file that anyone translated. */
-static int score_file(session *s)
+static int score_file(struct session *s)
 {
-    bleu sum = {{0}, {0}, 0, 0};
+    struct bleu sum = {0};
     if (!s->o.target) fail(2, "--hypothesis needs --target, the reference");
     s->test = corpus_open(s->o.hypothesis, s->o.target);
     for (size_t i = 0; i < s->test.lines; i++)
@@ -2956,7 +2964,7 @@ static int score_file(session *s)
 }
 
 /* The data to score a model on. */
-static void score_open(session *s)
+static void score_open(struct session *s)
 {
     if (s->o.test_source || s->o.test_target || s->o.valid_source || s->o.valid_target)
         fail(2, "%s reads --source and --target", s->o.verb);
@@ -2975,7 +2983,7 @@ static void score_open(session *s)
     if (s->test.cut) say("note: %zu pairs were cut to %d tokens", s->test.cut, s->o.model.ctx);
 }
 
-static int run_score(session *s)
+static int run_score(struct session *s)
 {
     if (s->o.hypothesis) return score_file(s);
     model_open(s);
@@ -2992,12 +3000,12 @@ static void number_print(FILE *f, size_t i, const char *format, double x)
 }
 
 /* The values of the vectors, or of all tensors. */
-static void values_print(const session *s, FILE *f, int all)
+static void values_print(const struct session *s, FILE *f, int all)
 {
     size_t printed = 0;
     for (int i = 0; i < dn_tensor_count(s->m); i++) {
         const dn_tensor t = dn_tensor_at(s->m, i);
-        const size_t n = (size_t)t.rows * (size_t)(t.cols ? t.cols : 1);
+        const size_t n = (size_t)t.rows*(size_t)(t.cols ? t.cols : 1);
         for (size_t j = 0; j < n && (all || !t.cols); j++)
             number_print(f, printed++, "%.8ef", (double)t.value[j]);
     }
@@ -3008,31 +3016,31 @@ static double scale_of(const dn_real *w, int n)
 {
     double most = 0;
     for (int j = 0; j < n; j++) most = fmax(most, fabs((double)w[j]));
-    return (double)(dn_real)(most / 127);
+    return (double)(dn_real)(most/127);
 }
 
 /* The matrices in 8 bits: first the scale of each row, then the integers, which the model has from
  * then on: its values become scale * integer. */
-static void matrices_print(const session *s, FILE *f, int integers)
+static void matrices_print(const struct session *s, FILE *f, int integers)
 {
     size_t printed = 0;
     for (int i = 0; i < dn_tensor_count(s->m); i++) {
         const dn_tensor t = dn_tensor_at(s->m, i);
         for (int r = 0; r < t.rows && t.cols; r++) {
-            dn_real *w = t.value + (size_t)r * (size_t)t.cols;
+            dn_real *w = t.value + (size_t)r*(size_t)t.cols;
             const double scale = scale_of(w, t.cols);
             if (!integers) number_print(f, printed++, "%.8ef", scale);
             for (int j = 0; j < t.cols && integers; j++) {
-                const double q = scale > 0 ? floor((double)w[j] / scale + 0.5) : 0;
+                const double q = scale > 0 ? floor((double)w[j]/scale + 0.5) : 0;
                 number_print(f, printed++, "%.0f", q);
-                w[j] = (dn_real)scale * (dn_real)q;
+                w[j] = (dn_real)scale*(dn_real)q;
             }
         }
     }
 }
 
 /* Configuration, tokenizer and parameters as constants: docs/porting.md says how they are read. */
-static void header_print(const session *s, FILE *f)
+static void header_print(const struct session *s, FILE *f)
 {
     char value[DN_NAME_MAX];
     int n;
@@ -3058,9 +3066,9 @@ static void header_print(const session *s, FILE *f)
     fputs("\n};\n", f);
 }
 
-static int run_export(session *s)
+static int run_export(struct session *s)
 {
-    score before, after;
+    struct score before, after;
     model_open(s);
     if (!s->o.c_header) fail(2, "export needs --c-header FILE");
     if (s->o.int8) {
@@ -3078,7 +3086,7 @@ static int run_export(session *s)
     return 0;
 }
 
-static int run_info(session *s)
+static int run_info(struct session *s)
 {
     char err[DN_ERR_MAX];
     const dn_config *c = &s->o.model;
@@ -3094,12 +3102,12 @@ static int run_info(session *s)
             printf(" in the first layer, %.6f, %.6f in the last", high.alpha, high.beta);
         putchar('\n');
     }
-    printf("# memory: %.1f MiB to train, %.1f MiB to use", (double)train / 1048576,
-           (double)dn_model_bytes(c, DN_INFER, err) / 1048576);
-    int at_once = c->arch == DN_ENC_DEC ? s->o.rows * s->o.beam : 1;
+    printf("# memory: %.1f MiB to train, %.1f MiB to use", (double)train/1048576,
+           (double)dn_model_bytes(c, DN_INFER, err)/1048576);
+    int at_once = c->arch == DN_ENC_DEC ? s->o.rows*s->o.beam : 1;
     if (c->arch != DN_ENCODER)
         printf(" and %.1f to generate %d at a time",
-               (double)dn_generator_bytes(c, at_once, err) / 1048576, at_once);
+               (double)dn_generator_bytes(c, at_once, err)/1048576, at_once);
     putchar('\n');
     stdout_flush();
     model_make(s, DN_INFER);
@@ -3108,11 +3116,11 @@ static int run_info(session *s)
     return 0;
 }
 
-static int run_plot(session *s)
+static int run_plot(struct session *s)
 {
-    const options *o = &s->o;
-    lines l[SERIES_MAX];
-    plot p = plot_of(o);
+    const struct options *o = &s->o;
+    struct lines l[SERIES_MAX];
+    struct plot p = plot_of(o);
     p.by = o->by;
     if (o->csv_n == 0) fail(2, "plot needs a FILE.csv, such as --log writes");
     for (int i = 0; i < o->csv_n; i++)
@@ -3139,10 +3147,10 @@ static int run_plot(session *s)
 
 static const struct command {
     const char *name;
-    int (*run)(session *s);
+    int (*run)(struct session *s);
 } commands[] = {
-    {"train", run_train}, {"translate", run_translate}, {"sample", run_sample},
-    {"score", run_score}, {"export", run_export}, {"info", run_info}, {"plot", run_plot},
+    { "train", run_train }, { "translate", run_translate }, { "sample", run_sample },
+    { "score", run_score }, { "export", run_export }, { "info", run_info }, { "plot", run_plot },
 };
 
 static const struct command *command_find(const char *name)
@@ -3173,7 +3181,7 @@ static void version_print(void)
 }
 
 /* No file is written that is also read, or written as another; but a run goes on in its own. */
-static void outputs_check(const options *o)
+static void outputs_check(const struct options *o)
 {
     int trains = !o->verb || is_verb(o, "train");
     for (const struct option *p = table; p < table + LENGTH(table); p++) {
@@ -3197,12 +3205,12 @@ static void outputs_check(const options *o)
 /* Read the options.  What is weaker comes first: defaults, those of the architecture, the model's
  * file, the preset, --config, and the command line.  But each may say which the ones before it
  * are: so they are read until the first of them is known. */
-static void options_read(session *s, int argc, char **argv)
+static void options_read(struct session *s, int argc, char **argv)
 {
-    options *o = &s->o;
+    struct options *o = &s->o;
     int vocab = 0;
     for (int pass = 0; pass < 4; pass++) {
-        options last = *o;
+        struct options last = *o;
         options_default(o, pass ? arch_of(&last.model) : NULL);
         if (last.file && !last.help) {
             o->model = *config_of_file(s, last.file);
@@ -3223,14 +3231,14 @@ static void options_read(session *s, int argc, char **argv)
     }
     outputs_check(o);
     if (!o->out) o->out = is_verb(o, "plot") ? "-" : o->file ? o->file : "model.safetensors";
-    if (o->rows > INT_MAX / o->beam) fail(2, "--rows and --beam are too large together");
+    if (o->rows > INT_MAX/o->beam) fail(2, "--rows and --beam are too large together");
     if (!o->save_every) o->save_every = o->eval_every;
     if (!o->sample_every) o->sample_every = o->eval_every;
 }
 
 int main(int argc, char **argv)
 {
-    session s = {0};
+    struct session s = {0};
     s.argv = argv;
     int code = 0;
 #ifdef _WIN32
