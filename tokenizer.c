@@ -203,10 +203,9 @@ static dn_status tables_lay(dn_tokenizer *t, int max_vocab, void *mem, size_t si
     const size_t need = dn_tok_bytes(max_vocab);
     memset(t, 0, sizeof *t);
     if (!need)
-        return fail(err, DN_EINVAL, "The vocabulary size must be from # to 1048576.",
-                    DN_MIN_VOCAB);
+        return fail(err, DN_EINVAL, "the vocabulary must have # to 1048576 ids", DN_MIN_VOCAB);
     if (!mem || size < need)
-        return fail(err, DN_ENOMEM, "The tokenizer needs # bytes of memory.", need);
+        return fail(err, DN_ENOMEM, "the tokenizer needs # bytes of memory", need);
     t->vocab = DN_MIN_VOCAB;
     t->pair = mem;
     t->slot = t->pair + 2*(max_vocab - DN_MIN_VOCAB);
@@ -455,9 +454,9 @@ dn_status dn_tok_train(dn_tokenizer *t, int max_vocab, const void *text, size_t 
     int p;
     if (status != DN_OK) return status;
     if (!need)
-        return fail(err, DN_EINVAL, "A text of # bytes is too long to train on.", n);
+        return fail(err, DN_EINVAL, "a text of # bytes is too long to train on", n);
     if (!scratch || scratch_size < need)
-        return fail(err, DN_ENOMEM, "Training needs # bytes of scratch memory.", need);
+        return fail(err, DN_ENOMEM, "training needs # bytes of scratch memory", need);
     tr.cell = scratch;
     tr.rec = (struct rec *)(tr.cell + n + 2);
     tr.heap = (int *)(tr.rec + n + 2);
@@ -475,7 +474,7 @@ dn_status dn_tok_train(dn_tokenizer *t, int max_vocab, const void *text, size_t 
     slots_clear(t, t->vocab);
     for (int id = DN_MIN_VOCAB; id < t->vocab; id++)
         if (!merge_enter(t, id))
-            return fail(err, DN_EFORMAT, "Merge # finds no slot near its place.",
+            return fail(err, DN_EFORMAT, "merge # finds no slot in the hash table",
                         (size_t)(id - DN_MIN_VOCAB));
     return DN_OK;
 }
@@ -578,7 +577,7 @@ dn_status dn_tok_load(dn_tokenizer *t, const char *text, size_t n, void *mem, si
     size_t at = MARK_LEN;
     dn_status status;
     if (!vocab)
-        return fail(err, DN_EFORMAT, "The text is not a saved tokenizer or is cut short.", 0);
+        return fail(err, DN_EFORMAT, "this is no saved tokenizer, or one cut short", 0);
     status = tables_lay(t, vocab, mem, mem_size, err);
     if (status != DN_OK) return status;
     slots_clear(t, vocab);
@@ -587,17 +586,17 @@ dn_status dn_tok_load(dn_tokenizer *t, const char *text, size_t n, void *mem, si
         const size_t merge = (size_t)(id - DN_MIN_VOCAB);
         const int left = number_read(text, n, &at), right = number_read(text, n, &at);
         if (left < 0 || right < 0)
-            return fail(err, DN_EFORMAT, "Merge # is not two numbers.", merge);
+            return fail(err, DN_EFORMAT, "merge # is not two numbers", merge);
         if (left < DN_SPECIALS || left >= id || right < DN_SPECIALS || right >= id)
-            return fail(err, DN_EFORMAT, "Merge # joins an id that it may not.", merge);
+            return fail(err, DN_EFORMAT, "merge # does not join two earlier ids", merge);
         if (t->size[left] + t->size[right] > CHUNK_MAX)
-            return fail(err, DN_EFORMAT, "Merge # makes a token of more than 64 bytes.", merge);
+            return fail(err, DN_EFORMAT, "merge # makes a token of more than 64 bytes", merge);
         merge_set(t, id, left, right);
         if (!merge_enter(t, id))
-            return fail(err, DN_EFORMAT, "Merge # repeats a pair or finds no slot.", merge);
+            return fail(err, DN_EFORMAT, "merge # repeats a pair or finds no slot", merge);
     }
     if (at + 1 != n || text[at] != '.')
-        return fail(err, DN_EFORMAT, "The # merges do not end in one full stop.",
+        return fail(err, DN_EFORMAT, "the # merges must end in one full stop",
                     (size_t)(vocab - DN_MIN_VOCAB));
     t->vocab = vocab;
     return DN_OK;

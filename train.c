@@ -199,7 +199,7 @@ static const struct option {
       "the checkpoint; \"\": none (model.safetensors; with --resume the same file)" },
     { "resume", INPUT, AT(file), NULL, 0, "Files",
       "go on from this checkpoint; repeat the options of its run" },
-    { "config", INPUT, AT(config), NULL, 0, "Files", "read options from lines `key = value`" },
+    { "config", INPUT, AT(config), NULL, 0, "Files", "read options from lines 'key = value'" },
     { "preset", WORD, AT(preset), NULL, 0, "Files", "a set of options by name, listed below" },
 
     { "epochs", COUNT, AT(epochs), "0", 0, "Run", "passes over the data, instead of --steps" },
@@ -542,7 +542,7 @@ static struct store store_open(const char *name)
     FILE *f = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
     if (!f)
         fail(1, "%s: %s%s", name, strerror(errno),
-             strncmp(name, "data/", 5) == 0 ? " (`make` writes the default corpus)" : "");
+             strncmp(name, "data/", 5) == 0 ? " ('make' writes the default corpus)" : "");
     int64_t size = f == stdin ? 0 : size_of(f);
     if (size < -1) fail(1, "%s: %s", name, strerror(errno));
     char part[4096];
@@ -674,8 +674,8 @@ static void unknown_option(const char *where, const char *name)
             least = edit_distance(name, word);
             nearest = word;
         }
-    if (nearest) fail(2, "%sunknown option --%s; did you mean --%s?", where, name, nearest);
-    fail(2, "%sunknown option --%s", where, name);
+    if (nearest) fail(2, "%sthere is no option --%s; did you mean --%s?", where, name, nearest);
+    fail(2, "%sthere is no option --%s", where, name);
 }
 
 static void value_set(struct options *o, const char *where, const struct option *p,
@@ -689,8 +689,8 @@ static void value_set(struct options *o, const char *where, const struct option 
     double v = strtod(value, &end);
     int whole = p->kind != REAL, i;
     if (end == value || *end || !(v >= p->low && v <= INT_MAX) || (whole && v != floor(v)))
-        fail(2, "%s--%s: `%s` is no %snumber from %g to %d", where, p->name, value,
-             whole ? "whole " : "", p->low, INT_MAX);
+        fail(2, "%s--%s must be a %snumber from %g to %d, not '%s'", where, p->name,
+             whole ? "whole " : "", p->low, INT_MAX, value);
     i = (int)v;
     if (whole)
         memcpy(at, &i, sizeof i);
@@ -760,9 +760,9 @@ static void options_file(struct options *o, const char *path, const struct lines
         const char *value = name_read(name, line);
         value += strspn(value, " \t");
         snprintf(where, sizeof where, "%.200s:%zu: ", path, i + 1);
-        if (*value != '=') fail(2, "%sa line must be `key = value`", where);
+        if (*value != '=') fail(2, "%sa line must be 'key = value'", where);
         if (!is_known(name)) unknown_option(where, name);
-        if (strcmp(name, "config") == 0) fail(2, "%sno file of options names another", where);
+        if (strcmp(name, "config") == 0) fail(2, "%sa file of options cannot name another", where);
         option_set(o, where, name, value + 1 + strspn(value + 1, " \t"));
     }
 }
@@ -780,12 +780,12 @@ static void word_set(struct options *o, const char *word)
         o->verb = word;
     } else if (is_verb(o, "plot")) {
         if (o->csv_n == SERIES_MAX)
-            fail(2, "`%s` is one word too many: there are %d already", word, SERIES_MAX);
+            fail(2, "'%s' is one file too many; plot takes up to %d", word, SERIES_MAX);
         o->csv[o->csv_n++] = word;
     } else {
         if (o->file)
-            fail(2, "`%s` is one word too many%s", word,
-                 is_verb(o, "translate") ? ": translate reads standard input" : "");
+            fail(2, "'%s' is one word too many%s", word,
+                 is_verb(o, "translate") ? "; translate reads standard input" : "");
         o->file = word;
     }
 }
@@ -833,7 +833,7 @@ static void preset_set(struct options *o, const char *name)
         }
         return;
     }
-    fail(2, "--preset: `%s` is none of %s", name, all);
+    fail(2, "--preset cannot be '%s'; it is one of %s", name, all);
 }
 
 /* Without an architecture: that of the first preset. */
@@ -1015,9 +1015,9 @@ static struct corpus corpus_open(const char *source, const char *target)
     c.lines = lines_count(&c.in[0]);
     size_t n = lines_count(&c.in[1]);
     if (c.lines != n)
-        fail(1, "%s has %zu lines and %s has %zu: line i must translate line i",
+        fail(1, "%s has %zu lines and %s has %zu; line i must translate line i",
              source, c.lines, target, n);
-    if (n == 0) fail(1, "%s: there is no line in it", source);
+    if (n == 0) fail(1, "%s: the file has no lines", source);
     return c;
 }
 
@@ -1525,7 +1525,7 @@ static FILE *checkpoint_open(const char *path, dn_io *io)
 {
     FILE *f = fopen(path, "rb");
     int64_t size = f ? size_of(f) : -1;
-    if (size < 0) fail(1, "%s: %s", path, f && size == -1 ? "not a file" : strerror(errno));
+    if (size < 0) fail(1, "%s: %s", path, f && size == -1 ? "not a regular file" : strerror(errno));
     *io = (dn_io){ f, (uint64_t)size, io_read, NULL };
     return f;
 }
@@ -1588,7 +1588,7 @@ static void out_check(const struct session *s)
     if (s->o.log) path_check(s->o.log);
     if (s->o.plot) path_check(s->o.plot);
     if (there && !goes_on(&s->o))
-        say("note: %s is there and will be replaced; --out NAME keeps it", out);
+        say("note: %s exists and will be replaced; --out NAME keeps it", out);
     free(part);
     free(best);
 }
@@ -1649,7 +1649,7 @@ static void rate_restore(struct session *s)
     int n = 0;
     char *note = s->o.file ? note_of_file(s->o.file, "rate") : NULL;
     if (note && (sscanf(note, "%lf %d", &asked, &n) != 2 || n < 1 || n > HALVED_MAX))
-        fail(1, "%s: the note `rate` is malformed", s->o.file);
+        fail(1, "%s: the note 'rate' is malformed", s->o.file);
     double now = s->o.model.lr, halved = ldexp(asked, -n);
     s->asked = now;
     if (note && (now == asked || fabs(now - halved) <= 1e-14*halved)) {
@@ -1666,13 +1666,13 @@ static void tokenizer_load(struct session *s)
 {
     char err[DN_ERR_MAX];
     s->tok_note = note_of_file(s->o.file, "tokenizer");
-    if (!s->tok_note) fail(1, "%s: there is no tokenizer in it", s->o.file);
+    if (!s->tok_note) fail(1, "%s: the checkpoint has no tokenizer", s->o.file);
     size_t n = strlen(s->tok_note), size = dn_tok_bytes(dn_tok_vocab_of(s->tok_note, n));
     s->tok_memory = resize(NULL, size, 1);
     if (dn_tok_load(&s->tok, s->tok_note, n, s->tok_memory, size, err) != DN_OK)
         fail(1, "%s: %s", s->o.file, err);
     if (s->tok.vocab != s->o.model.vocab)
-        fail(1, "%s: its tokenizer has %d ids, but its model %d", s->o.file, s->tok.vocab,
+        fail(1, "%s: the tokenizer has %d ids, the model %d", s->o.file, s->tok.vocab,
              s->o.model.vocab);
 }
 
@@ -1894,7 +1894,7 @@ static dn_status evaluate(struct session *s, const struct corpus *c, struct scor
         sum->tokens += stats.tokens;
         sum->correct += stats.correct;
     }
-    if (!(sum->tokens > 0)) fail(1, "%s: too short: there is no token to score", c->name);
+    if (!(sum->tokens > 0)) fail(1, "%s: there is no token to score", c->name);
     return DN_OK;
 }
 
@@ -1988,13 +1988,13 @@ static struct plot plot_of(const struct options *o)
     p.title = o->title;
     p.optional = !o->y;
     if (o->log_axes && (!*o->log_axes || o->log_axes[strspn(o->log_axes, "xy")]))
-        fail(2, "--log-axes: `%s` is none of x, y, xy", o->log_axes);
+        fail(2, "--log-axes cannot be '%s'; it is one of x, y, xy", o->log_axes);
     for (int axis = 0; axis < 2; axis++)
         p.log[axis] = o->log_axes && strchr(o->log_axes, "xy"[axis]);
     for (;; y++) {
         size_t n = strcspn(y, ",");
         if (n == 0 || n >= LABEL_MAX || p.columns == SERIES_MAX)
-            fail(2, "--y: `%s` is no list of columns, such as loss,val", o->y);
+            fail(2, "--y must be a list of columns, such as loss,val, not '%s'", o->y);
         memcpy(p.y[p.columns++], y, n);       /* the NUL is there */
         y += n;
         if (!*y) return p;
@@ -2046,7 +2046,7 @@ static int column_find(const char *file, char **cell, int n, const char *name, i
         if (strcmp(cell[i], name) == 0) return i;
         snprintf(have + end, sizeof have - end, "%s%s", i ? ", " : "", cell[i]);
     }
-    if (!optional) fail(2, "%s: there is no column `%s` among %s", file, name, have);
+    if (!optional) fail(2, "%s: there is no column '%s' among %s", file, name, have);
     return -1;
 }
 
@@ -2060,7 +2060,7 @@ static struct series *series_find(struct plot *p, const char *file, const char *
             if (p->s[i].column == column) return &p->s[i];
         }
     if (!make) return NULL;
-    if (p->n == SERIES_MAX) fail(1, "%s: more than %d lines to draw", file, SERIES_MAX);
+    if (p->n == SERIES_MAX) fail(1, "%s: there are more than %d lines to draw", file, SERIES_MAX);
     if (group == p->groups) p->groups++;
     p->several |= column != p->s[0].column && p->n;
     struct series *s = &p->s[p->n++];
@@ -2114,7 +2114,7 @@ static void plot_read(struct plot *p, const char *file, struct lines *l)
         }
         if (!found) column_find(file, cell, n, p->y[0], 0);
     }
-    if (!width) fail(1, "%s: there is no table in it", file);
+    if (!width) fail(1, "%s: the file has no table", file);
     p->files++;
 }
 
@@ -2478,7 +2478,7 @@ static void rows_restore(const char *log, struct progress *p, int64_t step)
     p->room = all;
     size_t head = all < sizeof log_header ? all : sizeof log_header - 1;
     if (head && memcmp(p->rows.at, log_header, head) != 0)
-        fail(1, "%s: not the log of a run", log);
+        fail(1, "%s: this is not the log of a run; give --log another name", log);
     p->rows.n = keep;
     if (keep == all) return;
     char *part = joined(log, ".tmp");
@@ -2596,7 +2596,7 @@ static void data_open(struct session *s)
     }
     if (!o->source != !o->target || !o->valid_source != !o->valid_target
         || !o->test_source != !o->test_target)
-        fail(2, "a file of sources needs a file of targets, and the other way round");
+        fail(2, "a file of sources needs a file of targets, and vice versa");
     s->train = corpus_open(o->source, o->target);
     s->valid = o->valid_source ? corpus_open(o->valid_source, o->valid_target)
                                : corpus_hold_out(&s->train);
@@ -2657,10 +2657,10 @@ static void model_check(const struct session *s)
     int vocab = s->o.model.vocab, most = 1 << 24;
     if (dn_config_check(&s->o.model, err) != DN_OK) fail(2, "%s", err);
     if (!is_rollback(&s->o) && strcmp(s->o.on_divergence, "stop") != 0)
-        fail(2, "--on-divergence: `%s` is neither stop nor rollback", s->o.on_divergence);
+        fail(2, "--on-divergence cannot be '%s'; it is stop or rollback", s->o.on_divergence);
     if (s->o.file || dn_tok_bytes(vocab)) return;
     while (!dn_tok_bytes(most)) most /= 2;
-    fail(2, "--vocab: %d is out of range: %d to %d", vocab, DN_MIN_VOCAB, most);
+    fail(2, "--vocab must be from %d to %d, not %d", DN_MIN_VOCAB, most, vocab);
 }
 
 /* Note what the batches are made of.  A resumed run must be made of the same. */
@@ -2682,7 +2682,7 @@ static void data_note(struct session *s)
              (unsigned long)(hash >> 32), (unsigned long)(hash & 0xFFFFFFFF), s->o.accum);
     char *old = s->o.file ? note_of_file(s->o.file, "data") : NULL;
     if (old && strcmp(old, s->data_note) != 0)
-        fail(2, "%s was trained on other data or with another --accum: repeat its options",
+        fail(2, "%s was trained on other data or with another --accum; repeat its options",
              s->o.file);
     free(old);
 }
@@ -2693,7 +2693,7 @@ static void run_restore(struct session *s, const char *path)
     char *note = note_of_file(path, "best");
     s->best_step = s->stalled = 0;
     if (note && sscanf(note, "%lf %lld %d", &s->best, &s->best_step, &s->stalled) != 3)
-        fail(1, "%s: the note `best` is malformed", path);
+        fail(1, "%s: the note 'best' is malformed", path);
     free(note);
     int64_t done = dn_step_count(s->m);
     s->place = 0;
@@ -2822,7 +2822,7 @@ static int train_loop(struct session *s, struct progress *p)
 static void say_how_to_resume(const struct session *s)
 {
     say("stopped after step %lld%s", (long long)dn_step_count(s->m),
-        *s->o.out ? "; to go on:" : ", nothing was saved");
+        *s->o.out ? "; to go on:" : "; nothing was saved");
     if (!*s->o.out) return;
     for (char **word = s->argv; *word; word++) {
         shell_print(stderr, *word);
@@ -2919,7 +2919,7 @@ static int run_translate(struct session *s)
     model_open(s);
     if (is_text(s)) fail(2, "%s is a language model: it does not translate", s->o.file);
     if (s->o.source) fail(2, "translate reads standard input: < %s", s->o.source);
-    if (is_terminal(stdin)) say("a sentence a line:");
+    if (is_terminal(stdin)) say("one sentence per line:");
     for (;;) {
         struct text t = text_read(stdin, "stdin", rows);
         struct corpus c = {0};
@@ -2967,7 +2967,7 @@ static int score_file(struct session *s)
 static void score_open(struct session *s)
 {
     if (s->o.test_source || s->o.test_target || s->o.valid_source || s->o.valid_target)
-        fail(2, "%s reads --source and --target", s->o.verb);
+        fail(2, "%s takes --source and --target", s->o.verb);
     if (is_text(s) ? s->o.source || s->o.target : s->o.text != NULL)
         fail(2, is_text(s) ? "a language model is scored on --text"
                            : "a translator is scored on --source and --target");
@@ -3130,7 +3130,7 @@ static int run_plot(struct session *s)
         l[i] = lines_split(file_read(o->csv[i]));
         plot_read(&p, o->csv[i], &l[i]);
         if (p.n == n)
-            fail(1, "%s: there is no number to draw in `%s`%s", o->csv[i], p.y[0],
+            fail(1, "%s: there is no number to draw in '%s'%s", o->csv[i], p.y[0],
                  o->log_axes ? ", or none above 0" : "");
     }
     const char *out = *o->out ? o->out : "-";
@@ -3158,7 +3158,7 @@ static const struct command *command_find(const char *name)
     for (int i = 0; i < LENGTH(commands); i++)
         if (strcmp(name, commands[i].name) == 0)
             return &commands[i];
-    fail(2, "unknown command `%s`", name);
+    fail(2, "there is no command '%s'", name);
     return NULL;
 }
 
@@ -3188,7 +3188,7 @@ static void outputs_check(const struct options *o)
         const char *path = p->kind == OUTPUT ? word_of(o, p) : NULL;
         if (!path || !*path || is_special(path)) continue;
         if (strcmp(path, "-") == 0) {
-            if (trains) fail(2, "--%s: a run writes no standard output", p->name);
+            if (trains) fail(2, "--%s cannot be - in training", p->name);
             continue;
         }
         for (const struct option *q = table; q < table + LENGTH(table); q++) {
@@ -3198,7 +3198,7 @@ static void outputs_check(const struct options *o)
                 fail(2, "--%s and --%s are both %s", p->name, q->name, path);
         }
         for (int i = 0; i < o->csv_n; i++)
-            if (strcmp(path, o->csv[i]) == 0) fail(2, "%s would be read and written", path);
+            if (strcmp(path, o->csv[i]) == 0) fail(2, "%s would be both read and written", path);
     }
 }
 
