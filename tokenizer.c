@@ -7,7 +7,7 @@
  * Splitting.  A text is first cut into chunks, and no merge reaches across a cut.  Bytes are of
  * five kinds: letters (A-Z, a-z and every byte from 0x80 on, so that UTF-8 words stay whole),
  * digits, newlines (LF, CR), blanks (space, tab, VT, FF) and all the rest.  A chunk is
- *   - a run of letters, of digits or of the rest, with the one space before it if there is one;
+ *   - a run of letters, of digits or of the rest, with a space directly before it, if there is one;
  *   - a run of newlines; or
  *   - a run of blanks, less its last space where that belongs to the chunk that follows.
  * A chunk has at most 64 bytes; a longer run is cut after each 64.
@@ -22,7 +22,7 @@
  * the one whose right id is smaller.  It ends at max_vocab ids or when no pair occurs twice.
  * There is no floating point and no dependence on the machine.
  *
- * Memory.  All of it is the caller's, aligned as malloc aligns; what is in it does not matter.
+ * Memory.  All of it is the caller's, aligned as malloc aligns; its contents do not matter.
  * A tokenizer that could not be trained or loaded must not be used.  Its memory is
  *     int pair[2*merges] | int slot[a power of two] | unsigned char size[max_vocab]
  * and the scratch for training n bytes is
@@ -103,8 +103,8 @@ static int kind_of(unsigned char c)
     return c == ' ' || c == '\t' || c == '\v' || c == '\f' ? BLANK : REST;
 }
 
-/* The end of the chunk that begins at text[i], i < n; it is greater than i.  No byte behind
- * text[i + CHUNK_MAX] is looked at. */
+/* The end of the chunk that begins at text[i], i < n; it is greater than i, and depends on no byte
+ * after text[i + CHUNK_MAX]. */
 static size_t chunk_end(const unsigned char *text, size_t i, size_t n)
 {
     const size_t limit = n - i > CHUNK_MAX ? i + CHUNK_MAX : n;
@@ -113,7 +113,7 @@ static size_t chunk_end(const unsigned char *text, size_t i, size_t n)
     kind = kind_of(text[i]);
     do i++; while (i < limit && kind_of(text[i]) == kind);
 
-    /* A lone space before a word was dealt with above: this never empties the chunk. */
+    /* Never empties the chunk: a single space before a word went with the word, above. */
     if (kind == BLANK && i < n && text[i - 1] == ' ' && kind_of(text[i]) < BLANK) i--;
     return i;
 }
@@ -134,9 +134,9 @@ static uint32_t pair_hash(int left, int right)
     return h ^ h >> 13;
 }
 
-/* The slot of a pair, or else the empty one that it would take; NULL if there is none near its
- * place.  Only a text made for it gets so far (chance alone, about one table in 10^30), and
- * giving up there keeps loading and encoding fast with every table. */
+/* The slot of a pair, or else the empty one that it would take; NULL if neither is within PROBE_MAX
+ * of its place.  Only a table built to do so gets that far (by chance, one in 10^30), and giving up
+ * there keeps loading and encoding fast whatever the table. */
 static int *slot_find(const dn_tokenizer *t, int left, int right)
 {
     uint32_t h = pair_hash(left, right);
@@ -164,7 +164,7 @@ static void merge_set(dn_tokenizer *t, int id, int left, int right)
     t->size[id] = (unsigned char)(t->size[left] + t->size[right]);
 }
 
-/* Enter the merge set for id in the hash table; 0 if its pair is there already or has no room. */
+/* Enter the merge of id, which is set, in the hash table; 0 if its pair is there or has no room. */
 static int merge_enter(dn_tokenizer *t, int id)
 {
     const int *pair = t->pair + 2*(id - DN_MIN_VOCAB);
@@ -184,7 +184,7 @@ static size_t power_above(size_t n)
     return power;
 }
 
-/* A fourth of the slots are in use at most: a search soon ends at an empty one. */
+/* At most a quarter of the slots are in use, so a search soon ends at an empty one. */
 static size_t slots_of(int vocab)
 {
     return power_above(4*(size_t)(vocab - DN_MIN_VOCAB));
@@ -230,11 +230,11 @@ static void slots_clear(dn_tokenizer *t, int vocab)
  * the record of that pair has.  So there are never more pairs than cells. */
 struct cell {
     int id;
-    int weight;                 /* how often its chunk is in the text                       */
+    int weight;                 /* how often the text has its chunk                         */
     int pair;                   /* the record whose list it is on, or NONE                  */
     int next, prev;             /* on that list                                             */
-    unsigned char size;         /* bytes it covers: its right neighbour is so much further  */
-    unsigned char back;         /* so far back is its left neighbour; 0: it begins a chunk  */
+    unsigned char size;         /* bytes it covers, so cells to its right neighbour         */
+    unsigned char back;         /* cells back to its left neighbour; 0: it begins a chunk   */
 };
 
 struct rec {
@@ -246,7 +246,7 @@ struct rec {
 };
 
 struct trainer {
-    struct cell *cell;          /* cell[1 .. cells]; behind them one with back 0: a start   */
+    struct cell *cell;          /* cell[1 .. cells], then one with back 0 to end the last   */
     struct rec *rec;
     int *heap;                  /* heap[1 .. live]: records, best on top; then unused ones  */
     int *slot;                  /* hash table: of chunks (by first cell), later of pairs    */
@@ -301,7 +301,7 @@ static int rec_make(struct trainer *tr, int left, int right)
     return r;
 }
 
-/* Give up a record that has no places left. */
+/* Free a record that has no places left. */
 static void rec_drop(struct trainer *tr, int r)
 {
     int *link = &tr->slot[pair_hash(tr->rec[r].left, tr->rec[r].right) & tr->mask];
@@ -395,7 +395,7 @@ static void chunk_count(struct trainer *tr, const unsigned char *s, int n)
 static void pairs_count(struct trainer *tr, const unsigned char *text, size_t n)
 {
     size_t end;
-    index_clear(tr, n/2 + 256 < n ? n/2 + 256 : n);         /* of one byte there are only 256 */
+    index_clear(tr, n/2 + 256 < n ? n/2 + 256 : n);         /* only 256 have a single byte */
     for (size_t i = 0; i < n; i = end) {
         end = chunk_end(text, i, n);
         chunk_count(tr, text + i, (int)(end - i));
@@ -410,7 +410,8 @@ static void pairs_count(struct trainer *tr, const unsigned char *text, size_t n)
 
 /* ---- training: merging ------------------------------------------------------------------- */
 
-/* A place of the pair, or NONE; of a run like aaaa its leftmost one. */
+/* A place of the pair, or NONE.  Places of one pair overlap only if both ids are the same: in a run
+ * like aaaa the leftmost must be merged first.  Otherwise the order makes no difference. */
 static int place_find(const struct trainer *tr, int left, int right)
 {
     const int r = rec_find(tr, left, right);
@@ -560,7 +561,7 @@ size_t dn_tok_save(const dn_tokenizer *t, char *out, size_t max)
     return char_put(out, max, at, '.');
 }
 
-/* 0 as well if the text is too short for so many merges, which take 4 characters each. */
+/* Also 0 if the text is too short for its merges, each of which takes at least 4 characters. */
 int dn_tok_vocab_of(const char *text, size_t n)
 {
     size_t at = MARK_LEN;

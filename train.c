@@ -10,13 +10,13 @@
  *     ./train info MODEL                         what is in the file, and what it needs
  *     ./train plot LOG.csv --out LOG.svg         draw what --log wrote, or any CSV file
  *
- * All that is mathematics stands in deepnet.c, all that is tokens in tokenizer.c; this file is
- * their user through deepnet.h alone.  It reads files, builds batches, keeps checkpoints, and it
- * is the only one that allocates, prints or exits.  Results go to stdout, all else to stderr.
- * Exit status: 0 good, 1 failed while running, 2 wrong usage, 3 diverged, 128 + signal.
+ * The mathematics is in deepnet.c and the tokens are in tokenizer.c; this file uses them through
+ * deepnet.h alone.  It reads files, builds batches and keeps checkpoints, and it is the only one
+ * that allocates, prints or exits.  Results go to stdout, everything else to stderr.
+ * Exit status: 0 success, 1 failed while running, 2 wrong usage, 3 diverged, 128 + signal.
  *
- * A batch is a function of the seed and the step only.  So a run that was stopped and resumed
- * writes the same bytes as one that never stopped.
+ * A batch depends on nothing but the data, the seed and the step.  So a run that was stopped and
+ * resumed writes the same bytes as one that never stopped.
  *
  * Order of this file: platform, options, messages and memory, files, reading options, corpora,
  * session, batches, BLEU, checkpoint files, models, generation, scoring, plot, progress, training,
@@ -57,7 +57,7 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9*(double)t.tv_nsec;
 }
 
-/* Most memory this process ever had, in MiB; 0: the system does not say. */
+/* The most memory this process has had, in MiB; 0: the system does not say. */
 static double peak_memory(void)
 {
     struct rusage use;
@@ -71,7 +71,7 @@ static double peak_memory(void)
 
 static int is_terminal(FILE *f) { return isatty(fileno(f)); }
 
-/* Is there something of this name that must not be replaced, such as /dev/null? */
+/* Is this something that must not be replaced, such as /dev/null? */
 static int is_special(const char *path)
 {
     struct stat s;
@@ -100,7 +100,7 @@ typedef long offset;
 #endif
 #endif
 #ifdef __wasi__
-#define tmpfile() NULL                        /* there are none */
+#define tmpfile() NULL                        /* WASI has none */
 #endif
 
 static int seek_to(FILE *f, uint64_t at)
@@ -108,8 +108,8 @@ static int seek_to(FILE *f, uint64_t at)
     return (uint64_t)(offset)at == at && fseeko(f, (offset)at, SEEK_SET) == 0;
 }
 
-/* Bytes of a file; -1: it does not say, as a pipe, or says nonsense, as a directory; -2: its place
- * is lost. */
+/* The size of a file; -1: it has none, such as a pipe, or a senseless one, such as a directory;
+ * -2: the position in it is lost. */
 static int64_t size_of(FILE *f)
 {
     if (fseeko(f, 0, SEEK_END) != 0) return -1;
@@ -120,13 +120,13 @@ static int64_t size_of(FILE *f)
 static int file_move(const char *from, const char *to)
 {
 #ifdef _WIN32
-    remove(to);                               /* there rename() does not replace */
+    remove(to);                               /* on Windows rename() does not replace */
 #endif
     return rename(from, to) == 0;
 }
 
 #ifdef HAVE_SIGNALS
-static volatile sig_atomic_t caught;          /* the first signal; a second one ends us at once */
+static volatile sig_atomic_t caught;          /* the first signal; a second one ends the program */
 
 static void signals_to(void (*handler)(int))
 {
@@ -134,7 +134,7 @@ static void signals_to(void (*handler)(int))
     signal(SIGTERM, handler);
 #ifdef HAVE_POSIX
     if (signal(SIGHUP, handler) == SIG_IGN) signal(SIGHUP, SIG_IGN);      /* nohup's */
-    signal(SIGPIPE, handler == SIG_DFL ? SIG_IGN : handler);    /* `| tee` ends by Ctrl-C, too */
+    signal(SIGPIPE, handler == SIG_DFL ? SIG_IGN : handler);    /* Ctrl-C ends `| tee` as well */
 #endif
 }
 
@@ -152,12 +152,12 @@ static void signals_watch(int on) { (void)on; }
 
 /* ---- options: the tables ----------------------------------------------------------------- */
 
-enum { SERIES_MAX = 40 };                     /* most files, and lines, in one plot */
+enum { SERIES_MAX = 40 };                     /* files, or lines, in one plot */
 
 struct options {
     dn_config model;
     const char *verb, *file;                  /* what to do, and the model to do it with */
-    const char *csv[SERIES_MAX];              /* or what to plot: so many files */
+    const char *csv[SERIES_MAX];              /* or the files to plot */
     int csv_n;
     const char *preset, *plot, *log_axes, *x, *y, *by, *title;
     const char *source, *target, *valid_source, *valid_target, *test_source, *test_target;
@@ -175,10 +175,10 @@ struct options {
 /* The program's own options.  Those of the model come from dn_fields(). */
 static const struct option {
     const char *name;
-    enum { FLAG, COUNT, REAL, WORD, INPUT, OUTPUT } kind;     /* the last two: of files */
+    enum { FLAG, COUNT, REAL, WORD, INPUT, OUTPUT } kind;     /* the last two are paths */
     size_t at;
     const char *fallback;
-    double low;                               /* least value of a COUNT or REAL */
+    double low;                               /* the least value of a COUNT or REAL */
     const char *group, *help;
 } table[] = {
 #define AT(field) offsetof(struct options, field)
@@ -205,7 +205,7 @@ static const struct option {
     { "epochs", COUNT, AT(epochs), "0", 0, "Run", "passes over the data, instead of --steps" },
     { "minutes", REAL, AT(minutes), "0", 0, "Run", "stop after this time; 0: no limit" },
     { "accum", COUNT, AT(accum), "1", 1, "Run", "batches for one step" },
-    { "stop-after", COUNT, AT(stop_after), "0", 0, "Run", "save and stop after so many steps" },
+    { "stop-after", COUNT, AT(stop_after), "0", 0, "Run", "save and stop after this many steps" },
     { "eval-every", COUNT, AT(eval_every), "200", 1, "Run", "steps between validations" },
     { "save-every", COUNT, AT(save_every), "0", 0, "Run",
       "steps between checkpoints; 0: as --eval-every" },
@@ -214,7 +214,7 @@ static const struct option {
       "steps between samples; 0: as --eval-every" },
     { "samples", COUNT, AT(samples), "3", 0, "Run", "how many samples; 0: none" },
     { "patience", COUNT, AT(patience), "0", 0, "Run",
-      "stop when so many validations brought nothing better; 0: never" },
+      "stop after this many validations without a better one; 0: never" },
     { "on-divergence", WORD, AT(on_divergence), "stop", 0, "Run",
       "or rollback: to the last checkpoint, with half the learning rate; at most 5 times" },
     { "keep-best", COUNT, AT(keep_best), "1", 0, "Run",
@@ -249,7 +249,7 @@ static const struct option {
 #undef AT
 };
 
-/* Other names for an option; one that stands here twice sets both. */
+/* Other names for an option; a name that is here twice sets both. */
 static const struct alias { const char *word, *name; } aliases[] = {
     { "layers", "enc-layers" }, { "layers", "dec-layers" }, { "n-layer", "layers" },
     { "embed", "dim" }, { "n-embd", "dim" }, { "n-head", "heads" }, { "block-size", "ctx" },
@@ -263,7 +263,7 @@ static const struct alias { const char *word, *name; } aliases[] = {
     { "h", "help" },
 };
 
-/* Options by name.  Those with the name of an architecture are its defaults. */
+/* Sets of options.  One with the name of an architecture holds its defaults. */
 static const struct preset { const char *name, *help, *values; } presets[] = {
     { "encoder-decoder", NULL,
       "arch=encoder-decoder vocab=2000 ffn=128 heads=2 lr=0.004 warmup=200 schedule=cosine "
@@ -299,12 +299,12 @@ static const struct preset { const char *name, *help, *values; } presets[] = {
 
 #define LENGTH(array) ((int)(sizeof(array)/sizeof(array)[0]))
 
-enum { WORD_MAX = 32 };                       /* bytes of an option's name with its NUL */
+enum { WORD_MAX = 32 };                       /* bytes of an option's name, with its NUL */
 
 /* ---- messages and memory ----------------------------------------------------------------- */
 
 static const char *program = "train";         /* the name we go by */
-static int line_open;                         /* a line of progress stands on the terminal */
+static int line_open;                         /* the terminal shows an unfinished line */
 
 static void line_clear(void)
 {
@@ -341,13 +341,13 @@ static void check(dn_status status, const char *err)
     if (status != DN_OK) fail(1, "%s", err);
 }
 
-/* Let out what was printed, or end: errno still says why. */
+/* Flush now, while errno still says why a write failed. */
 static void stdout_flush(void)
 {
     if (fflush(stdout) != 0 || ferror(stdout)) fail(1, "standard output: %s", strerror(errno));
 }
 
-/* The file that a command writes, or stdout for "-"; and the end of it, or of the program. */
+/* Open and close the file that a command writes, stdout for "-"; a failure ends the program. */
 static FILE *output_open(const char *path)
 {
     FILE *f = strcmp(path, "-") == 0 ? stdout : fopen(path, "wb");
@@ -360,7 +360,7 @@ static void output_close(FILE *f, const char *path)
     if (ferror(f) || (f != stdout && fclose(f) != 0)) fail(1, "%s: %s", path, strerror(errno));
 }
 
-/* The one place that allocates: realloc, or the end of the program. */
+/* The one place that allocates.  It never returns NULL: without memory the program ends. */
 static void *resize(void *old, size_t count, size_t each)
 {
     void *new = NULL;
@@ -415,7 +415,7 @@ static const char *base_name(const char *path)
     return base;
 }
 
-/* A word as a POSIX shell reads it. */
+/* Print a word with the quotes that a POSIX shell needs. */
 static void shell_print(FILE *f, const char *word)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -433,7 +433,7 @@ static void shell_print(FILE *f, const char *word)
     putc('\'', f);
 }
 
-/* Two words as one.  The caller frees it. */
+/* a and b in one new string, which the caller frees. */
 static char *joined(const char *a, const char *b)
 {
     size_t n = strlen(a), m = strlen(b) + 1;
@@ -463,7 +463,7 @@ struct lines {
     size_t *start, n;                         /* line i: start[i] .. start[i + 1] */
 };
 
-/* Read `most` lines or what there is, and put a NUL behind. */
+/* Read `most` lines, or as many as there are, and end them with a NUL. */
 static struct text text_read(FILE *f, const char *name, size_t most)
 {
     struct text t = { NULL, 0 };
@@ -559,7 +559,7 @@ static struct store store_open(const char *name)
     return s;
 }
 
-/* Go on reading bytes and lines at `at`. */
+/* Continue reading bytes and lines at `at`. */
 static void store_seek(struct store *s, uint64_t at)
 {
     errno = 0;
@@ -586,13 +586,13 @@ static struct text file_read(const char *name)
     return t;
 }
 
-/* Bytes of the byte order mark that begins a text. */
+/* The length of the byte order mark that begins a text: 3 or 0. */
 static size_t mark_of(struct text t)
 {
     return t.n >= 3 && memcmp(t.at, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
 }
 
-/* Find the lines of t, in place: without a byte order mark, and with \n for \r\n. */
+/* Split t into lines, in place: without a byte order mark, and with \n for \r\n. */
 static struct lines lines_split(struct text t)
 {
     size_t from = mark_of(t), to = 0, n = 0;
@@ -610,8 +610,8 @@ static struct lines lines_split(struct text t)
     return l;
 }
 
-/* The next line as lines_split() would find it, which lasts until the next call; NULL behind the
- * last, and then the first again.  store_read() between two lines would lose the place. */
+/* The next line as lines_split() would find it, valid until the next call; NULL after the last
+ * one, and then the first again.  No store_read() may come between two lines: it moves f. */
 static struct text line_next(struct store *s)
 {
     size_t n = 0, mark = 0;
@@ -634,7 +634,7 @@ static struct text line_next(struct store *s)
 
 /* ---- reading options --------------------------------------------------------------------- */
 
-/* Every word an option may be called by, then NULL. */
+/* Every name of every option, then NULL. */
 static const char *option_word(int i)
 {
     int n;
@@ -698,7 +698,7 @@ static void value_set(struct options *o, const char *where, const struct option 
         memcpy(at, &v, sizeof v);
 }
 
-/* Set all that goes by this name, which is known; `where` begins the sentence if it cannot be. */
+/* Set every option of this name, which is known.  An error message begins with `where`. */
 static void option_set(struct options *o, const char *where, const char *name, const char *value)
 {
     char err[DN_ERR_MAX];
@@ -714,7 +714,7 @@ static void option_set(struct options *o, const char *where, const char *name, c
         if (strcmp(field[i].name, name) == 0
             && dn_config_set(&o->model, name, value, err) != DN_OK)
             fail(2, "%s%s", where, err);
-    if (strcmp(name, "steps") == 0) o->epochs = 0;        /* of the two the last one counts */
+    if (strcmp(name, "steps") == 0) o->epochs = 0;        /* the later of the two wins */
 }
 
 static int is_known(const char *name)
@@ -737,7 +737,7 @@ static int is_flag(const char *name)
     return 0;
 }
 
-/* The name in text up to '=' or a blank, with '_' read as '-'; returns what follows it. */
+/* Read a name up to '=' or a blank, with '-' for '_'; returns what follows it. */
 static const char *name_read(char name[WORD_MAX], const char *from)
 {
     size_t n = strcspn(from, "= \t\r"), k;
@@ -746,14 +746,14 @@ static const char *name_read(char name[WORD_MAX], const char *from)
     return from + n;
 }
 
-/* Lines `key = value` and # remarks.  Values stay in the lines, which are the caller's: each is
- * ended in place, which makes no difference to a second reading. */
+/* Lines `key = value` and # remarks.  Options point into the caller's lines: each value is ended
+ * in place by a NUL, which a second reading finds again. */
 static void options_file(struct options *o, const char *path, const struct lines *l)
 {
     for (size_t i = 0; i < l->n; i++) {
         char name[WORD_MAX], where[256];
         char *line = l->text.at + l->start[i], *stop = l->text.at + l->start[i + 1] - 1;
-        while (stop > line && strchr(" \t\r", stop[-1])) stop--;    /* a NUL, too, is found */
+        while (stop > line && strchr(" \t\r", stop[-1])) stop--;    /* or the NUL of an earlier reading */
         *stop = 0;
         line += strspn(line, " \t");
         if (!*line || *line == '#') continue;
@@ -836,7 +836,7 @@ static void preset_set(struct options *o, const char *name)
     fail(2, "--preset cannot be '%s'; it is one of %s", name, all);
 }
 
-/* Without an architecture: that of the first preset. */
+/* The defaults of an architecture; NULL: of the first preset's. */
 static void options_default(struct options *o, const char *arch)
 {
     memset(o, 0, sizeof *o);
@@ -864,14 +864,14 @@ static void config_print(const dn_config *c)
     }
 }
 
-/* Would --config read these bytes as this word? */
+/* Would --config read this word back unchanged? */
 static int is_plain(const char *word)
 {
     return !strchr(word, '\n') && !(*word && strchr(" \t\r", *word))
            && !(*word && strchr(" \t\r", word[strlen(word) - 1]));
 }
 
-/* What an option that is a word says, or NULL. */
+/* The value of an option that is a word, or NULL. */
 static const char *word_of(const struct options *o, const struct option *p)
 {
     return p->kind >= WORD ? *(const char *const *)((const char *)o + p->at) : NULL;
@@ -889,7 +889,7 @@ static void options_print(const struct options *o)
             printf("%s = %d\n", p->name, *(const int *)at);
         if (!word || word == o->config) continue;
         if (is_plain(word)) printf("%s = %s\n", p->name, word);
-        else printf("# %s: only a command line can say it\n", p->name);
+        else printf("# %s: can only be given on the command line\n", p->name);
     }
 }
 
@@ -917,10 +917,10 @@ static void help_print(const char *self, const char *arch)
     printf("       %s info [MODEL] [OPTIONS]      configuration, alpha, beta, memory\n", program);
     printf("       %s plot FILE.csv... [OPTIONS]  draw columns of CSV files, as SVG\n\n", program);
     printf("  %s                                      German to English, from data/\n", self);
-    printf("  %s --arch decoder --text book.txt       a language model of one's own text\n", self);
+    printf("  %s --arch decoder --text book.txt       a language model of your own text\n", self);
     printf("  %s ... --resume model.safetensors       go on, with the same options\n", self);
     printf("  echo 'Der Hund schläft.' | %s translate model.safetensors\n\n", self);
-    puts("--flag value and --flag=value are the same, and so are _ and -.  A file - is standard "
+    puts("--name value and --name=value are the same, and so are _ and -.  A file - is standard "
          "input,\nor for plot --out and export --c-header standard output.");
     printf("In brackets: the defaults of --arch %s.\n", arch);
     for (int i = 0; i < LENGTH(table); i++) {
@@ -939,8 +939,8 @@ static void help_print(const char *self, const char *arch)
             putchar('\n');
         }
     }
-    puts("\nPresets (--arch sets that of its name); --config and the command line win over them, "
-         "and\n--print-config shows them");
+    puts("\nPresets (--arch sets the one of its name); --config and the command line override them,\n"
+         "and --print-config shows them");
     for (int i = 0; i < LENGTH(presets); i++)
         printf("  %-19s %s\n", presets[i].name,
                presets[i].help ? presets[i].help : presets[i].values);
@@ -948,13 +948,13 @@ static void help_print(const char *self, const char *arch)
     for (int i = 0; i < LENGTH(aliases); i++)
         printf("  -%s%s = --%s\n", aliases[i].word[1] ? "-" : "", aliases[i].word,
                aliases[i].name);
-    puts("\nExit status: 0 good, 1 failed, 2 wrong usage, 3 diverged, 128 + signal.");
+    puts("\nExit status: 0 success, 1 failed, 2 wrong usage, 3 diverged, 128 + signal.");
 }
 
 /* ---- corpora ----------------------------------------------------------------------------- */
 
 struct sequences {
-    struct store ids;                         /* of `width` bytes, the lowest first */
+    struct store ids;                         /* `width` bytes each, the lowest first */
     unsigned width;
     uint64_t *start;                          /* sequence i: start[i] .. start[i + 1] */
     size_t n;
@@ -967,10 +967,10 @@ struct corpus {
     struct store in[2];
     size_t lines;                             /* of each side; 0: a running text */
     struct sequences seq[2];
-    size_t cut;                               /* pairs too long: dropped, or cut to fit */
+    size_t cut;                               /* pairs that were too long: dropped or cut */
 };
 
-/* Both functions use the memory of the ids for the bytes, which are never longer. */
+/* Both functions convert in place: the bytes of an id are fewer than those of an int. */
 static void ids_add(struct sequences *q, int *ids, size_t n)
 {
     unsigned char *p = (unsigned char *)ids;
@@ -1021,7 +1021,7 @@ static struct corpus corpus_open(const char *source, const char *target)
     return c;
 }
 
-/* As many as `most` bytes of a side: all, or 64 parts from evenly spread places. */
+/* At most `most` bytes of a side: all of it, or 64 evenly spaced parts. */
 static struct text corpus_sample(const struct corpus *c, int side, size_t most)
 {
     const struct store *in = &c->in[side];
@@ -1035,7 +1035,8 @@ static struct text corpus_sample(const struct corpus *c, int side, size_t most)
     return l.text;
 }
 
-/* A running text has no end, and is encoded in pieces that meet where it is cut anyway. */
+/* A running text has no DN_EOS.  It is encoded in pieces, which meet where the tokenizer cuts it
+ * anyway, so the ids are those of the whole. */
 static void text_encode(const struct store *in, const dn_tokenizer *t, struct sequences *q)
 {
     char *piece = resize(NULL, PIECE, 1);
@@ -1055,7 +1056,7 @@ static void text_encode(const struct store *in, const dn_tokenizer *t, struct se
     free(ids);
 }
 
-/* Let no stream of a pair exceed `most` tokens: drop the longer pairs, or cut them. */
+/* No stream of a pair may exceed `most` tokens: longer pairs are dropped, or cut. */
 static void pairs_encode(struct corpus *c, const dn_tokenizer *t, size_t most, int drop)
 {
     int *ids = resize(NULL, most + 1, 2*sizeof(int));
@@ -1096,8 +1097,8 @@ static void corpus_encode(struct corpus *c, const dn_tokenizer *t, size_t most, 
         text_encode(&c->in[1], t, &c->seq[1]);
 }
 
-/* Split the end off, to validate on: of a text the last tenth, after the end of a line if there is
- * one; of pairs the last tenth, but 1000 at most. */
+/* Split off the end for validation: the last tenth of a text, from the start of a line if it has
+ * one; the last tenth of the pairs, but at most 1000. */
 static struct corpus corpus_hold_out(struct corpus *c)
 {
     struct corpus held = {0};
@@ -1158,7 +1159,7 @@ struct session {
     struct options o;
     char **argv;                              /* the command line */
     struct lines config;                      /* the words of --config */
-    const char *read;                         /* the file whose configuration is */
+    const char *read;                         /* the file that of_file is from */
     dn_config of_file;
     dn_model *m;
     dn_generator *g;
@@ -1166,14 +1167,14 @@ struct session {
     int g_rows;
     dn_tokenizer tok;
     void *tok_memory;
-    char *tok_note;                           /* the tokenizer as the checkpoint keeps it */
+    char *tok_note;                           /* the tokenizer as checkpoints store it */
     struct corpus train, valid, test;
-    char data_note[64];                       /* what the run is made of, for the checkpoint */
+    char data_note[64];                       /* the run's data, for the checkpoint */
     struct batch *batch;                      /* o.accum of them */
     uint64_t place;                           /* the next training pair, counted over epochs */
-    double best;                              /* lowest validation loss, */
-    long long best_step;                      /* the step it was at, 0: none yet, */
-    int stalled;                              /* and validations since */
+    double best;                              /* the lowest validation loss, */
+    long long best_step;                      /* its step, 0: none yet, */
+    int stalled;                              /* and the validations since then */
     const char *saved;                        /* the last checkpoint of the run, NULL: none */
     int halved;                               /* how often the run went back to it, with half */
     double asked;                             /* the learning rate; the one first asked for */
@@ -1201,11 +1202,11 @@ static void session_free(struct session *s)
 
 /* ---- batches ----------------------------------------------------------------------------- */
 
-/* Streams of random numbers; the library's own are not among them. */
+/* Streams of random numbers, none of which the library uses itself. */
 #define STREAM_PAIRS  UINT64_C(0x7061697273000000)
 #define STREAM_TEXT   UINT64_C(0x7465787400000000)
 #define STREAM_SAMPLE UINT64_C(0x73616d7000000000)
-#define SEED_EVAL     UINT64_C(0x6576616c)    /* masks of a validation are always the same */
+#define SEED_EVAL     UINT64_C(0x6576616c)    /* every validation has the same masks */
 
 static void batches_make(struct session *s)
 {
@@ -1222,7 +1223,7 @@ static void batches_make(struct session *s)
     }
 }
 
-/* As the library wants it.  A text fills dec alone, which then serves any architecture. */
+/* The batch as the library takes it.  A text fills only dec, which then serves as enc, too. */
 static dn_batch batch_view(const struct batch *b)
 {
     return (dn_batch){ b->rows, b->enc_n ? b->enc : b->dec, b->enc_n ? b->enc_len : b->dec_len,
@@ -1231,7 +1232,7 @@ static dn_batch batch_view(const struct batch *b)
 
 static void batch_clear(struct batch *b) { b->rows = b->enc_n = b->dec_n = 0; }
 
-/* Add pair i, if there is room for it in both streams; to a batch without memory, its tokens. */
+/* Add pair i if it fits into both streams; a batch without memory only counts its tokens. */
 static int batch_pair(const struct session *s, struct batch *b, const struct corpus *c, size_t i)
 {
     const struct sequences *src = &c->seq[0], *tgt = &c->seq[1];
@@ -1250,8 +1251,8 @@ static int batch_pair(const struct session *s, struct batch *b, const struct cor
     return 1;
 }
 
-/* Add n tokens of a text from place `at` on: each predicts the next, or those masked are to be
- * found, with masks drawn from the seed and the index. */
+/* Add a row: n tokens of a text from `at` on.  Each predicts the next one; in an encoder the masked
+ * ones are predicted, by masks that depend on the seed and the index only. */
 static void batch_row(const struct session *s, struct batch *b, const struct corpus *c,
                       uint64_t at, int n, uint64_t seed, uint64_t index)
 {
@@ -1267,7 +1268,7 @@ static void batch_row(const struct session *s, struct batch *b, const struct cor
     b->dec_n += n;
 }
 
-/* Tokens of a text that can be predicted: all but DN_BOS. */
+/* The tokens of a text that can be predicted: all but DN_BOS. */
 static uint64_t text_tokens(const struct corpus *c) { return c->seq[1].start[1] - 1; }
 
 static int row_tokens(const struct session *s, const struct corpus *c)
@@ -1276,13 +1277,14 @@ static int row_tokens(const struct session *s, const struct corpus *c)
     return n < (uint64_t)s->o.model.ctx ? (int)n : s->o.model.ctx;
 }
 
-/* Rows of a text in a training batch. */
+/* The rows of a training batch of a text. */
 static int text_rows(const struct session *s, const struct corpus *c)
 {
     return s->o.model.batch_tokens/row_tokens(s, c);
 }
 
-/* A batch without a label teaches nothing: then mask the first token. */
+/* Random masks can miss a short batch altogether, and the library refuses a step without a label:
+ * then mask the first token. */
 static void batch_need_label(struct batch *b)
 {
     for (int i = 0; i < b->dec_n; i++)
@@ -1316,7 +1318,7 @@ static void batch_next(struct session *s, struct batch *b, uint64_t index)
     batch_need_label(b);
 }
 
-/* Tokens by which a window moves when a text is scored. */
+/* How many tokens a window moves when a text is scored. */
 static size_t stride(const struct session *s, const struct corpus *c)
 {
     size_t len = (size_t)row_tokens(s, c), step = (size_t)s->o.stride;
@@ -1360,7 +1362,7 @@ struct words {
     size_t n;
 };
 
-/* Bytes of the white space that starts p, as Unicode has it; 0: there is none. */
+/* The length of the Unicode white space that begins p; 0: there is none. */
 static size_t space_at(const char *p, size_t n)
 {
     static const char wide[][4] = { "\xC2\x85", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\xA8",
@@ -1374,7 +1376,7 @@ static size_t space_at(const char *p, size_t n)
            && (p[2] & 0xFF) <= 0x8A ? 3 : 0;
 }
 
-/* Put `by` for each `what`, in place; returns the new length. */
+/* Replace each `what` by the shorter `by`, in place; returns the new length. */
 static size_t replace_all(char *s, size_t n, const char *what, const char *by)
 {
     size_t m = strlen(what), to = 0;
@@ -1417,10 +1419,10 @@ static size_t pass_13a(int pass, const char *in, size_t n, char *out)
     return to;
 }
 
-/* The words of a line.  White space at its end makes no difference to any pass. */
+/* The words of a line.  White space at its end changes nothing in any pass. */
 static struct words words_13a(struct text line)
 {
-    size_t n = line.n + 2, room = 24*n;       /* passes lengthen it 3 x 2 x 2 x 2 times */
+    size_t n = line.n + 2, room = 24*n;       /* the passes lengthen it 3, 2, 2 and 2 times */
     struct words w = { resize(NULL, room, 2), NULL, 0 };
     char *a = w.memory, *b = a + room;
     a[0] = ' ';
@@ -1453,7 +1455,7 @@ static int same_words(const struct text *a, const struct text *b, size_t n)
     return 1;
 }
 
-/* Count one sentence: each n-gram of the reference answers for one of the hypothesis. */
+/* Count one sentence: each n-gram of the reference can match one of the hypothesis. */
 static void bleu_add(struct bleu *sum, struct text hypothesis, struct text reference)
 {
     struct words h = words_13a(hypothesis), r = words_13a(reference);
@@ -1530,7 +1532,7 @@ static FILE *checkpoint_open(const char *path, dn_io *io)
     return f;
 }
 
-/* The configuration in a file, which is read once. */
+/* The configuration in a file, read only once. */
 static const dn_config *config_of_file(struct session *s, const char *path)
 {
     char err[DN_ERR_MAX];
@@ -1543,7 +1545,7 @@ static const dn_config *config_of_file(struct session *s, const char *path)
     return &s->of_file;
 }
 
-/* A note of the file with a NUL behind it, or NULL.  The caller frees it. */
+/* A note of the file as a string, which the caller frees, or NULL. */
 static char *note_of_file(const char *path, const char *key)
 {
     char err[DN_ERR_MAX], *note = NULL;
@@ -1560,12 +1562,12 @@ static char *note_of_file(const char *path, const char *key)
     return note;
 }
 
-/* Can this be written?  Better to know before the training than after it.  1: it is there. */
+/* Can this be written?  Better to know before the training than after it.  1: it exists. */
 static int path_check(const char *path)
 {
     int special = is_special(path);
     FILE *old = special ? NULL : fopen(path, "rb"), *f = fopen(path, "ab");
-    int fresh = f && !old && !special && size_of(f) == 0;     /* or it may not be read */
+    int fresh = f && !old && !special && size_of(f) == 0;    /* else unreadable */
     int good = f && fclose(f) == 0, why = errno, there = old != NULL;
     if (old) fclose(old);
     if (fresh) remove(path);
@@ -1573,7 +1575,7 @@ static int path_check(const char *path)
     return there;
 }
 
-/* Does the run go on in the file it comes from? */
+/* Does the run continue in the file it was resumed from? */
 static int goes_on(const struct options *o) { return o->file && strcmp(o->file, o->out) == 0; }
 
 static void out_check(const struct session *s)
@@ -1634,7 +1636,7 @@ static int must_go_back(const struct session *s, dn_status status, const char *e
     return 0;
 }
 
-/* Halve the peak of the learning rate n times; where it starts and ends is not above that. */
+/* Halve the peak of the learning rate n times; its start and end must not be above the peak. */
 static void rate_halve(dn_config *c, int n)
 {
     c->lr = ldexp(c->lr, -n);
@@ -1642,7 +1644,7 @@ static void rate_halve(dn_config *c, int n)
     c->min_lr = fmin(c->min_lr, c->lr);
 }
 
-/* Options that repeat the rate of a run which has halved it since mean the halved one. */
+/* If the options repeat the original rate of a run that has halved it, keep the halved one. */
 static void rate_restore(struct session *s)
 {
     double asked = 0;
@@ -1676,8 +1678,8 @@ static void tokenizer_load(struct session *s)
              s->o.model.vocab);
 }
 
-/* Learn the tokenizer from the training text, or from parts of it if it is long: of two languages
- * equally many.  Learning takes up to 61 times the memory of its text. */
+/* Learn the tokenizer from the training text, or from parts of a long one, with the same share for
+ * each language: learning takes up to 61 times the memory of its text. */
 static void tokenizer_learn(struct session *s)
 {
     char err[DN_ERR_MAX];
@@ -1706,7 +1708,7 @@ static void tokenizer_learn(struct session *s)
     s->tok_note[size] = 0;
 }
 
-/* Load OUT, OUT.best or the model of a command, parameters and all. */
+/* Load all of a checkpoint into the model, which must have its shape. */
 static void model_load(struct session *s, const char *path)
 {
     char err[DN_ERR_MAX];
@@ -1716,8 +1718,8 @@ static void model_load(struct session *s, const char *path)
     fclose(f);
 }
 
-/* Make the model the options describe, or that of the file with the changes they ask for.  In a
- * command --seed is that of the samples, and the model keeps its own. */
+/* Make the model that the options describe, or the one in the file with the changes they ask for.
+ * In a command --seed is the seed of the samples, and the model keeps its own. */
 static void model_make(struct session *s, enum dn_purpose purpose)
 {
     char err[DN_ERR_MAX], count[16];
@@ -1747,7 +1749,7 @@ static void model_make(struct session *s, enum dn_purpose purpose)
         (long long)dn_step_count(s->m));
 }
 
-/* What each command does first with MODEL. */
+/* Every command that uses a MODEL begins with this. */
 static void model_open(struct session *s)
 {
     if (!s->o.file) fail(2, "%s needs a MODEL, such as model.safetensors", s->o.verb);
@@ -1757,7 +1759,7 @@ static void model_open(struct session *s)
 
 /* ---- generation -------------------------------------------------------------------------- */
 
-/* Have a generator for so many rows. */
+/* A generator for at least this many rows, made again only if there are more. */
 static dn_generator *generator(struct session *s, int rows)
 {
     char err[DN_ERR_MAX];
@@ -1796,7 +1798,7 @@ static void translate(struct session *s, const struct sequences *q, size_t first
         if (t->in_len[i] == 1) t->out_len[i] = 0;
 }
 
-/* Translation i as one line of text, which lasts until the next call. */
+/* Translation i as one line of text, valid until the next call. */
 static struct text translation(struct session *s, int i)
 {
     struct translator *t = &s->translator;
@@ -1811,7 +1813,8 @@ static struct text translation(struct session *s, int i)
     return t->line;
 }
 
-/* Write the prompt and n more tokens.  When the context is full, its last half is kept. */
+/* Write the prompt and n more tokens.  When the context is full, it starts again with the last
+ * half. */
 static void text_sample(struct session *s, FILE *f, int n, int which)
 {
     const dn_config *c = &s->o.model;
@@ -1854,7 +1857,7 @@ static void line_print(FILE *f, const char *label, struct text line)
     fputc('\n', f);
 }
 
-/* A few sentences and what the model makes of them, or a little text. */
+/* A few translations, or a little text. */
 static void show_samples(struct session *s)
 {
     struct corpus *c = s->valid.name ? &s->valid : s->test.name ? &s->test : NULL;
@@ -1909,7 +1912,7 @@ static struct score score_of(struct session *s, const struct corpus *c)
 
 static double mean_nll(const struct score *sum) { return sum->nll/sum->tokens; }
 
-/* BLEU and the rate of translations that are the reference, byte by byte. */
+/* BLEU, and the share of translations that equal the reference byte for byte. */
 static void report_translations(struct session *s, struct corpus *c)
 {
     size_t n = c->seq[0].n, exact = 0, rows = (size_t)s->o.rows;
@@ -1948,12 +1951,12 @@ static void report(struct session *s, struct corpus *c)
 
 enum { CELLS_MAX = 256, TICKS_MAX = 128, LABEL_MAX = 48 };
 
-/* Mid tones, which stand out from a light page and from a dark one. */
+/* Mid tones, which show on a light page and on a dark one. */
 static const char *const colours[] = { "#3b82c4", "#d9701a", "#2f9e58", "#d9484f", "#9467d0",
                                        "#a0694b", "#d667b0", "#1a9c9c", "#8f8f1f", "#7f8790" };
 #define GREY "#777"
 static const char *const dashes[] = { "none", "7 4", "2 4.5", "11 4 2 4" };
-static const char *const shapes[] = {         /* around the point where the pen is */
+static const char *const shapes[] = {         /* drawn around the point itself */
     "m-3.6 0a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0-7.2 0z", "m-3.3-3.3h6.6v6.6h-6.6z",
     "m0-4.4l4.2 7.2h-8.4z", "m0-4.7l4.2 4.7-4.2 4.7-4.2-4.7z", "m0 4.4l4.2-7.2h-8.4z" };
 
@@ -1963,22 +1966,22 @@ struct series {
     double (*at)[2];                          /* x and y; y is NaN where the line is broken */
     size_t n, room;
     double last;
-    char name[2*LABEL_MAX];                   /* made of what tells it from the others */
+    char name[2*LABEL_MAX];                   /* what distinguishes it from the others */
     const char *colour, *dash, *shape;
 };
 
 struct plot {
     const char *x, *by, *title;
-    char y[SERIES_MAX][LABEL_MAX];            /* columns to draw, so many of them, */
-    int columns, optional;                    /* some of which may be missing */
+    char y[SERIES_MAX][LABEL_MAX];            /* the columns to draw, their number, */
+    int columns, optional;                    /* and whether a file may lack some */
     int files, whole, groups, n, several;     /* whole: name files with their directories; */
     int log[2];                               /* several: more columns than one are drawn */
     struct series s[SERIES_MAX];
-    double low[2], high[2];                   /* ends of the axes, log10 if logarithmic, */
-    double from[2], to[2];                    /* and where they lie in the drawing */
+    double low[2], high[2];                   /* the ends of the axes (log10 if logarithmic) */
+    double from[2], to[2];                    /* and where they are in the drawing */
 };
 
-struct tick { double at; char label[24]; };                   /* "": a minor one */
+struct tick { double at; char label[24]; };                   /* "": a minor tick */
 
 static struct plot plot_of(const struct options *o)
 {
@@ -1995,7 +1998,7 @@ static struct plot plot_of(const struct options *o)
         size_t n = strcspn(y, ",");
         if (n == 0 || n >= LABEL_MAX || p.columns == SERIES_MAX)
             fail(2, "--y must be a list of columns, such as loss,val, not '%s'", o->y);
-        memcpy(p.y[p.columns++], y, n);       /* the NUL is there */
+        memcpy(p.y[p.columns++], y, n);       /* p = {0}: a NUL follows */
         y += n;
         if (!*y) return p;
     }
@@ -2006,7 +2009,7 @@ static void plot_free(struct plot *p)
     for (int i = 0; i < p->n; i++) free(p->s[i].at);
 }
 
-/* The next cell of a line, without its quotes, ended in place. */
+/* The next cell of a line, ended in place and without its quotes; in quotes "" means one ". */
 static char *cell_next(char **rest)
 {
     char *from = *rest + strspn(*rest, " \t"), *in = from, *to;
@@ -2072,7 +2075,7 @@ static struct series *series_find(struct plot *p, const char *file, const char *
     return s;
 }
 
-/* An empty cell says nothing, one that is no number breaks the line. */
+/* An empty cell is skipped; one that is no number breaks the line. */
 static void point_add(struct plot *p, const char *file, const char *by, int column, double x,
                       const char *cell)
 {
@@ -2087,7 +2090,7 @@ static void point_add(struct plot *p, const char *file, const char *by, int colu
     if (!isnan(y)) s->last = y;
 }
 
-/* Read the lines of a CSV file, which must stay: names point into them. */
+/* Read the lines of a CSV file, which must outlive the plot: names point into them. */
 static void plot_read(struct plot *p, const char *file, struct lines *l)
 {
     char *cell[CELLS_MAX], nothing[1] = "";
@@ -2138,7 +2141,7 @@ static void plot_range(struct plot *p)
     }
 }
 
-/* Where a value lies in the drawing. */
+/* Where a value is in the drawing. */
 static double place(const struct plot *p, int axis, double v)
 {
     if (p->log[axis]) v = log10(v);
@@ -2146,7 +2149,7 @@ static double place(const struct plot *p, int axis, double v)
     return p->from[axis] + part*(p->to[axis] - p->from[axis]);
 }
 
-/* A number as it stands beside an axis, in steps of such a size. */
+/* A tick and its number, with the decimals that steps of this size need. */
 static struct tick tick_at(double at, double step)
 {
     struct tick t = { at, "" };
@@ -2173,7 +2176,7 @@ static int ticks_linear(double low, double high, int most, struct tick *t)
     return n;
 }
 
-/* Powers of ten, and between them 2 .. 9, of which 2 and 5 are named if there is room. */
+/* Powers of ten, and 2 .. 9 between them, of which 2 and 5 are labelled if there is room. */
 static int ticks_log(double low, double high, int most, struct tick *t)
 {
     int n = 0, each = 1 + (int)((high - low)/most);
@@ -2189,10 +2192,10 @@ static int ticks_log(double low, double high, int most, struct tick *t)
     return n;
 }
 
-/* Bytes of the character that starts s, 0 if XML cannot hold it. */
+/* The length of the UTF-8 character that begins s; 0: it is malformed, or not allowed in XML. */
 static int character(const char *s)
 {
-    static const long least[] = { 0, 0x20, 0x80, 0x800, 0x10000 };       /* of so many bytes */
+    static const long least[] = { 0, 0x20, 0x80, 0x800, 0x10000 };       /* code, by length */
     int lead = s[0] & 0xFF, n = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
     long code = n == 1 ? lead : lead & 0x7F >> n;
     if (lead >= 0x80 && lead < 0xC0) return 0;
@@ -2204,7 +2207,7 @@ static int character(const char *s)
            || (code | 1) == 0xFFFF ? 0 : n;
 }
 
-/* Print a text for XML. */
+/* Print a text as XML. */
 static void xml_print(FILE *f, const char *s)
 {
     static const char *const names[] = { "&amp;", "&lt;", "&gt;", "&quot;" };
@@ -2226,7 +2229,7 @@ static void text_print(FILE *f, double x, double y, const char *how, const char 
     fputs("</text>\n", f);
 }
 
-/* Characters of a text; those of UTF-8 that continue one do not count. */
+/* The characters of a text: its bytes, less those that continue one. */
 static int text_width(const char *s)
 {
     int n = 0;
@@ -2234,8 +2237,8 @@ static int text_width(const char *s)
     return n;
 }
 
-/* Names and looks.  Groups differ by colour and columns by dashes; one group alone shows its
- * columns in colours. */
+/* The name and the look of a line.  Groups differ by colour and columns by dashes; the columns of a
+ * single group differ by colour. */
 static void series_style(const struct plot *p, struct series *s)
 {
     const char *file = p->files < 2 ? "" : p->whole ? s->file : base_name(s->file);
@@ -2255,7 +2258,7 @@ static void series_style(const struct plot *p, struct series *s)
     s->shape = shapes[(which + other + round) % LENGTH(shapes)];
 }
 
-/* In the order in which the lines end, from the top. */
+/* The legend has the order in which the lines end, from the top. */
 static int series_order(const void *left, const void *right)
 {
     const struct series *a = left, *b = right;
@@ -2269,7 +2272,7 @@ static void path_begin(FILE *f, const struct series *s)
             s->dash);
 }
 
-/* The line, and marks at its points if they are few; at some of them if the lines are many. */
+/* The line, with marks at its points if they are few, and at some of them if the lines are many. */
 static void series_print(const struct plot *p, int i, FILE *f)
 {
     enum { FEW = 40, MARKS = 6 };
@@ -2280,7 +2283,7 @@ static void series_print(const struct plot *p, int i, FILE *f)
     path_begin(f, s);
     for (size_t k = 0; k < s->n; k++) {
         const double *at = s->at[k];
-        if (!isnan(at[1]))                    /* h0: a point alone is a dot */
+        if (!isnan(at[1]))                    /* h0: a single point is a dot */
             fprintf(f, "%c%.1f %.1f%s", pen ? 'L' : 'M', place(p, 0, at[0]), place(p, 1, at[1]),
                     pen ? "" : "h0");
         pen = !isnan(at[1]);
@@ -2293,7 +2296,7 @@ static void series_print(const struct plot *p, int i, FILE *f)
     fputs("\"/>\n", f);
 }
 
-/* The names beside the plot, under that of the column they come from. */
+/* The names beside the plot, under the name of the column they come from. */
 static void legend_print(const struct plot *p, FILE *f)
 {
     double x = p->to[0] + 22, y = p->to[1] + 8;
@@ -2334,7 +2337,7 @@ static void axes_print(const struct plot *p, FILE *f)
             p->from[1], p->to[0]);
 }
 
-/* Room for the axes, the title and, if there is more than one line, the names. */
+/* Make room for the axes, the title and, if there are several lines, their names. */
 static void plot_layout(struct plot *p, double *width, double *height)
 {
     struct tick t[TICKS_MAX];
@@ -2387,19 +2390,19 @@ static void plot_print(struct plot *p, FILE *f)
 /* ---- progress ---------------------------------------------------------------------------- */
 
 struct progress {
-    double begun, drawn, before;              /* when the run and the last line were; the seconds
-                                                 that the log already has */
+    double begun, drawn, before;              /* when the run began and the last line was
+                                                 drawn; the seconds the log already has */
     int64_t first;                            /* steps before this run */
     double nll, tokens, seconds;              /* sums since the last line, */
-    int steps;                                /* over so many steps */
+    int steps;                                /* and the steps they are over */
     FILE *csv;
-    struct text rows;                         /* what --log says, for --plot */
+    struct text rows;                         /* the lines of the log, for --plot */
     size_t room;
     const char *failed;                       /* the first file that could not be written, */
     int why;                                  /* and its errno */
 };
 
-/* It is said at the end of the run, which goes on: its checkpoints are worth more. */
+/* The run goes on, since its checkpoints are worth more; the failure is reported at its end. */
 static void write_failed(struct progress *p, const char *path)
 {
     if (p->failed) return;
@@ -2418,7 +2421,7 @@ static void row_add(const struct session *s, struct progress *p, const char *row
     p->rows.n += n;
 }
 
-/* Draw the rows so far, into f if there is anything; returns whether there is. */
+/* Draw the rows so far into f, which may be NULL; returns whether there was anything to draw. */
 static int rows_plot(const struct session *s, const struct progress *p, FILE *f)
 {
     struct text copy = { resize(NULL, p->rows.n + 1, 1), p->rows.n };
@@ -2443,7 +2446,7 @@ static void progress_plot(const struct session *s, struct progress *p)
     if (f && fclose(f) != 0) write_failed(p, s->o.plot);
 }
 
-/* Does a \r on stderr go back to where the line begins? */
+/* Does a \r on stderr return to the start of the line? */
 static int can_rewrite(void)
 {
     const char *term = getenv("TERM");
@@ -2452,8 +2455,8 @@ static int can_rewrite(void)
 
 static const char log_header[] = "step,seconds,loss,val,lr,grad_norm,tokens_per_second\n";
 
-/* Bytes of the rows up to this step: those behind it are of steps that were lost or given up, and
- * half a row at the end is none. */
+/* The bytes of the rows up to this step.  Later ones are of steps that were lost or given up, and
+ * a last row without its end does not count. */
 static size_t rows_until(struct text t, int64_t step)
 {
     size_t keep = 0;
@@ -2465,7 +2468,7 @@ static size_t rows_until(struct text t, int64_t step)
     return keep;
 }
 
-/* Let the file begin with the rows up to this step, and nothing else. */
+/* Cut the log after the rows up to this step, and keep them for --plot. */
 static void rows_restore(const char *log, struct progress *p, int64_t step)
 {
     FILE *f = fopen(log, "rb");
@@ -2488,7 +2491,7 @@ static void rows_restore(const char *log, struct progress *p, int64_t step)
     free(part);
 }
 
-/* Open the log, and close it first when the run goes back. */
+/* Open the log where the run stands.  When the run goes back, it is open already. */
 static void log_open(const struct session *s, struct progress *p)
 {
     int64_t step = dn_step_count(s->m);
@@ -2516,7 +2519,7 @@ static void progress_open(struct session *s, struct progress *p)
     p->begun = p->drawn = seconds();
     p->first = dn_step_count(s->m);
     row_add(s, p, log_header);
-    if (s->o.plot) rows_plot(s, p, NULL);     /* --x and --y are checked before a file is opened */
+    if (s->o.plot) rows_plot(s, p, NULL);     /* check --x and --y before a file is opened */
     p->rows.n = 0;
     log_open(s, p);
     p->before = seconds_of(p->rows);
@@ -2529,9 +2532,9 @@ static void sums_clear(struct progress *p)
     p->steps = 0;
 }
 
-/* After a step, a line if one is due: the mean loss since the last, without label smoothing so
- * that it compares with val, and tokens of all streams per second.  val < 0: not measured now.
- * On a terminal the next line is written over one without val, which may show up sooner. */
+/* After a step, print a line if one is due: the mean loss since the last line, without label
+ * smoothing so that it compares with val, and the tokens of all streams per second.  val < 0: not
+ * measured.  On a terminal a line without val may come early, and the next one overwrites it. */
 static void progress_step(const struct session *s, struct progress *p, int64_t step,
                           const dn_stats *stats, double val, int last)
 {
@@ -2562,7 +2565,7 @@ static void progress_step(const struct session *s, struct progress *p, int64_t s
 
 /* ---- training ---------------------------------------------------------------------------- */
 
-/* Open the data the options name; without names, the default corpus. */
+/* Open the data that the options name, or else the default corpus. */
 static void data_open(struct session *s)
 {
     struct options *o = &s->o;
@@ -2603,7 +2606,7 @@ static void data_open(struct session *s)
     if (o->test_source) s->test = corpus_open(o->test_source, o->test_target);
 }
 
-/* Turn the texts into tokens, and say what there is. */
+/* Turn the texts into tokens, and say how many there are. */
 static void data_encode(struct session *s)
 {
     size_t most = (size_t)s->o.model.ctx;
@@ -2628,14 +2631,14 @@ static void data_encode(struct session *s)
             most);
 }
 
-/* Go over the pairs of a step without reading them. */
+/* Count the pairs of a step without reading them. */
 static void step_skip(struct session *s)
 {
     struct batch b = {0};
     for (int i = 0; i < s->o.accum; i++) batch_next(s, &b, 0);
 }
 
-/* --epochs as steps. */
+/* --epochs in steps. */
 static int steps_of_epochs(struct session *s)
 {
     int64_t steps = 0;
@@ -2650,7 +2653,7 @@ static int steps_of_epochs(struct session *s)
     return steps < INT_MAX ? (int)steps : INT_MAX;
 }
 
-/* Refuse wrong options before any data is read.  Of the vocabulary only the limit is known. */
+/* Refuse wrong options before any data is read.  --vocab is only a limit until then. */
 static void model_check(const struct session *s)
 {
     char err[DN_ERR_MAX];
@@ -2663,10 +2666,10 @@ static void model_check(const struct session *s)
     fail(2, "--vocab must be from %d to %d, not %d", DN_MIN_VOCAB, most, vocab);
 }
 
-/* Note what the batches are made of.  A resumed run must be made of the same. */
+/* Note what the batches are made of.  A resumed run must have the same data. */
 static void data_note(struct session *s)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);             /* FNV-1a, a token at a time */
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);             /* FNV-1a over tokens */
     for (int side = is_text(s); side < 2; side++) {
         const struct sequences *q = &s->train.seq[side];
         int ids[1024];
@@ -2698,7 +2701,7 @@ static void run_restore(struct session *s, const char *path)
     int64_t done = dn_step_count(s->m);
     s->place = 0;
     for (int64_t i = 0; i < done && done < s->o.model.steps && !is_text(s); i++)
-        step_skip(s);                         /* the file's step can be any number */
+        step_skip(s);                         /* but not for a senseless step in the file */
     s->saved = path;
 }
 
@@ -2721,7 +2724,7 @@ static void train_open(struct session *s)
     if (s->o.file) run_restore(s, s->o.file);
 }
 
-/* Validate and keep the best; *val stays as it is if there is nothing to validate on. */
+/* Validate and keep the best model; without validation data *val stays as it is. */
 static dn_status validate(struct session *s, int64_t step, double *val, char *err)
 {
     struct score sum;
@@ -2758,7 +2761,7 @@ static dn_status train_step(struct session *s, struct progress *p, int64_t step,
     return DN_OK;
 }
 
-/* A scheme that looks at the data before the first step sees its first batch. */
+/* Some schemes look at data before the first step: show them the first batch. */
 static void profile(struct session *s)
 {
     char err[DN_ERR_MAX];
@@ -2785,7 +2788,7 @@ static int64_t roll_back(struct session *s, struct progress *p, int64_t step)
     return dn_step_count(s->m);
 }
 
-/* Steps until the run ends or is stopped; returns whether it ended. */
+/* Train until the run ends or is stopped; returns whether it ended. */
 static int train_loop(struct session *s, struct progress *p)
 {
     char err[DN_ERR_MAX];
@@ -2796,7 +2799,7 @@ static int train_loop(struct session *s, struct progress *p)
     if (ended)
         say("step %lld of %d: this run has ended; to go on, raise --%s%s", (long long)step,
             o->model.steps, o->epochs ? "epochs" : "steps", o->patience ? " or --patience" : "");
-    if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, 0);    /* all there is to do */
+    if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, 0);    /* and nothing more */
     while (!stop) {
         double val = -1;
         dn_status status = train_step(s, p, step++, &stats, err);
@@ -2818,7 +2821,7 @@ static int train_loop(struct session *s, struct progress *p)
     return ended;
 }
 
-/* The same command once more, with --resume. */
+/* Print the same command with --resume. */
 static void say_how_to_resume(const struct session *s)
 {
     say("stopped after step %lld%s", (long long)dn_step_count(s->m),
@@ -2835,9 +2838,9 @@ static void say_how_to_resume(const struct session *s)
     fputc('\n', stderr);
 }
 
-/* The name of OUT.best, or of FILE.best where the run comes from another file; NULL if the model as
- * it is now is the best, or if what is there is of another run: one before this, or a way that a
- * rollback gave up. */
+/* The path of OUT.best, or of FILE.best where the run was resumed from another file.  NULL if the
+ * current model is the best one, or if neither file is this run's: it can be of an earlier run, or
+ * of steps that a rollback gave up. */
 static char *best_of_run(const struct session *s)
 {
     const char *of[] = { s->o.out, s->o.file };
@@ -2858,7 +2861,7 @@ static char *best_of_run(const struct session *s)
     return NULL;
 }
 
-/* What to do with the model that was made. */
+/* Print a command that uses the new model. */
 static void say_how_to_use(const struct session *s, const char *model)
 {
     static const char *const use[] = { "score", "sample", "translate" }; /* by dn_arch */
@@ -2876,7 +2879,7 @@ static void say_how_to_use(const struct session *s, const char *model)
     fputc('\n', stderr);
 }
 
-/* The run ended: what came of it. */
+/* The run has ended: print its results. */
 static void run_report(struct session *s, const struct progress *p)
 {
     char spent[16], *best = best_of_run(s);
@@ -2951,7 +2954,7 @@ static int run_sample(struct session *s)
     return 0;
 }
 
-/* BLEU of a file that anyone translated. */
+/* BLEU of a translation from anywhere. */
 static int score_file(struct session *s)
 {
     struct bleu sum = {0};
@@ -2963,7 +2966,7 @@ static int score_file(struct session *s)
     return 0;
 }
 
-/* The data to score a model on. */
+/* Open the data to score a model on. */
 static void score_open(struct session *s)
 {
     if (s->o.test_source || s->o.test_target || s->o.valid_source || s->o.valid_target)
@@ -2999,7 +3002,7 @@ static void number_print(FILE *f, size_t i, const char *format, double x)
     fprintf(f, format, x);
 }
 
-/* The values of the vectors, or of all tensors. */
+/* The values of the vectors, or of all tensors, in C. */
 static void values_print(const struct session *s, FILE *f, int all)
 {
     size_t printed = 0;
@@ -3011,7 +3014,7 @@ static void values_print(const struct session *s, FILE *f, int all)
     }
 }
 
-/* The scale that makes the largest of n values 127. */
+/* The scale at which the largest of n values is 127. */
 static double scale_of(const dn_real *w, int n)
 {
     double most = 0;
@@ -3019,8 +3022,8 @@ static double scale_of(const dn_real *w, int n)
     return (double)(dn_real)(most/127);
 }
 
-/* The matrices in 8 bits: first the scale of each row, then the integers, which the model has from
- * then on: its values become scale * integer. */
+/* The matrices in 8 bits: in a first call the scale of each row, in a second the integers.  That
+ * one also sets the model's values to scale*integer, so that it scores as exported. */
 static void matrices_print(const struct session *s, FILE *f, int integers)
 {
     size_t printed = 0;
@@ -3039,7 +3042,7 @@ static void matrices_print(const struct session *s, FILE *f, int integers)
     }
 }
 
-/* Configuration, tokenizer and parameters as constants: docs/porting.md says how they are read. */
+/* Configuration, tokenizer and parameters as constants; docs/porting.md says how to read them. */
 static void header_print(const struct session *s, FILE *f)
 {
     char value[DN_NAME_MAX];
@@ -3180,7 +3183,8 @@ static void version_print(void)
            threads, DN_FMA ? "with" : "without");
 }
 
-/* No file is written that is also read, or written as another; but a run goes on in its own. */
+/* Refuse to write a file that is also read or written as another; but a run may continue in its
+ * own. */
 static void outputs_check(const struct options *o)
 {
     int trains = !o->verb || is_verb(o, "train");
