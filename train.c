@@ -753,7 +753,7 @@ static void options_file(struct options *o, const char *path, const struct lines
     for (size_t i = 0; i < l->n; i++) {
         char name[WORD_MAX], where[256];
         char *line = l->text.at + l->start[i], *stop = l->text.at + l->start[i + 1] - 1;
-        while (stop > line && strchr(" \t\r", stop[-1])) stop--;    /* or the NUL of an earlier reading */
+        while (stop > line && strchr(" \t\r", stop[-1])) stop--;      /* or an earlier NUL */
         *stop = 0;
         line += strspn(line, " \t");
         if (!*line || *line == '#') continue;
@@ -939,8 +939,8 @@ static void help_print(const char *self, const char *arch)
             putchar('\n');
         }
     }
-    puts("\nPresets (--arch sets the one of its name); --config and the command line override them,\n"
-         "and --print-config shows them");
+    puts("\nPresets (--arch sets the one of its name); --config and the command line override "
+         "them,\nand --print-config shows them");
     for (int i = 0; i < LENGTH(presets); i++)
         printf("  %-19s %s\n", presets[i].name,
                presets[i].help ? presets[i].help : presets[i].values);
