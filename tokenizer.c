@@ -164,7 +164,7 @@ static void merge_set(dn_tokenizer *t, int id, int left, int right)
     t->size[id] = (unsigned char)(t->size[left] + t->size[right]);
 }
 
-/* Enter merge id, which is set, in the hash table; 0 if its pair is there already or has no room. */
+/* Enter merge id, which is set, in the hash table; 0 if its pair is there or has no room. */
 static int merge_enter(dn_tokenizer *t, int id)
 {
     const int *pair = t->pair + 2*(id - DN_MIN_VOCAB);

@@ -3206,29 +3206,33 @@ static void outputs_check(const struct options *o)
     }
 }
 
-/* Read the options.  What is weaker comes first: defaults, those of the architecture, the model's
- * file, the preset, --config, and the command line.  But each may say which the ones before it
- * are: so they are read until the first of them is known. */
+/* Set all options anew, each source by what was known before: the weakest first, so that a stronger
+ * one overrides it. */
+static void options_pass(struct session *s, int argc, char **argv)
+{
+    struct options *o = &s->o, known = *o;
+    options_default(o, arch_of(&known.model));
+    if (known.file && !known.help) o->model = *config_of_file(s, known.file);
+    if (known.preset) preset_set(o, known.preset);
+    if (known.config) {
+        if (!s->config.start) s->config = lines_split(file_read(known.config));
+        options_file(o, known.config, &s->config);
+    }
+    options_line(o, argc, argv);
+}
+
+/* A stronger source names weaker ones, and a pass uses the names that the one before has found:
+ *     pass 1  the command line, which names --config and perhaps the others
+ *     pass 2  --config, which may name the model's file and the preset
+ *     pass 3  these two, which may name the architecture
+ *     pass 4  the architecture's defaults, which name nothing: all is known. */
 static void options_read(struct session *s, int argc, char **argv)
 {
     struct options *o = &s->o;
-    int vocab = 0;
-    for (int pass = 0; pass < 4; pass++) {
-        struct options last = *o;
-        options_default(o, pass ? arch_of(&last.model) : NULL);
-        if (last.file && !last.help) {
-            o->model = *config_of_file(s, last.file);
-            vocab = o->model.vocab;
-        }
-        if (last.preset) preset_set(o, last.preset);
-        if (last.config) {
-            if (!s->config.start) s->config = lines_split(file_read(last.config));
-            options_file(o, last.config, &s->config);
-        }
-        options_line(o, argc, argv);
-    }
-    if (vocab)
-        o->model.vocab = vocab;               /* there it is a limit, here it is a fact */
+    options_default(o, NULL);
+    for (int pass = 1; pass <= 4; pass++) options_pass(s, argc, argv);
+    if (o->file && !o->help)                  /* --vocab is a limit for a tokenizer yet to learn */
+        o->model.vocab = config_of_file(s, o->file)->vocab;
     if (is_verb(o, "plot") && o->log) {       /* its --log means --log-axes: a plot logs nothing */
         o->log_axes = o->log;
         o->log = NULL;
