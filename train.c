@@ -900,15 +900,9 @@ static void help_row(const char *name, const char *help, const char *value)
     putchar('\n');
 }
 
-/* The usage, with examples as they would be typed after `self`, and the defaults of `arch`. */
-static void help_print(const char *self, const char *arch)
+/* The commands, and examples as they would be typed with `self` for the program. */
+static void usage_print(const char *self)
 {
-    char value[DN_NAME_MAX];
-    const char *choice;
-    struct options o;
-    int n;
-    const dn_field *field = dn_fields(&n);
-    options_default(&o, arch);
     printf("usage: %s [OPTIONS]                   train a model\n", program);
     printf("       %s translate MODEL [OPTIONS]   translate lines from stdin to stdout\n", program);
     printf("       %s sample MODEL [OPTIONS]      generate text\n", program);
@@ -922,6 +916,18 @@ static void help_print(const char *self, const char *arch)
     printf("  echo 'Der Hund schläft.' | %s translate model.safetensors\n\n", self);
     puts("--name value and --name=value are the same, and so are _ and -.  A file - is standard "
          "input,\nor for plot --out and export --c-header standard output.");
+}
+
+/* The usage, and every option with its default for `arch`. */
+static void help_print(const char *self, const char *arch)
+{
+    char value[DN_NAME_MAX];
+    const char *choice;
+    struct options o;
+    int n;
+    const dn_field *field = dn_fields(&n);
+    options_default(&o, arch);
+    usage_print(self);
     printf("In brackets: the defaults of --arch %s.\n", arch);
     for (int i = 0; i < LENGTH(table); i++) {
         if (i == 0 || strcmp(table[i].group, table[i - 1].group) != 0)
@@ -2565,23 +2571,25 @@ static void progress_step(const struct session *s, struct progress *p, int64_t s
 
 /* ---- training ---------------------------------------------------------------------------- */
 
-/* Open the data that the options name, or else the default corpus. */
-static void data_open(struct session *s)
+/* Open the data that the options name, or else the default corpus: texts, or pairs. */
+static void texts_open(struct session *s)
 {
     struct options *o = &s->o;
-    if (is_text(s)) {
-        if (o->source || o->target || o->valid_source || o->valid_target || o->test_source
-            || o->test_target)
-            fail(2, "pairs of files make a translator, which --arch %s is not; use --text",
-                 o->model.arch == DN_DECODER ? "decoder" : "encoder");
-        if (!o->text) {
-            o->text = "data/train.en";
-            o->valid_text = o->valid_text ? o->valid_text : "data/val.en";
-        }
-        s->train = corpus_open(NULL, o->text);
-        s->valid = o->valid_text ? corpus_open(NULL, o->valid_text) : corpus_hold_out(&s->train);
-        return;
+    if (o->source || o->target || o->valid_source || o->valid_target || o->test_source
+        || o->test_target)
+        fail(2, "pairs of files make a translator, which --arch %s is not; use --text",
+             o->model.arch == DN_DECODER ? "decoder" : "encoder");
+    if (!o->text) {
+        o->text = "data/train.en";
+        o->valid_text = o->valid_text ? o->valid_text : "data/val.en";
     }
+    s->train = corpus_open(NULL, o->text);
+    s->valid = o->valid_text ? corpus_open(NULL, o->valid_text) : corpus_hold_out(&s->train);
+}
+
+static void pairs_open(struct session *s)
+{
+    struct options *o = &s->o;
     if (o->text || o->valid_text)
         fail(2, "--text and --valid-text are for a language model; add --arch decoder "
                 "(or encoder)");
@@ -2710,7 +2718,10 @@ static void train_open(struct session *s)
 {
     model_check(s);
     out_check(s);
-    data_open(s);
+    if (is_text(s))
+        texts_open(s);
+    else
+        pairs_open(s);
     if (s->o.file)
         tokenizer_load(s);
     else
