@@ -138,6 +138,8 @@ static void signals_to(void (*handler)(int))
 #endif
 }
 
+/* The training loop sees the signal after its step, saves and stops.  A second one finds no handler
+ * and ends the program at once. */
 static void on_signal(int number)
 {
     caught = number;
@@ -172,7 +174,8 @@ struct options {
     int help, version, print_config, int8;
 };
 
-/* The program's own options.  Those of the model come from dn_fields(). */
+/* The program's own options.  Those of the model come from dn_fields().  A new option is a member
+ * above and a row here: it is set, checked, printed and explained by that row. */
 static const struct option {
     const char *name;
     enum { FLAG, COUNT, REAL, WORD, INPUT, OUTPUT } kind;     /* the last two are paths */
@@ -445,8 +448,9 @@ static char *joined(const char *a, const char *b)
 
 /* ---- files ------------------------------------------------------------------------------- */
 
-/* End the file that was written as `part`, good or not: it takes the place of `path`, or it goes
- * and so do we.  err says why where errno is 0. */
+/* End the file that was written as `part`.  If all went well, it replaces `path`, and until then
+ * `path` is as it was: whatever happens, one complete file has that name.  If not, `part` is
+ * removed and the program ends; err says why where errno is 0. */
 static void file_replace(FILE *f, int good, const char *part, const char *path, const char *err)
 {
     if (f && fclose(f) != 0) good = 0;
@@ -482,15 +486,17 @@ static struct text text_read(FILE *f, const char *name, size_t most)
 #endif
 enum { PIECE = 1 << 16 };                     /* bytes read or encoded at a time */
 
-/* The bytes of a file, or those that were added.  They are in memory, but if they are too many in
- * that file, or in one without a name where the system has such files. */
+/* Bytes that may be too many for memory: a corpus, or its ids.  Up to HELD_MAX of them are in
+ * memory; more stay in the file they come from, or go to one without a name where the system has
+ * such files.  The second part of a store that was split shares all this with the first, which frees
+ * it. */
 struct store {
     const char *name;
     FILE *f;                                  /* NULL: they are in memory */
     char *memory;
     size_t room;
-    uint64_t n, from, at;                     /* from > 0: this is the rest of another store, the
-                                                 owner of all; at: the next one to be read */
+    uint64_t n, from, at;                     /* bytes; where they begin, above 0 only in a second
+                                                 part; the next one to be read */
     char *line;                               /* where line_next() leaves one */
     size_t line_room;
 };
@@ -646,7 +652,8 @@ static const char *option_word(int i)
     return i < LENGTH(aliases) ? aliases[i].word : NULL;
 }
 
-/* Insertions, deletions and replacements that turn a into b. */
+/* The fewest insertions, deletions and replacements that turn a into b.  After i bytes of a, row[j]
+ * is the distance of these to the first j bytes of b; corner is row[j - 1] of the row before. */
 static int edit_distance(const char *a, const char *b)
 {
     int row[WORD_MAX + 1], m = (int)strlen(b);
@@ -967,7 +974,8 @@ struct sequences {
 };
 
 /* Sentence pairs, or one running text.  Side 0 holds the sources, each ended by DN_EOS, and is
- * empty for a text.  Side 1 holds what is predicted: DN_BOS target DN_EOS, or DN_BOS text. */
+ * empty for a text.  Side 1 holds what is predicted: DN_BOS target DN_EOS, or DN_BOS text.  Of n
+ * such ids the first n - 1 are the input and the last n - 1 the labels. */
 struct corpus {
     const char *name;
     struct store in[2];
@@ -1062,7 +1070,9 @@ static void text_encode(const struct store *in, const dn_tokenizer *t, struct se
     free(ids);
 }
 
-/* No stream of a pair may exceed `most` tokens: longer pairs are dropped, or cut. */
+/* No stream of a pair may exceed `most` tokens: longer pairs are dropped, or cut.  A target may
+ * have one id more, since it makes inputs and labels.  A source that is cut ends in DN_EOS like all
+ * others; a target that is cut does not, or the model would learn to stop in the middle. */
 static void pairs_encode(struct corpus *c, const dn_tokenizer *t, size_t most, int drop)
 {
     int *ids = resize(NULL, most + 1, 2*sizeof(int));
@@ -1123,7 +1133,7 @@ static struct corpus corpus_hold_out(struct corpus *c)
             if (all->at == all->n) all->at = tenth;
             if (all->at == all->n) return held;
         }
-        *rest = *all;
+        *rest = *all;                         /* its bytes are those of `all` from `at` on */
         rest->from = all->at;
         rest->n -= all->at;
         rest->at = 0;
@@ -1208,6 +1218,10 @@ static void session_free(struct session *s)
 
 /* ---- batches ----------------------------------------------------------------------------- */
 
+/* Nothing is drawn from a generator with a state: each random choice is a function of the seed, a
+ * stream and a number.  So batch i can be made without the batches before it; only the pairs must
+ * be counted, since a batch takes as many as it has room for. */
+
 /* Streams of random numbers, none of which the library uses itself. */
 #define STREAM_PAIRS  UINT64_C(0x7061697273000000)
 #define STREAM_TEXT   UINT64_C(0x7465787400000000)
@@ -1263,7 +1277,7 @@ static void batch_row(const struct session *s, struct batch *b, const struct cor
                       uint64_t at, int n, uint64_t seed, uint64_t index)
 {
     int *dec = b->dec + b->dec_n, *label = b->label + b->dec_n;
-    ids_read(&c->seq[1], at + 1, (size_t)n, b->enc);
+    ids_read(&c->seq[1], at + 1, (size_t)n, b->enc);          /* a text leaves enc free */
     if (s->o.model.arch == DN_ENCODER) {
         dn_mask_tokens(dec, label, b->enc, n, s->o.model.vocab, seed, index);
     } else {
@@ -1300,8 +1314,10 @@ static void batch_need_label(struct batch *b)
     b->dec[0] = DN_MASK;
 }
 
-/* Training batch number `index` of the run.  Rows of a text start anywhere.  Pairs come in an
- * order that is new in each epoch, as many as there is room for; s->place counts them. */
+/* Training batch number `index` of the run.  Pairs come in an order that is new in each epoch: the
+ * pair at s->place is one value of a permutation, and no table of it exists.  Rows of a text begin
+ * anywhere; their masks are drawn by the number of the token in the whole run, so no two rows share
+ * them. */
 static void batch_next(struct session *s, struct batch *b, uint64_t index)
 {
     const struct corpus *c = &s->train;
@@ -1332,8 +1348,10 @@ static size_t stride(const struct session *s, const struct corpus *c)
     return step ? step : (len + 1)/2;
 }
 
-/* The next batch of a corpus that is to be scored; 0: all of it has been.  *done counts pairs,
- * or tokens: windows overlap so that tokens have context, but each token is scored once. */
+/* The next batch of a corpus that is to be scored; 0: all of it has been.  *done counts pairs, or
+ * tokens.  A text is scored in windows of len tokens, each a stride after the one before, and in
+ * each only the tokens that no window has scored yet: so they have at least len - stride + 1 tokens
+ * of context, except at the start. */
 static int batch_score(const struct session *s, struct batch *b, const struct corpus *c,
                        uint64_t *done)
 {
@@ -1349,7 +1367,7 @@ static int batch_score(const struct session *s, struct batch *b, const struct co
         from = end - len;
         batch_row(s, b, c, from, (int)len, SEED_EVAL, from);
         for (int *label = b->label + b->dec_n - len; from < *done; from++)
-            *label++ = DN_IGNORE;
+            *label++ = DN_IGNORE;             /* scored by an earlier window: here only context */
         *done = end;
     }
     return b->rows;
@@ -1396,7 +1414,10 @@ static size_t replace_all(char *s, size_t n, const char *what, const char *by)
     return to;
 }
 
-/* One of the four passes of 13a, each from left to right.  The last byte of `in` is a blank. */
+/* One of the four passes of 13a, each from left to right, which set blanks (0) around marks, (1)
+ * around a . or , that follows no digit, (2) around one that no digit follows, (3) around a - after
+ * a digit.  A match is left behind whole, so its last byte begins no other.  The last byte of `in`
+ * is a blank. */
 static size_t pass_13a(int pass, const char *in, size_t n, char *out)
 {
     static const char marks[] = "{|}~[\\]^_` !\"#$%&()*+:;<=>?@/";
@@ -1568,7 +1589,8 @@ static char *note_of_file(const char *path, const char *key)
     return note;
 }
 
-/* Can this be written?  Better to know before the training than after it.  1: it exists. */
+/* Can this be written?  Better to know before the training than after it.  1: it exists.  Appending
+ * nothing changes no file, and a file that this creates is removed again. */
 static int path_check(const char *path)
 {
     int special = is_special(path);
@@ -1601,7 +1623,9 @@ static void out_check(const struct session *s)
     free(best);
 }
 
-/* Write OUT or OUT.best: a file beside it takes its place when it is complete. */
+/* Write OUT or OUT.best: first beside it, then on the disk, and only then in its place, so that a
+ * crash or a power cut at any moment leaves the old or the new checkpoint.  Its notes are what a
+ * resumed run needs and the model does not have. */
 static void checkpoint_save(struct session *s, int is_best)
 {
     char best[96], rate[48], err[DN_ERR_MAX] = "";
@@ -1650,7 +1674,9 @@ static void rate_halve(dn_config *c, int n)
     c->min_lr = fmin(c->min_lr, c->lr);
 }
 
-/* If the options repeat the original rate of a run that has halved it, keep the halved one. */
+/* If the options repeat the original rate of a run that has halved it, keep the halved one.  The
+ * note has the original rate and how often it was halved.  Without --lr the rate is that of the
+ * file, the halved one.  Any other --lr is a new rate, halved no times yet. */
 static void rate_restore(struct session *s)
 {
     double asked = 0;
@@ -1661,7 +1687,7 @@ static void rate_restore(struct session *s)
     double now = s->o.model.lr, halved = ldexp(asked, -n);
     s->asked = now;
     if (note && (now == asked || fabs(now - halved) <= 1e-14*halved)) {
-        s->asked = s->o.model.lr = asked;     /* by the options or, halved, by the file */
+        s->asked = s->o.model.lr = asked;
         rate_halve(&s->o.model, n);
         s->halved = n;
     }
@@ -2284,7 +2310,8 @@ static void series_print(const struct plot *p, int i, FILE *f)
     enum { FEW = 40, MARKS = 6 };
     const struct series *s = &p->s[i];
     size_t each = s->n <= FEW ? 1 : s->n/MARKS, from = 0;
-    if (s->n > FEW) from = p->n > 4 ? (size_t)i*5%7*each/7 : s->n;
+    if (s->n > FEW)                           /* marks of neighbours are apart: sevenths of each */
+        from = p->n > 4 ? (size_t)i*5%7*each/7 : s->n;
     int pen = 0;
     path_begin(f, s);
     for (size_t k = 0; k < s->n; k++) {
@@ -2427,7 +2454,8 @@ static void row_add(const struct session *s, struct progress *p, const char *row
     p->rows.n += n;
 }
 
-/* Draw the rows so far into f, which may be NULL; returns whether there was anything to draw. */
+/* Draw the rows so far into f, which may be NULL; returns whether there was anything to draw.  Of a
+ * copy, because lines and cells are ended in place. */
 static int rows_plot(const struct session *s, const struct progress *p, FILE *f)
 {
     struct text copy = { resize(NULL, p->rows.n + 1, 1), p->rows.n };
@@ -2474,7 +2502,8 @@ static size_t rows_until(struct text t, int64_t step)
     return keep;
 }
 
-/* Cut the log after the rows up to this step, and keep them for --plot. */
+/* Cut the log after the rows up to this step, and keep them for --plot.  A run that was killed has
+ * logged steps after its last checkpoint, which now come again. */
 static void rows_restore(const char *log, struct progress *p, int64_t step)
 {
     FILE *f = fopen(log, "rb");
@@ -2674,7 +2703,8 @@ static void model_check(const struct session *s)
     fail(2, "--vocab must be from %d to %d, not %d", DN_MIN_VOCAB, most, vocab);
 }
 
-/* Note what the batches are made of.  A resumed run must have the same data. */
+/* Note what the batches are made of.  A resumed run must have the same data: the hash is over ids, so
+ * another text, tokenizer or --ctx is noticed. */
 static void data_note(struct session *s)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);             /* FNV-1a over tokens */
@@ -2698,7 +2728,8 @@ static void data_note(struct session *s)
     free(old);
 }
 
-/* Go on behind the checkpoint that is loaded: with its best validation, and behind its batches. */
+/* Continue after the checkpoint that is loaded.  The model has its step; the best validation so far
+ * is a note; and the place among the pairs is counted anew, batch by batch, from lengths alone. */
 static void run_restore(struct session *s, const char *path)
 {
     char *note = note_of_file(path, "best");
@@ -2772,7 +2803,8 @@ static dn_status train_step(struct session *s, struct progress *p, int64_t step,
     return DN_OK;
 }
 
-/* Some schemes look at data before the first step: show them the first batch. */
+/* Some schemes look at data before the first step: show them the first batch, which training sees
+ * again. */
 static void profile(struct session *s)
 {
     char err[DN_ERR_MAX];
@@ -2783,7 +2815,8 @@ static void profile(struct session *s)
     check(dn_profile(s->m, &view, err), err);
 }
 
-/* The run diverged at `step`: go back to the last checkpoint, and return its step. */
+/* The run diverged at `step`: go back to the last checkpoint, and return its step.  The same
+ * batches come again, with half the learning rate; the rows of the steps given up leave the log. */
 static int64_t roll_back(struct session *s, struct progress *p, int64_t step)
 {
     char err[DN_ERR_MAX];
@@ -2799,7 +2832,9 @@ static int64_t roll_back(struct session *s, struct progress *p, int64_t step)
     return dn_step_count(s->m);
 }
 
-/* Train until the run ends or is stopped; returns whether it ended. */
+/* Train until the run ends or is stopped; returns whether it ended.  The order within a step
+ * matters: validation is before the checkpoint, which notes the best; and a signal is looked at
+ * only between steps, so that what is saved is whole. */
 static int train_loop(struct session *s, struct progress *p)
 {
     char err[DN_ERR_MAX];
@@ -2832,7 +2867,7 @@ static int train_loop(struct session *s, struct progress *p)
     return ended;
 }
 
-/* Print the same command with --resume. */
+/* Print the same command with --resume, unless it has that already. */
 static void say_how_to_resume(const struct session *s)
 {
     say("stopped after step %lld%s", (long long)dn_step_count(s->m),
