@@ -1,5 +1,4 @@
-/*
- * tokenizer.c - byte-level byte-pair encoding: train, encode, decode, save and load.
+/* tokenizer.c - byte-level byte-pair encoding: train, encode, decode, save and load.
  *
  * Any bytes can be encoded, and decoding gives exactly those bytes back.  Id 0 .. DN_SPECIALS-1
  * are special and stand for no bytes; id DN_SPECIALS + b is the byte b; every later id joins two
@@ -8,7 +7,7 @@
  * Splitting.  A text is first cut into chunks, and no merge reaches across a cut.  Bytes are of
  * five kinds: letters (A-Z, a-z and every byte from 0x80 on, so that UTF-8 words stay whole),
  * digits, newlines (LF, CR), blanks (space, tab, VT, FF) and all the rest.  A chunk is
- *   - a run of letters, of digits or of the rest, with the one space before it if there is one;
+ *   - a run of letters, of digits or of the rest, with a space directly before it, if there is one;
  *   - a run of newlines; or
  *   - a run of blanks, less its last space where that belongs to the chunk that follows.
  * A chunk has at most 64 bytes; a longer run is cut after each 64.
@@ -23,11 +22,11 @@
  * the one whose right id is smaller.  It ends at max_vocab ids or when no pair occurs twice.
  * There is no floating point and no dependence on the machine.
  *
- * Memory.  All of it is the caller's, aligned as malloc aligns; what is in it does not matter.
+ * Memory.  All of it is the caller's, aligned as malloc aligns; its contents do not matter.
  * A tokenizer that could not be trained or loaded must not be used.  Its memory is
- *     int pair[2 * merges] | int slot[a power of two] | unsigned char size[max_vocab]
+ *     int pair[2*merges] | int slot[a power of two] | unsigned char size[max_vocab]
  * and the scratch for training n bytes is
- *     cell[n + 2] | rec[n + 2] | int heap[n + 2] | int slot[2 * (n + 2)]
+ *     cell[n + 2] | rec[n + 2] | int heap[n + 2] | int slot[2*(n + 2)]
  *
  * Order of this file: messages and numbers, splitting, the table of merges, memory, training
  * (heap, pairs, counting chunks, merging), encoding and decoding, saving and loading.
@@ -52,21 +51,16 @@ enum {
 /* Write c at out[at] if there is room; count it in any case. */
 static size_t char_put(char *out, size_t max, size_t at, char c)
 {
-    if (at < max)
-        out[at] = c;
+    if (at < max) out[at] = c;
     return at + 1;
 }
 
 static size_t number_put(char *out, size_t max, size_t at, size_t number)
 {
-    char digit[3 * sizeof number];
+    char digit[3*sizeof number];
     int n = 0;
-
-    do
-        digit[n++] = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    while (n > 0)
-        at = char_put(out, max, at, digit[--n]);
+    do digit[n++] = (char)('0' + number % 10); while ((number /= 10) > 0);
+    while (n > 0) at = char_put(out, max, at, digit[--n]);
     return at;
 }
 
@@ -75,11 +69,10 @@ static dn_status fail(char *err, dn_status status, const char *sentence, size_t 
 {
     const size_t max = DN_ERR_MAX - 1;
     size_t at = 0;
-
-    for (; *sentence != '\0'; sentence++)
+    for (; *sentence; sentence++)
         at = *sentence == '#' ? number_put(err, max, at, number)
                               : char_put(err, max, at, *sentence);
-    err[at < max ? at : max] = '\0';
+    err[at < max ? at : max] = 0;
     return status;
 }
 
@@ -88,14 +81,11 @@ static int number_read(const char *text, size_t n, size_t *at)
 {
     size_t k = *at;
     int number = 0;
-
-    if (k >= n || text[k++] != ' ')
-        return -1;
+    if (k >= n || text[k++] != ' ') return -1;
     const size_t first = k;
     for (; k < n && text[k] >= '0' && text[k] <= '9'; k++) {
-        number = 10 * number + (text[k] - '0');
-        if (number > VOCAB_MAX || (k > first && text[first] == '0'))
-            return -1;
+        number = 10*number + (text[k] - '0');
+        if (number > VOCAB_MAX || (k > first && text[first] == '0')) return -1;
     }
     *at = k;
     return k > first ? number : -1;
@@ -107,41 +97,31 @@ enum { LETTER, DIGIT, REST, BLANK, NEWLINE };       /* the last two are white sp
 
 static int kind_of(unsigned char c)
 {
-    if (c >= 0x80 || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
-        return LETTER;
-    if (c >= '0' && c <= '9')
-        return DIGIT;
-    if (c == '\n' || c == '\r')
-        return NEWLINE;
+    if (c >= 0x80 || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) return LETTER;
+    if (c >= '0' && c <= '9') return DIGIT;
+    if (c == '\n' || c == '\r') return NEWLINE;
     return c == ' ' || c == '\t' || c == '\v' || c == '\f' ? BLANK : REST;
 }
 
-/* The end of the chunk that begins at text[i], i < n; it is greater than i.  No byte behind
- * text[i + CHUNK_MAX] is looked at. */
+/* The end of the chunk that begins at text[i], i < n; it is greater than i, and depends on no byte
+ * after text[i + CHUNK_MAX]. */
 static size_t chunk_end(const unsigned char *text, size_t i, size_t n)
 {
     const size_t limit = n - i > CHUNK_MAX ? i + CHUNK_MAX : n;
     int kind;
-
-    if (text[i] == ' ' && i + 1 < n && kind_of(text[i + 1]) < BLANK)
-        i++;
+    if (text[i] == ' ' && i + 1 < n && kind_of(text[i + 1]) < BLANK) i++;
     kind = kind_of(text[i]);
-    do
-        i++;
-    while (i < limit && kind_of(text[i]) == kind);
+    do i++; while (i < limit && kind_of(text[i]) == kind);
 
-    /* A lone space before a word was dealt with above: this never empties the chunk. */
-    if (kind == BLANK && i < n && text[i - 1] == ' ' && kind_of(text[i]) < BLANK)
-        i--;
+    /* Never empties the chunk: a single space before a word went with the word, above. */
+    if (kind == BLANK && i < n && text[i - 1] == ' ' && kind_of(text[i]) < BLANK) i--;
     return i;
 }
 
 size_t dn_tok_cut(const void *text, size_t n)
 {
     size_t end = 0;
-
-    while (n - end > CHUNK_MAX)
-        end = chunk_end(text, end, n);
+    while (n - end > CHUNK_MAX) end = chunk_end(text, end, n);
     return end;
 }
 
@@ -149,28 +129,22 @@ size_t dn_tok_cut(const void *text, size_t n)
 
 static uint32_t pair_hash(int left, int right)
 {
-    uint32_t h = (uint32_t)left * 0x9E3779B1u + (uint32_t)right;
-
-    h = (h ^ h >> 15) * 0x85EBCA6Bu;
+    uint32_t h = (uint32_t)left*0x9E3779B1u + (uint32_t)right;
+    h = (h ^ h >> 15)*0x85EBCA6Bu;
     return h ^ h >> 13;
 }
 
-/*
- * The slot of a pair, or else the empty one that it would take; NULL if there is none near its
- * place.  Only a text made for it gets so far (chance alone, about one table in 10^30), and
- * giving up there keeps loading and encoding fast with every table.
- */
+/* The slot of a pair, or else the empty one that it would take; NULL if neither is within PROBE_MAX
+ * of its place.  Only a table built to do so gets that far (by chance, one in 10^30), and giving up
+ * there keeps loading and encoding fast whatever the table. */
 static int *slot_find(const dn_tokenizer *t, int left, int right)
 {
     uint32_t h = pair_hash(left, right);
-
     for (int probe = 0; probe < PROBE_MAX; probe++, h++) {
         int *slot = &t->slot[h & t->mask];
-        if (*slot == NONE)
-            return slot;
-        const int *pair = t->pair + 2 * (*slot - DN_MIN_VOCAB);
-        if (pair[0] == left && pair[1] == right)
-            return slot;
+        if (*slot == NONE) return slot;
+        const int *pair = t->pair + 2*(*slot - DN_MIN_VOCAB);
+        if (pair[0] == left && pair[1] == right) return slot;
     }
     return NULL;
 }
@@ -179,27 +153,23 @@ static int *slot_find(const dn_tokenizer *t, int left, int right)
 static int merge_find(const dn_tokenizer *t, int left, int right)
 {
     const int *slot = slot_find(t, left, right);
-
-    return slot == NULL || *slot == NONE ? NO_MERGE : *slot;
+    return !slot || *slot == NONE ? NO_MERGE : *slot;
 }
 
 static void merge_set(dn_tokenizer *t, int id, int left, int right)
 {
-    int *pair = t->pair + 2 * (id - DN_MIN_VOCAB);
-
+    int *pair = t->pair + 2*(id - DN_MIN_VOCAB);
     pair[0] = left;
     pair[1] = right;
     t->size[id] = (unsigned char)(t->size[left] + t->size[right]);
 }
 
-/* Enter the merge set for id in the hash table; 0 if its pair is there already or has no room. */
+/* Enter merge id, which is set, in the hash table; 0 if its pair is there or has no room. */
 static int merge_enter(dn_tokenizer *t, int id)
 {
-    const int *pair = t->pair + 2 * (id - DN_MIN_VOCAB);
+    const int *pair = t->pair + 2*(id - DN_MIN_VOCAB);
     int *slot = slot_find(t, pair[0], pair[1]);
-
-    if (slot == NULL || *slot != NONE)
-        return 0;
+    if (!slot || *slot != NONE) return 0;
     *slot = id;
     return 1;
 }
@@ -210,40 +180,35 @@ static int merge_enter(dn_tokenizer *t, int id)
 static size_t power_above(size_t n)
 {
     size_t power = 1;
-
-    while (power <= n)
-        power *= 2;
+    while (power <= n) power *= 2;
     return power;
 }
 
-/* A fourth of the slots are in use at most: a search soon ends at an empty one. */
+/* At most a quarter of the slots are in use, so a search soon ends at an empty one. */
 static size_t slots_of(int vocab)
 {
-    return power_above(4 * (size_t)(vocab - DN_MIN_VOCAB));
+    return power_above(4*(size_t)(vocab - DN_MIN_VOCAB));
 }
 
 size_t dn_tok_bytes(int max_vocab)
 {
-    if (max_vocab < DN_MIN_VOCAB || max_vocab > VOCAB_MAX)
-        return 0;
-    return 2 * sizeof(int) * (size_t)(max_vocab - DN_MIN_VOCAB)
-         + sizeof(int) * slots_of(max_vocab) + (size_t)max_vocab;
+    if (max_vocab < DN_MIN_VOCAB || max_vocab > VOCAB_MAX) return 0;
+    return 2*sizeof(int)*(size_t)(max_vocab - DN_MIN_VOCAB)
+         + sizeof(int)*slots_of(max_vocab) + (size_t)max_vocab;
 }
 
 /* Lay the tables out in mem and enter the bytes; there are no merges yet. */
 static dn_status tables_lay(dn_tokenizer *t, int max_vocab, void *mem, size_t size, char *err)
 {
     const size_t need = dn_tok_bytes(max_vocab);
-
     memset(t, 0, sizeof *t);
-    if (need == 0)
-        return fail(err, DN_EINVAL, "The vocabulary size must be from # to 1048576.",
-                    DN_MIN_VOCAB);
-    if (mem == NULL || size < need)
-        return fail(err, DN_ENOMEM, "The tokenizer needs # bytes of memory.", need);
+    if (!need)
+        return fail(err, DN_EINVAL, "the vocabulary must have # to 1048576 ids", DN_MIN_VOCAB);
+    if (!mem || size < need)
+        return fail(err, DN_ENOMEM, "the tokenizer needs # bytes of memory", need);
     t->vocab = DN_MIN_VOCAB;
     t->pair = mem;
-    t->slot = t->pair + 2 * (max_vocab - DN_MIN_VOCAB);
+    t->slot = t->pair + 2*(max_vocab - DN_MIN_VOCAB);
     t->size = (unsigned char *)(t->slot + slots_of(max_vocab));
     memset(t->size, 0, DN_SPECIALS);
     memset(t->size + DN_SPECIALS, 1, 256);
@@ -254,69 +219,64 @@ static dn_status tables_lay(dn_tokenizer *t, int max_vocab, void *mem, size_t si
 static void slots_clear(dn_tokenizer *t, int vocab)
 {
     t->mask = (uint32_t)(slots_of(vocab) - 1);
-    memset(t->slot, 0, slots_of(vocab) * sizeof *t->slot);
+    memset(t->slot, 0, slots_of(vocab)*sizeof *t->slot);
 }
 
 /* ---- training: the heap of pairs --------------------------------------------------------- */
 
-/*
- * The distinct chunks of the text lie one after the other in cells, at first a byte to a cell.
+/* The distinct chunks of the text lie one after the other in cells, at first a byte to a cell.
  * A merge widens its left cell over the right one, whose contents no longer count.  Each cell
  * with a right neighbour in its chunk is one place of a pair, and is on the list of places that
- * the record of that pair has.  So there are never more pairs than cells.
- */
-typedef struct cell {
+ * the record of that pair has.  So there are never more pairs than cells. */
+struct cell {
     int id;
-    int weight;                 /* how often its chunk is in the text                       */
+    int weight;                 /* how often the text has its chunk                         */
     int pair;                   /* the record whose list it is on, or NONE                  */
     int next, prev;             /* on that list                                             */
-    unsigned char size;         /* bytes it covers: its right neighbour is so much further  */
-    unsigned char back;         /* so far back is its left neighbour; 0: it begins a chunk  */
-} cell;
+    unsigned char size;         /* bytes it covers, so cells to its right neighbour         */
+    unsigned char back;         /* cells back to its left neighbour; 0: it begins a chunk   */
+};
 
-typedef struct rec {
+struct rec {
     int left, right;            /* the pair of ids                                          */
     int count;                  /* the sum of the weights of its places                     */
     int head;                   /* its first place                                          */
     int chain;                  /* the next record with the same slot                       */
     int rank;                   /* it is heap[rank]                                         */
-} rec;
+};
 
-typedef struct trainer {
-    cell *cell;                 /* cell[1 .. cells]; behind them one with back 0: a start  */
-    rec *rec;
+struct trainer {
+    struct cell *cell;          /* cell[1 .. cells], then one with back 0 to end the last   */
+    struct rec *rec;
     int *heap;                  /* heap[1 .. live]: records, best on top; then unused ones  */
     int *slot;                  /* hash table: of chunks (by first cell), later of pairs    */
     uint32_t mask;
     int cells, live;
-} trainer;
+};
 
-static int rec_better(const rec *a, const rec *b)
+static int rec_better(const struct rec *a, const struct rec *b)
 {
-    if (a->count != b->count)
-        return a->count > b->count;
+    if (a->count != b->count) return a->count > b->count;
     return a->left != b->left ? a->left < b->left : a->right < b->right;
 }
 
-static void heap_set(trainer *tr, int k, int r)
+static void heap_set(struct trainer *tr, int k, int r)
 {
     tr->heap[k] = r;
     tr->rec[r].rank = k;
 }
 
 /* Move the record at k, whose count has changed, up or down to where it belongs. */
-static void heap_fix(trainer *tr, int k)
+static void heap_fix(struct trainer *tr, int k)
 {
     const int r = tr->heap[k];
-
-    for (; k > 1 && rec_better(&tr->rec[r], &tr->rec[tr->heap[k / 2]]); k /= 2)
-        heap_set(tr, k, tr->heap[k / 2]);
-    for (int child; (child = 2 * k) <= tr->live; k = child) {
+    for (; k > 1 && rec_better(&tr->rec[r], &tr->rec[tr->heap[k/2]]); k /= 2)
+        heap_set(tr, k, tr->heap[k/2]);
+    for (int child; (child = 2*k) <= tr->live; k = child) {
         if (child < tr->live
             && rec_better(&tr->rec[tr->heap[child + 1]], &tr->rec[tr->heap[child]]))
             child++;
-        if (!rec_better(&tr->rec[tr->heap[child]], &tr->rec[r]))
-            break;
+        if (!rec_better(&tr->rec[tr->heap[child]], &tr->rec[r])) break;
         heap_set(tr, k, tr->heap[child]);
     }
     heap_set(tr, k, r);
@@ -324,32 +284,29 @@ static void heap_fix(trainer *tr, int k)
 
 /* ---- training: the pairs and their places ------------------------------------------------ */
 
-static int rec_find(const trainer *tr, int left, int right)
+static int rec_find(const struct trainer *tr, int left, int right)
 {
     int r = tr->slot[pair_hash(left, right) & tr->mask];
-
     while (r != NONE && (tr->rec[r].left != left || tr->rec[r].right != right))
         r = tr->rec[r].chain;
     return r;
 }
 
-static int rec_make(trainer *tr, int left, int right)
+static int rec_make(struct trainer *tr, int left, int right)
 {
     int *slot = &tr->slot[pair_hash(left, right) & tr->mask];
     const int r = tr->heap[++tr->live];
-
-    tr->rec[r] = (rec){left, right, 0, NONE, *slot, tr->live};
-    return *slot = r;
+    tr->rec[r] = (struct rec){ left, right, 0, NONE, *slot, tr->live };
+    *slot = r;
+    return r;
 }
 
-/* Give up a record that has no places left. */
-static void rec_drop(trainer *tr, int r)
+/* Free a record that has no places left. */
+static void rec_drop(struct trainer *tr, int r)
 {
     int *link = &tr->slot[pair_hash(tr->rec[r].left, tr->rec[r].right) & tr->mask];
     const int k = tr->rec[r].rank, last = tr->heap[tr->live];
-
-    while (*link != r)
-        link = &tr->rec[*link].chain;
+    while (*link != r) link = &tr->rec[*link].chain;
     *link = tr->rec[r].chain;
 
     tr->heap[tr->live--] = r;
@@ -360,40 +317,34 @@ static void rec_drop(trainer *tr, int r)
 }
 
 /* Put cell p on the list of the pair it begins, if it has a right neighbour. */
-static void place_add(trainer *tr, int p)
+static void place_add(struct trainer *tr, int p)
 {
-    cell *c = &tr->cell[p];
-    const cell *right = c + c->size;
+    struct cell *c = &tr->cell[p];
+    const struct cell *right = c + c->size;
     int r;
-
     c->pair = NONE;
-    if (right->back == 0)
-        return;
-    if ((r = rec_find(tr, c->id, right->id)) == NONE)
-        r = rec_make(tr, c->id, right->id);
+    if (right->back == 0) return;
+    r = rec_find(tr, c->id, right->id);
+    if (r == NONE) r = rec_make(tr, c->id, right->id);
     c->pair = r;
     c->prev = NONE;
     c->next = tr->rec[r].head;
-    if (c->next != NONE)
-        tr->cell[c->next].prev = p;
+    if (c->next != NONE) tr->cell[c->next].prev = p;
     tr->rec[r].head = p;
     tr->rec[r].count += c->weight;
     heap_fix(tr, tr->rec[r].rank);
 }
 
-static void place_remove(trainer *tr, int p)
+static void place_remove(struct trainer *tr, int p)
 {
-    const cell *c = &tr->cell[p];
-    rec *r = &tr->rec[c->pair];
-
-    if (c->pair == NONE)
-        return;
+    const struct cell *c = &tr->cell[p];
+    struct rec *r = &tr->rec[c->pair];
+    if (c->pair == NONE) return;
     if (c->prev != NONE)
         tr->cell[c->prev].next = c->next;
     else
         r->head = c->next;
-    if (c->next != NONE)
-        tr->cell[c->next].prev = c->prev;
+    if (c->next != NONE) tr->cell[c->next].prev = c->prev;
     r->count -= c->weight;
     if (r->head == NONE)
         rec_drop(tr, c->pair);
@@ -403,18 +354,17 @@ static void place_remove(trainer *tr, int p)
 
 /* ---- training: counting the chunks ------------------------------------------------------- */
 
-/* Empty the hash table and make it of a size for n entries: at most 2 * (n + 2) slots. */
-static void index_clear(trainer *tr, size_t n)
+/* Empty the hash table and make it of a size for n entries: at most 2 (n + 2) slots. */
+static void index_clear(struct trainer *tr, size_t n)
 {
     tr->mask = (uint32_t)(power_above(n + 2) - 1);
-    memset(tr->slot, 0, ((size_t)tr->mask + 1) * sizeof *tr->slot);
+    memset(tr->slot, 0, ((size_t)tr->mask + 1)*sizeof *tr->slot);
 }
 
 /* Whether the chunk of cells that begins at p is the n bytes at s. */
-static int chunk_equal(const trainer *tr, int p, const unsigned char *s, int n)
+static int chunk_equal(const struct trainer *tr, int p, const unsigned char *s, int n)
 {
-    const cell *c = &tr->cell[p];
-
+    const struct cell *c = &tr->cell[p];
     for (int k = 0; k < n; k++)
         if ((k > 0 && c[k].back == 0) || c[k].id != DN_SPECIALS + s[k])
             return 0;
@@ -422,54 +372,50 @@ static int chunk_equal(const trainer *tr, int p, const unsigned char *s, int n)
 }
 
 /* Count one chunk: find its cells or, the first time, add them. */
-static void chunk_count(trainer *tr, const unsigned char *s, int n)
+static void chunk_count(struct trainer *tr, const unsigned char *s, int n)
 {
     uint32_t h = 0;
     int p;
-
-    for (int k = 0; k < n; k++)
-        h = (h ^ s[k]) * 0x01000193u;
+    for (int k = 0; k < n; k++) h = (h ^ s[k])*0x01000193u;
     for (h ^= h >> 15; (p = tr->slot[h & tr->mask]) != NONE; h++)
         if (chunk_equal(tr, p, s, n)) {
             tr->cell[p].weight++;
             return;
         }
 
-    p = tr->slot[h & tr->mask] = tr->cells + 1;
+    p = tr->cells + 1;
+    tr->slot[h & tr->mask] = p;
     for (int k = 0; k < n; k++)
-        tr->cell[p + k] = (cell){DN_SPECIALS + s[k], 1, NONE, NONE, NONE, 1, k > 0};
+        tr->cell[p + k] = (struct cell){ DN_SPECIALS + s[k], 1, NONE, NONE, NONE, 1, k > 0 };
     tr->cells += n;
     tr->cell[tr->cells + 1].back = 0;
 }
 
 /* Turn the text into weighted cells and the cells into pairs. */
-static void pairs_count(trainer *tr, const unsigned char *text, size_t n)
+static void pairs_count(struct trainer *tr, const unsigned char *text, size_t n)
 {
     size_t end;
-
-    index_clear(tr, n / 2 + 256 < n ? n / 2 + 256 : n);     /* of one byte there are only 256 */
+    index_clear(tr, n/2 + 256 < n ? n/2 + 256 : n);         /* only 256 have a single byte */
     for (size_t i = 0; i < n; i = end) {
         end = chunk_end(text, i, n);
         chunk_count(tr, text + i, (int)(end - i));
     }
     index_clear(tr, (size_t)tr->cells);
-    for (int p = 1; p <= tr->cells; p++)
-        tr->heap[p] = p;
+    for (int p = 1; p <= tr->cells; p++) tr->heap[p] = p;
     for (int p = 1; p <= tr->cells; p++) {
-        if (tr->cell[p].back > 0)
-            tr->cell[p].weight = tr->cell[p - 1].weight;
+        if (tr->cell[p].back > 0) tr->cell[p].weight = tr->cell[p - 1].weight;
         place_add(tr, p);
     }
 }
 
 /* ---- training: merging ------------------------------------------------------------------- */
 
-/* A place of the pair, or NONE; of a run like aaaa its leftmost one. */
-static int place_find(const trainer *tr, int left, int right)
+/* A place of the pair, or NONE.  Places of one pair overlap only if both ids are the same: in a run
+ * like aaaa the leftmost must be merged first.  Otherwise the order makes no difference. */
+static int place_find(const struct trainer *tr, int left, int right)
 {
     const int r = rec_find(tr, left, right);
     int p = r == NONE ? NONE : tr->rec[r].head;
-
     if (p != NONE && left == right)
         while (tr->cell[p].back > 0 && tr->cell[p - tr->cell[p].back].pair == r)
             p -= tr->cell[p].back;
@@ -477,33 +423,27 @@ static int place_find(const trainer *tr, int left, int right)
 }
 
 /* Make one cell with this id out of cell p and its right neighbour. */
-static void place_merge(trainer *tr, int p, int id)
+static void place_merge(struct trainer *tr, int p, int id)
 {
-    cell *c = &tr->cell[p];
+    struct cell *c = &tr->cell[p];
     const int right = p + c->size, before = c->back > 0 ? p - c->back : NONE;
-
-    if (before != NONE)
-        place_remove(tr, before);
+    if (before != NONE) place_remove(tr, before);
     place_remove(tr, p);
     place_remove(tr, right);
 
     c->id = id;
     c->size = (unsigned char)(c->size + tr->cell[right].size);
-    if (c[c->size].back > 0)
-        c[c->size].back = c->size;
+    if (c[c->size].back > 0) c[c->size].back = c->size;
 
-    if (before != NONE)
-        place_add(tr, before);
+    if (before != NONE) place_add(tr, before);
     place_add(tr, p);
 }
 
 size_t dn_tok_train_bytes(int max_vocab, size_t n)
 {
-    const size_t per_byte = sizeof(cell) + sizeof(rec) + 3 * sizeof(int);
-
-    if (dn_tok_bytes(max_vocab) == 0 || n > TEXT_MAX || n > SIZE_MAX / per_byte - 2)
-        return 0;
-    return (n + 2) * per_byte;
+    const size_t per_byte = sizeof(struct cell) + sizeof(struct rec) + 3*sizeof(int);
+    if (!dn_tok_bytes(max_vocab) || n > TEXT_MAX || n > SIZE_MAX/per_byte - 2) return 0;
+    return (n + 2)*per_byte;
 }
 
 dn_status dn_tok_train(dn_tokenizer *t, int max_vocab, const void *text, size_t n,
@@ -511,35 +451,31 @@ dn_status dn_tok_train(dn_tokenizer *t, int max_vocab, const void *text, size_t 
 {
     const dn_status status = tables_lay(t, max_vocab, mem, mem_size, err);
     const size_t need = dn_tok_train_bytes(max_vocab, n);
-    trainer tr = {0};
+    struct trainer tr = {0};
     int p;
-
-    if (status != DN_OK)
-        return status;
-    if (need == 0)
-        return fail(err, DN_EINVAL, "A text of # bytes is too long to train on.", n);
-    if (scratch == NULL || scratch_size < need)
-        return fail(err, DN_ENOMEM, "Training needs # bytes of scratch memory.", need);
+    if (status != DN_OK) return status;
+    if (!need)
+        return fail(err, DN_EINVAL, "a text of # bytes is too long to train on", n);
+    if (!scratch || scratch_size < need)
+        return fail(err, DN_ENOMEM, "training needs # bytes of scratch memory", need);
     tr.cell = scratch;
-    tr.rec = (rec *)(tr.cell + n + 2);
+    tr.rec = (struct rec *)(tr.cell + n + 2);
     tr.heap = (int *)(tr.rec + n + 2);
     tr.slot = tr.heap + n + 2;
 
     pairs_count(&tr, text, n);
     for (; t->vocab < max_vocab && tr.live > 0; t->vocab++) {
-        const rec *best = &tr.rec[tr.heap[1]];
+        const struct rec *best = &tr.rec[tr.heap[1]];
         const int left = best->left, right = best->right;
-        if (best->count < 2)
-            break;
+        if (best->count < 2) break;
         merge_set(t, t->vocab, left, right);
-        while ((p = place_find(&tr, left, right)) != NONE)
-            place_merge(&tr, p, t->vocab);
+        while ((p = place_find(&tr, left, right)) != NONE) place_merge(&tr, p, t->vocab);
     }
 
     slots_clear(t, t->vocab);
     for (int id = DN_MIN_VOCAB; id < t->vocab; id++)
         if (!merge_enter(t, id))
-            return fail(err, DN_EFORMAT, "Merge # finds no slot near its place.",
+            return fail(err, DN_EFORMAT, "merge # finds no slot in the hash table",
                         (size_t)(id - DN_MIN_VOCAB));
     return DN_OK;
 }
@@ -550,30 +486,22 @@ dn_status dn_tok_train(dn_tokenizer *t, int max_vocab, const void *text, size_t 
 static int chunk_encode(const dn_tokenizer *t, const unsigned char *s, int n, int *id)
 {
     int made[CHUNK_MAX];        /* what id[k] merges to with its right neighbour */
-
-    for (int k = 0; k < n; k++)
-        id[k] = DN_SPECIALS + s[k];
-    for (int k = 0; k < n - 1; k++)
-        made[k] = merge_find(t, id[k], id[k + 1]);
+    for (int k = 0; k < n; k++) id[k] = DN_SPECIALS + s[k];
+    for (int k = 0; k < n - 1; k++) made[k] = merge_find(t, id[k], id[k + 1]);
     made[n - 1] = NO_MERGE;
     for (;;) {
         int at = 0;
         for (int k = 1; k < n; k++)
             if (made[k] < made[at])
                 at = k;
-        if (made[at] == NO_MERGE)
-            return n;
+        if (made[at] == NO_MERGE) return n;
 
         id[at] = made[at];
         n--;
-        for (int k = at + 1; k < n; k++)
-            id[k] = id[k + 1];
-        for (int k = at; k < n; k++)
-            made[k] = made[k + 1];
-        if (at > 0)
-            made[at - 1] = merge_find(t, id[at - 1], id[at]);
-        if (at < n - 1)
-            made[at] = merge_find(t, id[at], id[at + 1]);
+        for (int k = at + 1; k < n; k++) id[k] = id[k + 1];
+        for (int k = at; k < n; k++) made[k] = made[k + 1];
+        if (at > 0) made[at - 1] = merge_find(t, id[at - 1], id[at]);
+        if (at < n - 1) made[at] = merge_find(t, id[at], id[at + 1]);
     }
 }
 
@@ -582,7 +510,6 @@ size_t dn_tok_encode(const dn_tokenizer *t, const void *text, size_t n, int *ids
     const unsigned char *s = text;
     int part[CHUNK_MAX];
     size_t need = 0, end;
-
     for (size_t i = 0; i < n; i = end) {
         end = chunk_end(s, i, n);
         const int count = chunk_encode(t, s + i, (int)(end - i), part);
@@ -599,17 +526,14 @@ size_t dn_tok_decode(const dn_tokenizer *t, const int *ids, size_t n, void *out,
     unsigned char *o = out;
     int stack[CHUNK_MAX];
     size_t need = 0;
-
     for (size_t i = 0; i < n; i++) {
         int depth = 0;
-        if (ids[i] >= DN_SPECIALS && ids[i] < t->vocab)
-            stack[depth++] = ids[i];
+        if (ids[i] >= DN_SPECIALS && ids[i] < t->vocab) stack[depth++] = ids[i];
         while (depth > 0) {
             int id = stack[--depth];
-            for (; id >= DN_MIN_VOCAB; id = t->pair[2 * (id - DN_MIN_VOCAB)])
-                stack[depth++] = t->pair[2 * (id - DN_MIN_VOCAB) + 1];
-            if (need < max)
-                o[need] = (unsigned char)(id - DN_SPECIALS);
+            for (; id >= DN_MIN_VOCAB; id = t->pair[2*(id - DN_MIN_VOCAB)])
+                stack[depth++] = t->pair[2*(id - DN_MIN_VOCAB) + 1];
+            if (need < max) o[need] = (unsigned char)(id - DN_SPECIALS);
             need++;
         }
     }
@@ -618,20 +542,16 @@ size_t dn_tok_decode(const dn_tokenizer *t, const int *ids, size_t n, void *out,
 
 /* ---- saving and loading ------------------------------------------------------------------ */
 
-/*
- * "bpe1", the vocabulary size and the pair of each merge, in numbers with a blank before each;
- * then a full stop, without which a number cut short could pass for a smaller one.
- */
+/* "bpe1", the vocabulary size and the pair of each merge, in numbers with a blank before each;
+ * then a full stop, without which a number cut short could pass for a smaller one. */
 static const char save_mark[] = "bpe1";
 enum { MARK_LEN = sizeof save_mark - 1 };
 
 size_t dn_tok_save(const dn_tokenizer *t, char *out, size_t max)
 {
-    const int numbers = 2 * (t->vocab - DN_MIN_VOCAB);
+    const int numbers = 2*(t->vocab - DN_MIN_VOCAB);
     size_t at = 0;
-
-    while (at < MARK_LEN)
-        at = char_put(out, max, at, save_mark[at]);
+    while (at < MARK_LEN) at = char_put(out, max, at, save_mark[at]);
     at = char_put(out, max, at, ' ');
     at = number_put(out, max, at, (size_t)t->vocab);
     for (int k = 0; k < numbers; k++) {
@@ -641,16 +561,13 @@ size_t dn_tok_save(const dn_tokenizer *t, char *out, size_t max)
     return char_put(out, max, at, '.');
 }
 
-/* 0 as well if the text is too short for so many merges, which take 4 characters each. */
+/* Also 0 if the text is too short for its merges, each of which takes at least 4 characters. */
 int dn_tok_vocab_of(const char *text, size_t n)
 {
     size_t at = MARK_LEN;
-
-    if (n < MARK_LEN || memcmp(text, save_mark, MARK_LEN) != 0)
-        return 0;
+    if (n < MARK_LEN || memcmp(text, save_mark, MARK_LEN) != 0) return 0;
     const int vocab = number_read(text, n, &at);
-    if (vocab < DN_MIN_VOCAB || (n - at) / 4 < (size_t)(vocab - DN_MIN_VOCAB))
-        return 0;
+    if (vocab < DN_MIN_VOCAB || (n - at)/4 < (size_t)(vocab - DN_MIN_VOCAB)) return 0;
     return vocab;
 }
 
@@ -660,28 +577,27 @@ dn_status dn_tok_load(dn_tokenizer *t, const char *text, size_t n, void *mem, si
     const int vocab = dn_tok_vocab_of(text, n);
     size_t at = MARK_LEN;
     dn_status status;
-
-    if (vocab == 0)
-        return fail(err, DN_EFORMAT, "The text is not a saved tokenizer or is cut short.", 0);
-    if ((status = tables_lay(t, vocab, mem, mem_size, err)) != DN_OK)
-        return status;
+    if (!vocab)
+        return fail(err, DN_EFORMAT, "this is no saved tokenizer, or one cut short", 0);
+    status = tables_lay(t, vocab, mem, mem_size, err);
+    if (status != DN_OK) return status;
     slots_clear(t, vocab);
     number_read(text, n, &at);
     for (int id = DN_MIN_VOCAB; id < vocab; id++) {
         const size_t merge = (size_t)(id - DN_MIN_VOCAB);
         const int left = number_read(text, n, &at), right = number_read(text, n, &at);
         if (left < 0 || right < 0)
-            return fail(err, DN_EFORMAT, "Merge # is not two numbers.", merge);
+            return fail(err, DN_EFORMAT, "merge # is not two numbers", merge);
         if (left < DN_SPECIALS || left >= id || right < DN_SPECIALS || right >= id)
-            return fail(err, DN_EFORMAT, "Merge # joins an id that it may not.", merge);
+            return fail(err, DN_EFORMAT, "merge # does not join two earlier ids", merge);
         if (t->size[left] + t->size[right] > CHUNK_MAX)
-            return fail(err, DN_EFORMAT, "Merge # makes a token of more than 64 bytes.", merge);
+            return fail(err, DN_EFORMAT, "merge # makes a token of more than 64 bytes", merge);
         merge_set(t, id, left, right);
         if (!merge_enter(t, id))
-            return fail(err, DN_EFORMAT, "Merge # repeats a pair or finds no slot.", merge);
+            return fail(err, DN_EFORMAT, "merge # repeats a pair or finds no slot", merge);
     }
     if (at + 1 != n || text[at] != '.')
-        return fail(err, DN_EFORMAT, "The # merges do not end in one full stop.",
+        return fail(err, DN_EFORMAT, "the # merges must end in one full stop",
                     (size_t)(vocab - DN_MIN_VOCAB));
     t->vocab = vocab;
     return DN_OK;

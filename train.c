@@ -10,13 +10,13 @@
  *     ./train info MODEL                         what is in the file, and what it needs
  *     ./train plot LOG.csv --out LOG.svg         draw what --log wrote, or any CSV file
  *
- * All that is mathematics stands in deepnet.c, all that is tokens in tokenizer.c; this file is
- * their user through deepnet.h alone.  It reads files, builds batches, keeps checkpoints, and it
- * is the only one that allocates, prints or exits.  Results go to stdout, all else to stderr.
- * Exit status: 0 good, 1 failed while running, 2 wrong usage, 3 diverged, 128 + signal.
+ * The mathematics is in deepnet.c and the tokens are in tokenizer.c; this file uses them through
+ * deepnet.h alone.  It reads files, builds batches and keeps checkpoints, and it is the only one
+ * that allocates, prints or exits.  Results go to stdout, everything else to stderr.
+ * Exit status: 0 success, 1 failed while running, 2 wrong usage, 3 diverged, 128 + signal.
  *
- * A batch is a function of the seed and the step only.  So a run that was stopped and resumed
- * writes the same bytes as one that never stopped.
+ * A batch depends on nothing but the data, the seed and the step.  So a run that was stopped and
+ * resumed writes the same bytes as one that never stopped.
  *
  * Order of this file: platform, options, messages and memory, files, reading options, corpora,
  * session, batches, BLEU, checkpoint files, models, generation, scoring, plot, progress, training,
@@ -52,12 +52,12 @@
 #ifdef HAVE_POSIX
 static double seconds(void)
 {
-    struct timespec t = {0, 0};
+    struct timespec t = { 0, 0 };
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return (double)t.tv_sec + 1e-9*(double)t.tv_nsec;
 }
 
-/* Most memory this process ever had, in MiB; 0: the system does not say. */
+/* The most memory this process has had, in MiB; 0: the system does not say. */
 static double peak_memory(void)
 {
     struct rusage use;
@@ -66,12 +66,12 @@ static double peak_memory(void)
 #else
     const double unit = 1024;
 #endif
-    return getrusage(RUSAGE_SELF, &use) == 0 ? (double)use.ru_maxrss / unit : 0;
+    return getrusage(RUSAGE_SELF, &use) == 0 ? (double)use.ru_maxrss/unit : 0;
 }
 
 static int is_terminal(FILE *f) { return isatty(fileno(f)); }
 
-/* Is there something of this name that must not be replaced, such as /dev/null? */
+/* Is this something that must not be replaced, such as /dev/null? */
 static int is_special(const char *path)
 {
     struct stat s;
@@ -83,7 +83,7 @@ typedef off_t offset;
 #else
 static double seconds(void) { return (double)time(NULL); }
 static double peak_memory(void) { return 0; }
-static int is_special(const char *path) { return (void)path, 0; }
+static int is_special(const char *path) { (void)path; return 0; }
 static int flush_to_disk(FILE *f) { return fflush(f) == 0; }
 #ifdef _WIN32
 #include <fcntl.h>
@@ -93,14 +93,14 @@ typedef int64_t offset;
 #define fseeko _fseeki64
 #define ftello _ftelli64
 #else
-static int is_terminal(FILE *f) { return (void)f, 0; }
+static int is_terminal(FILE *f) { (void)f; return 0; }
 typedef long offset;
 #define fseeko fseek
 #define ftello ftell
 #endif
 #endif
 #ifdef __wasi__
-#define tmpfile() NULL                        /* there are none */
+#define tmpfile() NULL                        /* WASI has none */
 #endif
 
 static int seek_to(FILE *f, uint64_t at)
@@ -108,8 +108,8 @@ static int seek_to(FILE *f, uint64_t at)
     return (uint64_t)(offset)at == at && fseeko(f, (offset)at, SEEK_SET) == 0;
 }
 
-/* Bytes of a file; -1: it does not say, as a pipe, or says nonsense, as a directory; -2: its place
- * is lost. */
+/* The size of a file; -1: it has none, such as a pipe, or a senseless one, such as a directory;
+ * -2: the position in it is lost. */
 static int64_t size_of(FILE *f)
 {
     if (fseeko(f, 0, SEEK_END) != 0) return -1;
@@ -120,13 +120,13 @@ static int64_t size_of(FILE *f)
 static int file_move(const char *from, const char *to)
 {
 #ifdef _WIN32
-    remove(to);                               /* there rename() does not replace */
+    remove(to);                               /* on Windows rename() does not replace */
 #endif
     return rename(from, to) == 0;
 }
 
 #ifdef HAVE_SIGNALS
-static volatile sig_atomic_t caught;          /* the first signal; a second one ends us at once */
+static volatile sig_atomic_t caught;          /* the first signal; a second one ends the program */
 
 static void signals_to(void (*handler)(int))
 {
@@ -134,10 +134,12 @@ static void signals_to(void (*handler)(int))
     signal(SIGTERM, handler);
 #ifdef HAVE_POSIX
     if (signal(SIGHUP, handler) == SIG_IGN) signal(SIGHUP, SIG_IGN);      /* nohup's */
-    signal(SIGPIPE, handler == SIG_DFL ? SIG_IGN : handler);    /* `| tee` ends by Ctrl-C, too */
+    signal(SIGPIPE, handler == SIG_DFL ? SIG_IGN : handler);    /* Ctrl-C ends `| tee` as well */
 #endif
 }
 
+/* The training loop sees the signal after its step, saves and stops.  A second one finds no handler
+ * and ends the program at once. */
 static void on_signal(int number)
 {
     caught = number;
@@ -152,14 +154,14 @@ static void signals_watch(int on) { (void)on; }
 
 /* ---- options: the tables ----------------------------------------------------------------- */
 
-enum { SERIES_MAX = 40 };                     /* most files, and lines, in one plot */
+enum { SERIES_MAX = 40 };                     /* files, or lines, in one plot */
 
-typedef struct options {
+struct options {
     dn_config model;
     const char *verb, *file;                  /* what to do, and the model to do it with */
-    const char *csv[SERIES_MAX];              /* or what to plot: so many files */
+    const char *csv[SERIES_MAX];              /* or the files to plot */
     int csv_n;
-    const char *preset, *plot, *x, *y, *by, *title;
+    const char *preset, *plot, *log_axes, *x, *y, *by, *title;
     const char *source, *target, *valid_source, *valid_target, *test_source, *test_target;
     const char *text, *valid_text, *hypothesis, *c_header;
     const char *out, *config, *log, *on_divergence;
@@ -170,139 +172,142 @@ typedef struct options {
     double temp, top_p, length_penalty;
     int length, top_k, beam, rows;
     int help, version, print_config, int8;
-} options;
+};
 
-/* The program's own options.  Those of the model come from dn_fields(). */
+/* The program's own options.  Those of the model come from dn_fields().  A new option is a member
+ * above and a row here: it is set, checked, printed and explained by that row. */
 static const struct option {
     const char *name;
-    enum { FLAG, COUNT, REAL, WORD, INPUT, OUTPUT } kind;     /* the last two: of files */
+    enum { FLAG, COUNT, REAL, WORD, INPUT, OUTPUT } kind;     /* the last two are paths */
     size_t at;
     const char *fallback;
-    double low;                               /* least value of a COUNT or REAL */
+    double low;                               /* the least value of a COUNT or REAL */
     const char *group, *help;
 } table[] = {
-#define AT(field) offsetof(options, field)
-    {"source", INPUT, AT(source), NULL, 0, "Files", "sentences to translate, one a line"},
-    {"target", INPUT, AT(target), NULL, 0, "Files", "their translations, line by line"},
-    {"valid-source", INPUT, AT(valid_source), NULL, 0, "Files",
-     "validation pairs; without them the last tenth, at most 1000, is held out"},
-    {"valid-target", INPUT, AT(valid_target), NULL, 0, "Files", "their translations"},
-    {"test-source", INPUT, AT(test_source), NULL, 0, "Files", "pairs to score at the end"},
-    {"test-target", INPUT, AT(test_target), NULL, 0, "Files", "their translations"},
-    {"text", INPUT, AT(text), NULL, 0, "Files", "running text for a language model"},
-    {"valid-text", INPUT, AT(valid_text), NULL, 0, "Files",
-     "validation text; without it the last tenth of the text is held out"},
-    {"hypothesis", INPUT, AT(hypothesis), NULL, 0, "Files",
-     "score: BLEU of this file against --target, without a model"},
-    {"c-header", OUTPUT, AT(c_header), NULL, 0, "Files", "export: the file to write"},
-    {"out", OUTPUT, AT(out), NULL, 0, "Files",
-     "the checkpoint; \"\": none (model.safetensors; with --resume the same file)"},
-    {"resume", INPUT, AT(file), NULL, 0, "Files",
-     "go on from this checkpoint; repeat the options of its run"},
-    {"config", INPUT, AT(config), NULL, 0, "Files", "read options from lines `key = value`"},
-    {"preset", WORD, AT(preset), NULL, 0, "Files", "a set of options by name, listed below"},
+#define AT(field) offsetof(struct options, field)
+    { "source", INPUT, AT(source), NULL, 0, "Files", "sentences to translate, one a line" },
+    { "target", INPUT, AT(target), NULL, 0, "Files", "their translations, line by line" },
+    { "valid-source", INPUT, AT(valid_source), NULL, 0, "Files",
+      "validation pairs; without them the last tenth, at most 1000, is held out" },
+    { "valid-target", INPUT, AT(valid_target), NULL, 0, "Files", "their translations" },
+    { "test-source", INPUT, AT(test_source), NULL, 0, "Files", "pairs to score at the end" },
+    { "test-target", INPUT, AT(test_target), NULL, 0, "Files", "their translations" },
+    { "text", INPUT, AT(text), NULL, 0, "Files", "running text for a language model" },
+    { "valid-text", INPUT, AT(valid_text), NULL, 0, "Files",
+      "validation text; without it the last tenth of the text is held out" },
+    { "hypothesis", INPUT, AT(hypothesis), NULL, 0, "Files",
+      "score: BLEU of this file against --target, without a model" },
+    { "c-header", OUTPUT, AT(c_header), NULL, 0, "Files", "export: the file to write" },
+    { "out", OUTPUT, AT(out), NULL, 0, "Files",
+      "the checkpoint; \"\": none (model.safetensors; with --resume the same file)" },
+    { "resume", INPUT, AT(file), NULL, 0, "Files",
+      "go on from this checkpoint; repeat the options of its run" },
+    { "config", INPUT, AT(config), NULL, 0, "Files", "read options from lines 'key = value'" },
+    { "preset", WORD, AT(preset), NULL, 0, "Files", "a set of options by name, listed below" },
 
-    {"epochs", COUNT, AT(epochs), "0", 0, "Run", "passes over the data, instead of --steps"},
-    {"minutes", REAL, AT(minutes), "0", 0, "Run", "stop after this time; 0: no limit"},
-    {"accum", COUNT, AT(accum), "1", 1, "Run", "batches for one step"},
-    {"stop-after", COUNT, AT(stop_after), "0", 0, "Run", "save and stop after so many steps"},
-    {"eval-every", COUNT, AT(eval_every), "200", 1, "Run", "steps between validations"},
-    {"save-every", COUNT, AT(save_every), "0", 0, "Run",
-     "steps between checkpoints; 0: as --eval-every"},
-    {"log-every", COUNT, AT(log_every), "20", 1, "Run", "steps between lines of progress"},
-    {"sample-every", COUNT, AT(sample_every), "0", 0, "Run",
-     "steps between samples; 0: as --eval-every"},
-    {"samples", COUNT, AT(samples), "3", 0, "Run", "how many samples; 0: none"},
-    {"patience", COUNT, AT(patience), "0", 0, "Run",
-     "stop when so many validations brought nothing better; 0: never"},
-    {"on-divergence", WORD, AT(on_divergence), "stop", 0, "Run",
-     "or rollback: to the last checkpoint, with half the learning rate; at most 5 times"},
-    {"keep-best", COUNT, AT(keep_best), "1", 0, "Run",
-     "1: keep the model with the best validation too, as OUT.best"},
+    { "epochs", COUNT, AT(epochs), "0", 0, "Run", "passes over the data, instead of --steps" },
+    { "minutes", REAL, AT(minutes), "0", 0, "Run", "stop after this time; 0: no limit" },
+    { "accum", COUNT, AT(accum), "1", 1, "Run", "batches for one step" },
+    { "stop-after", COUNT, AT(stop_after), "0", 0, "Run", "save and stop after this many steps" },
+    { "eval-every", COUNT, AT(eval_every), "200", 1, "Run", "steps between validations" },
+    { "save-every", COUNT, AT(save_every), "0", 0, "Run",
+      "steps between checkpoints; 0: as --eval-every" },
+    { "log-every", COUNT, AT(log_every), "20", 1, "Run", "steps between lines of progress" },
+    { "sample-every", COUNT, AT(sample_every), "0", 0, "Run",
+      "steps between samples; 0: as --eval-every" },
+    { "samples", COUNT, AT(samples), "3", 0, "Run", "how many samples; 0: none" },
+    { "patience", COUNT, AT(patience), "0", 0, "Run",
+      "stop after this many validations without a better one; 0: never" },
+    { "on-divergence", WORD, AT(on_divergence), "stop", 0, "Run",
+      "or rollback: to the last checkpoint, with half the learning rate; at most 5 times" },
+    { "keep-best", COUNT, AT(keep_best), "1", 0, "Run",
+      "1: keep the model with the best validation too, as OUT.best" },
 
-    {"prompt", WORD, AT(prompt), "\n", 0, "Use", "the text to continue"},
-    {"length", COUNT, AT(length), "256", 0, "Use", "tokens to generate"},
-    {"temp", REAL, AT(temp), "0.8", 0, "Use", "temperature; 0: the most likely token"},
-    {"top-k", COUNT, AT(top_k), "0", 0, "Use", "choose among the k likeliest; 0: all"},
-    {"top-p", REAL, AT(top_p), "1", 0, "Use", "choose among the likeliest of this mass"},
-    {"beam", COUNT, AT(beam), "1", 1, "Use", "hypotheses of the beam search; 1: greedy"},
-    {"length-penalty", REAL, AT(length_penalty), "1", 0, "Use",
-     "a hypothesis scores log p / length^penalty"},
-    {"rows", COUNT, AT(rows), "32", 1, "Use", "sentences translated at a time"},
-    {"int8", FLAG, AT(int8), "0", 0, "Use",
-     "export: matrices in 8 bits, a scale for each row; scored before and after"},
-    {"stride", COUNT, AT(stride), "0", 0, "Use",
-     "tokens a window moves when a text is scored; 0: half of --ctx"},
+    { "prompt", WORD, AT(prompt), "\n", 0, "Use", "the text to continue" },
+    { "length", COUNT, AT(length), "256", 0, "Use", "tokens to generate" },
+    { "temp", REAL, AT(temp), "0.8", 0, "Use", "temperature; 0: the most likely token" },
+    { "top-k", COUNT, AT(top_k), "0", 0, "Use", "choose among the k likeliest; 0: all" },
+    { "top-p", REAL, AT(top_p), "1", 0, "Use", "choose among the likeliest of this mass" },
+    { "beam", COUNT, AT(beam), "1", 1, "Use", "hypotheses of the beam search; 1: greedy" },
+    { "length-penalty", REAL, AT(length_penalty), "1", 0, "Use",
+      "a hypothesis scores log p / length^penalty" },
+    { "rows", COUNT, AT(rows), "32", 1, "Use", "sentences translated at a time" },
+    { "int8", FLAG, AT(int8), "0", 0, "Use",
+      "export: matrices in 8 bits, a scale for each row; scored before and after" },
+    { "stride", COUNT, AT(stride), "0", 0, "Use",
+      "tokens a window moves when a text is scored; 0: half of --ctx" },
 
-    {"plot", OUTPUT, AT(plot), NULL, 0, "Plot", "draw the loss of this run here, as SVG"},
-    {"log", OUTPUT, AT(log), NULL, 0, "Plot",
-     "write progress here too, as CSV; plot: the logarithmic axes: x, y or xy"},
-    {"x", WORD, AT(x), "step", 0, "Plot", "the column across"},
-    {"y", WORD, AT(y), NULL, 0, "Plot", "the columns up, with commas between (loss,val)"},
-    {"by", WORD, AT(by), NULL, 0, "Plot", "a column: one line for each of its values"},
-    {"title", WORD, AT(title), NULL, 0, "Plot", "what stands above"},
+    { "plot", OUTPUT, AT(plot), NULL, 0, "Plot", "draw the loss of this run here, as SVG" },
+    { "log", OUTPUT, AT(log), NULL, 0, "Plot",
+      "write progress here too, as CSV; after plot: the same as --log-axes" },
+    { "log-axes", WORD, AT(log_axes), NULL, 0, "Plot", "the logarithmic axes: x, y or xy" },
+    { "x", WORD, AT(x), "step", 0, "Plot", "the column across" },
+    { "y", WORD, AT(y), NULL, 0, "Plot", "the columns up, with commas between (loss,val)" },
+    { "by", WORD, AT(by), NULL, 0, "Plot", "a column: one line for each of its values" },
+    { "title", WORD, AT(title), NULL, 0, "Plot", "what stands above" },
 
-    {"help", FLAG, AT(help), "0", 0, "Other", "this text"},
-    {"version", FLAG, AT(version), "0", 0, "Other", "version, build and licence"},
-    {"print-config", FLAG, AT(print_config), "0", 0, "Other", "the options in effect"},
+    { "help", FLAG, AT(help), "0", 0, "Other", "this text" },
+    { "version", FLAG, AT(version), "0", 0, "Other", "version, build and licence" },
+    { "print-config", FLAG, AT(print_config), "0", 0, "Other", "the options in effect" },
 #undef AT
 };
 
-/* Other names for an option; one that stands here twice sets both. */
+/* Other names for an option; a name that is here twice sets both. */
 static const struct alias { const char *word, *name; } aliases[] = {
-    {"layers", "enc-layers"}, {"layers", "dec-layers"}, {"n-layer", "layers"},
-    {"embed", "dim"}, {"n-embd", "dim"}, {"n-head", "heads"}, {"block-size", "ctx"},
-    {"learning-rate", "lr"}, {"l", "lr"}, {"b", "batch-tokens"}, {"max-tokens", "batch-tokens"},
-    {"max-steps", "steps"}, {"max-iters", "steps"}, {"warmup-steps", "warmup"},
-    {"update-freq", "accum"}, {"grad-clip", "clip"}, {"eval-interval", "eval-every"},
-    {"log-interval", "log-every"}, {"s", "seed"}, {"o", "out"}, {"model", "resume"},
-    {"t", "temp"}, {"temperature", "temp"}, {"p", "prompt"}, {"i", "prompt"}, {"start", "prompt"},
-    {"n", "length"}, {"max-new-tokens", "length"}, {"num-samples", "samples"},
-    {"lenpen", "length-penalty"}, {"h", "help"},
+    { "layers", "enc-layers" }, { "layers", "dec-layers" }, { "n-layer", "layers" },
+    { "embed", "dim" }, { "n-embd", "dim" }, { "n-head", "heads" }, { "block-size", "ctx" },
+    { "learning-rate", "lr" }, { "l", "lr" }, { "b", "batch-tokens" },
+    { "max-tokens", "batch-tokens" }, { "max-steps", "steps" }, { "max-iters", "steps" },
+    { "warmup-steps", "warmup" }, { "update-freq", "accum" }, { "grad-clip", "clip" },
+    { "eval-interval", "eval-every" }, { "log-interval", "log-every" }, { "s", "seed" },
+    { "o", "out" }, { "model", "resume" }, { "t", "temp" }, { "temperature", "temp" },
+    { "p", "prompt" }, { "i", "prompt" }, { "start", "prompt" }, { "n", "length" },
+    { "max-new-tokens", "length" }, { "num-samples", "samples" }, { "lenpen", "length-penalty" },
+    { "h", "help" },
 };
 
-/* Options by name.  Those with the name of an architecture are its defaults. */
+/* Sets of options.  One with the name of an architecture holds its defaults. */
 static const struct preset { const char *name, *help, *values; } presets[] = {
-    {"encoder-decoder", NULL,
-     "arch=encoder-decoder vocab=2000 ffn=128 heads=2 lr=0.004 warmup=200 schedule=cosine "
-     "steps=1250"},
-    {"decoder", NULL, "arch=decoder vocab=259 ctx=128 samples=1"},
-    {"encoder", NULL, "arch=encoder vocab=259 ctx=128 samples=0"},
+    { "encoder-decoder", NULL,
+      "arch=encoder-decoder vocab=2000 ffn=128 heads=2 lr=0.004 warmup=200 schedule=cosine "
+      "steps=1250" },
+    { "decoder", NULL, "arch=decoder vocab=259 ctx=128 samples=1" },
+    { "encoder", NULL, "arch=encoder vocab=259 ctx=128 samples=0" },
 
     /* The paper leaves vocabulary, ctx and eval-every open. */
-    {"iwslt14", "Table 4 of the paper: IWSLT14 De-En; --layers 10 to 100 is its Figure 6",
-     "arch=encoder-decoder layers=18 dim=512 ffn=2048 heads=8 vocab=10000 ctx=256 dropout=0.4 "
-     "label-smoothing=0.1 batch-tokens=4000 lr=5e-4 warmup=4000 warmup-init=1e-7 "
-     "schedule=inv-sqrt steps=8000 beta1=0.9 beta2=0.98 eps=1e-8 weight-decay=1e-4 clip=0 "
-     "eval-every=500"},
-    {"wmt17", "Table 5 of the paper: WMT17 En-De, base; --layers 6 to 100 is its Table 1",
-     "arch=encoder-decoder layers=18 dim=512 ffn=2048 heads=8 vocab=32000 ctx=256 dropout=0.4 "
-     "label-smoothing=0.1 batch-tokens=4096 accum=128 lr=1.5e-3 warmup=4000 warmup-init=1e-7 "
-     "schedule=inv-sqrt steps=100000 beta1=0.9 beta2=0.98 eps=1e-8 weight-decay=1e-4 clip=0 "
-     "eval-every=1000"},
-    {"opus100", "Table 7 of the paper: OPUS-100, 100 + 100 layers, 4 epochs",
-     "arch=encoder-decoder layers=100 dim=512 ffn=2048 heads=8 vocab=64000 ctx=256 dropout=0.1 "
-     "label-smoothing=0.1 batch-tokens=4096 accum=128 lr=5e-4 warmup=4000 warmup-init=1e-7 "
-     "schedule=inv-sqrt epochs=4 beta1=0.9 beta2=0.98 eps=1e-8 weight-decay=0 clip=0 "
-     "eval-every=1000 memory=recompute"},
-    {"shakespeare-char", "nanoGPT's recipe for a CPU, on bytes; give --text",
-     "arch=decoder norm=pre-ln layers=4 heads=4 dim=128 ffn=512 ctx=64 activation=gelu bias=no "
-     "positions=learned dropout=0 batch-tokens=768 lr=1e-3 min-lr=1e-4 warmup=100 warmup-init=0 "
-     "schedule=cosine steps=2000 beta1=0.9 beta2=0.99 eps=1e-8 weight-decay=0.1 clip=1 "
-     "eval-every=250"},
-    {"1000-layers", "500 + 500 layers, the depth of the paper's title, on the corpus in data/",
-     "arch=encoder-decoder layers=500 batch-tokens=256 lr=4e-4 warmup=400 schedule=cosine "
-     "steps=4000 beta2=0.98 clip=1 eval-every=500"},
+    { "iwslt14", "Table 4 of the paper: IWSLT14 De-En; --layers 10 to 100 is its Figure 6",
+      "arch=encoder-decoder layers=18 dim=512 ffn=2048 heads=8 vocab=10000 ctx=256 dropout=0.4 "
+      "label-smoothing=0.1 batch-tokens=4000 lr=5e-4 warmup=4000 warmup-init=1e-7 "
+      "schedule=inv-sqrt steps=8000 beta1=0.9 beta2=0.98 eps=1e-8 weight-decay=1e-4 clip=0 "
+      "eval-every=500" },
+    { "wmt17", "Table 5 of the paper: WMT17 En-De, base; --layers 6 to 100 is its Table 1",
+      "arch=encoder-decoder layers=18 dim=512 ffn=2048 heads=8 vocab=32000 ctx=256 dropout=0.4 "
+      "label-smoothing=0.1 batch-tokens=4096 accum=128 lr=1.5e-3 warmup=4000 warmup-init=1e-7 "
+      "schedule=inv-sqrt steps=100000 beta1=0.9 beta2=0.98 eps=1e-8 weight-decay=1e-4 clip=0 "
+      "eval-every=1000" },
+    { "opus100", "Table 7 of the paper: OPUS-100, 100 + 100 layers, 4 epochs",
+      "arch=encoder-decoder layers=100 dim=512 ffn=2048 heads=8 vocab=64000 ctx=256 dropout=0.1 "
+      "label-smoothing=0.1 batch-tokens=4096 accum=128 lr=5e-4 warmup=4000 warmup-init=1e-7 "
+      "schedule=inv-sqrt epochs=4 beta1=0.9 beta2=0.98 eps=1e-8 weight-decay=0 clip=0 "
+      "eval-every=1000 memory=recompute" },
+    { "shakespeare-char", "nanoGPT's recipe for a CPU, on bytes; give --text",
+      "arch=decoder norm=pre-ln layers=4 heads=4 dim=128 ffn=512 ctx=64 activation=gelu bias=no "
+      "positions=learned dropout=0 batch-tokens=768 lr=1e-3 min-lr=1e-4 warmup=100 warmup-init=0 "
+      "schedule=cosine steps=2000 beta1=0.9 beta2=0.99 eps=1e-8 weight-decay=0.1 clip=1 "
+      "eval-every=250" },
+    { "1000-layers", "500 + 500 layers, the depth of the paper's title, on the corpus in data/",
+      "arch=encoder-decoder layers=500 batch-tokens=256 lr=4e-4 warmup=400 schedule=cosine "
+      "steps=4000 beta2=0.98 clip=1 eval-every=500" },
 };
 
-#define LENGTH(array) ((int)(sizeof(array) / sizeof(array)[0]))
+#define LENGTH(array) ((int)(sizeof(array)/sizeof(array)[0]))
 
-enum { WORD_MAX = 32 };                       /* bytes of an option's name with its NUL */
+enum { WORD_MAX = 32 };                       /* bytes of an option's name, with its NUL */
 
 /* ---- messages and memory ----------------------------------------------------------------- */
 
 static const char *program = "train";         /* the name we go by */
-static int line_open;                         /* a line of progress stands on the terminal */
+static int line_open;                         /* the terminal shows an unfinished line */
 
 static void line_clear(void)
 {
@@ -339,13 +344,13 @@ static void check(dn_status status, const char *err)
     if (status != DN_OK) fail(1, "%s", err);
 }
 
-/* Let out what was printed, or end: errno still says why. */
+/* Flush now, while errno still says why a write failed. */
 static void stdout_flush(void)
 {
     if (fflush(stdout) != 0 || ferror(stdout)) fail(1, "standard output: %s", strerror(errno));
 }
 
-/* The file that a command writes, or stdout for "-"; and the end of it, or of the program. */
+/* Open and close the file that a command writes, stdout for "-"; a failure ends the program. */
 static FILE *output_open(const char *path)
 {
     FILE *f = strcmp(path, "-") == 0 ? stdout : fopen(path, "wb");
@@ -358,25 +363,36 @@ static void output_close(FILE *f, const char *path)
     if (ferror(f) || (f != stdout && fclose(f) != 0)) fail(1, "%s: %s", path, strerror(errno));
 }
 
-/* The one place that allocates: realloc, or the end of the program. */
+/* The one place that allocates.  It never returns NULL: without memory the program ends. */
 static void *resize(void *old, size_t count, size_t each)
 {
     void *new = NULL;
     if (count == 0) count = 1;
-    if (count <= SIZE_MAX / each) new = realloc(old, count * each);
+    if (count <= SIZE_MAX/each) new = realloc(old, count*each);
     if (!new)
-        fail(1, "out of memory: no room for %.0f MiB", (double)count * (double)each / 1048576);
+        fail(1, "out of memory: no room for %.0f MiB", (double)count*(double)each/1048576);
     return new;
+}
+
+/* The same array with room for `need` elements, and for as many again where it had to grow. */
+static void *grow(void *old, size_t *room, size_t need, size_t each)
+{
+    if (need <= *room) return old;
+    *room = 2*need + 64;
+    return resize(old, *room, each);
 }
 
 /* 1234567 as 1.2M. */
 static const char *human(double x, char out[16])
 {
     const char *unit = "";
-    if (x >= 999.95e3)
-        x /= 1e6, unit = "M";
-    else if (x >= 1000)
-        x /= 1e3, unit = "k";
+    if (x >= 999.95e3) {
+        x /= 1e6;
+        unit = "M";
+    } else if (x >= 1000) {
+        x /= 1e3;
+        unit = "k";
+    }
     snprintf(out, 16, *unit ? "%.1f%s" : "%.0f%s", x, unit);
     return out;
 }
@@ -386,9 +402,9 @@ static const char *clock_text(double s, char out[16])
 {
     unsigned t = s > 0 ? (unsigned)(fmin(s, 35999998) + 0.5) : 0;
     if (t < 3600)
-        snprintf(out, 16, "%u:%02u", t / 60, t % 60);
+        snprintf(out, 16, "%u:%02u", t/60, t%60);
     else
-        snprintf(out, 16, "%u:%02u:%02u", t / 3600 % 10000, t / 60 % 60, t % 60);
+        snprintf(out, 16, "%u:%02u:%02u", t/3600%10000, t/60%60, t%60);
     return out;
 }
 
@@ -402,7 +418,7 @@ static const char *base_name(const char *path)
     return base;
 }
 
-/* A word as a POSIX shell reads it. */
+/* Print a word with the quotes that a POSIX shell needs. */
 static void shell_print(FILE *f, const char *word)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -420,7 +436,7 @@ static void shell_print(FILE *f, const char *word)
     putc('\'', f);
 }
 
-/* Two words as one.  The caller frees it. */
+/* a and b in one new string, which the caller frees. */
 static char *joined(const char *a, const char *b)
 {
     size_t n = strlen(a), m = strlen(b) + 1;
@@ -432,8 +448,9 @@ static char *joined(const char *a, const char *b)
 
 /* ---- files ------------------------------------------------------------------------------- */
 
-/* End the file that was written as `part`, good or not: it takes the place of `path`, or it goes
- * and so do we.  err says why where errno is 0. */
+/* End the file that was written as `part`.  If all went well, it replaces `path`, and until then
+ * `path` is as it was: whatever happens, one complete file has that name.  If not, `part` is
+ * removed and the program ends; err says why where errno is 0. */
 static void file_replace(FILE *f, int good, const char *part, const char *path, const char *err)
 {
     if (f && fclose(f) != 0) good = 0;
@@ -443,20 +460,20 @@ static void file_replace(FILE *f, int good, const char *part, const char *path, 
     fail(1, "%s: could not be written: %s", path, why);
 }
 
-typedef struct text { char *at; size_t n; } text;   /* any bytes, not ended by NUL */
+struct text { char *at; size_t n; };                /* any bytes, not ended by NUL */
 
-typedef struct lines {
-    text text;                                /* every line ends in exactly one \n */
+struct lines {
+    struct text text;                         /* every line ends in exactly one \n */
     size_t *start, n;                         /* line i: start[i] .. start[i + 1] */
-} lines;
+};
 
-/* Read `most` lines or what there is, and put a NUL behind. */
-static text text_read(FILE *f, const char *name, size_t most)
+/* Read `most` lines, or as many as there are, and end them with a NUL. */
+static struct text text_read(FILE *f, const char *name, size_t most)
 {
-    text t = {NULL, 0};
+    struct text t = { NULL, 0 };
     size_t room = 0;
     for (int c; most > 0 && (c = getc(f)) != EOF; most -= c == '\n' ? 1 : 0) {
-        if (t.n + 1 >= room) t.at = resize(t.at, room = 2 * room + 4096, 1);
+        t.at = grow(t.at, &room, t.n + 2, 1);
         t.at[t.n++] = (char)c;
     }
     if (ferror(f)) fail(1, "%s: %s", name, strerror(errno));
@@ -469,25 +486,27 @@ static text text_read(FILE *f, const char *name, size_t most)
 #endif
 enum { PIECE = 1 << 16 };                     /* bytes read or encoded at a time */
 
-/* The bytes of a file, or those that were added.  They are in memory, but if they are too many in
- * that file, or in one without a name where the system has such files. */
-typedef struct store {
+/* Bytes that may be too many for memory: a corpus, or its ids.  Up to HELD_MAX of them are in
+ * memory; more stay in the file they come from, or go to one without a name where the system has
+ * such files.  The second part of a store that was split shares all this with the first, which frees
+ * it. */
+struct store {
     const char *name;
     FILE *f;                                  /* NULL: they are in memory */
     char *memory;
     size_t room;
-    uint64_t n, from, at;                     /* from > 0: this is the rest of another store, the
-                                                 owner of all; at: the next one to be read */
+    uint64_t n, from, at;                     /* bytes; where they begin, above 0 only in a second
+                                                 part; the next one to be read */
     char *line;                               /* where line_next() leaves one */
     size_t line_room;
-} store;
+};
 
-static void store_failed(const store *s)
+static void store_failed(const struct store *s)
 {
     fail(1, "%s: %s", s->name, errno ? strerror(errno) : "it was cut short while in use");
 }
 
-static void store_add(store *s, const void *bytes, size_t n)
+static void store_add(struct store *s, const void *bytes, size_t n)
 {
     errno = 0;
     if (!s->f && s->n + n > HELD_MAX && (s->f = tmpfile()) != NULL) {
@@ -497,7 +516,7 @@ static void store_add(store *s, const void *bytes, size_t n)
         s->memory = NULL;
     }
     if (!s->f) {
-        if (s->n + n > s->room) s->memory = resize(s->memory, s->room = 2 * s->room + n, 1);
+        s->memory = grow(s->memory, &s->room, (size_t)s->n + n, 1);
         memcpy(s->memory + s->n, bytes, n);
     } else if (fwrite(bytes, 1, n, s->f) != n) {
         store_failed(s);
@@ -505,7 +524,7 @@ static void store_add(store *s, const void *bytes, size_t n)
     s->n += n;
 }
 
-static void store_read(const store *s, uint64_t at, size_t n, void *to)
+static void store_read(const struct store *s, uint64_t at, size_t n, void *to)
 {
     errno = 0;
     if (n == 0) return;
@@ -515,7 +534,7 @@ static void store_read(const store *s, uint64_t at, size_t n, void *to)
         store_failed(s);
 }
 
-static void store_free(store *s)
+static void store_free(struct store *s)
 {
     free(s->line);
     if (s->from) return;
@@ -524,16 +543,16 @@ static void store_free(store *s)
 }
 
 /* A file, or stdin for "-". */
-static store store_open(const char *name)
+static struct store store_open(const char *name)
 {
     FILE *f = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
     if (!f)
         fail(1, "%s: %s%s", name, strerror(errno),
-             strncmp(name, "data/", 5) == 0 ? " (`make` writes the default corpus)" : "");
+             strncmp(name, "data/", 5) == 0 ? " ('make' writes the default corpus)" : "");
     int64_t size = f == stdin ? 0 : size_of(f);
     if (size < -1) fail(1, "%s: %s", name, strerror(errno));
     char part[4096];
-    store s = {0};
+    struct store s = {0};
     s.name = name;
     if (size > HELD_MAX) {
         s.f = f;
@@ -546,8 +565,8 @@ static store store_open(const char *name)
     return s;
 }
 
-/* Go on reading bytes and lines at `at`. */
-static void store_seek(store *s, uint64_t at)
+/* Continue reading bytes and lines at `at`. */
+static void store_seek(struct store *s, uint64_t at)
 {
     errno = 0;
     s->at = at;
@@ -555,7 +574,7 @@ static void store_seek(store *s, uint64_t at)
 }
 
 /* The next byte, or EOF. */
-static int byte_next(store *s)
+static int byte_next(struct store *s)
 {
     if (s->at == s->n) return EOF;
     int c = s->f ? getc(s->f) : (unsigned char)s->memory[s->from + s->at];
@@ -564,26 +583,26 @@ static int byte_next(store *s)
     return c;
 }
 
-static text file_read(const char *name)
+static struct text file_read(const char *name)
 {
-    store s = store_open(name);
-    text t = {resize(NULL, (size_t)s.n + 1, 1), (size_t)s.n};
+    struct store s = store_open(name);
+    struct text t = { resize(NULL, (size_t)s.n + 1, 1), (size_t)s.n };
     store_read(&s, 0, t.n, t.at);
     store_free(&s);
     return t;
 }
 
-/* Bytes of the byte order mark that begins a text. */
-static size_t mark_of(text t)
+/* The length of the byte order mark that begins a text: 3 or 0. */
+static size_t mark_of(struct text t)
 {
     return t.n >= 3 && memcmp(t.at, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
 }
 
-/* Find the lines of t, in place: without a byte order mark, and with \n for \r\n. */
-static lines lines_split(text t)
+/* Split t into lines, in place: without a byte order mark, and with \n for \r\n. */
+static struct lines lines_split(struct text t)
 {
     size_t from = mark_of(t), to = 0, n = 0;
-    lines l = {t, NULL, 0};
+    struct lines l = { t, NULL, 0 };
     if (t.n > from && t.at[t.n - 1] != '\n') t.at[t.n++] = '\n';
     for (size_t i = from; i < t.n; i++) n += t.at[i] == '\n' ? 1 : 0;
     l.start = resize(NULL, n + 1, sizeof *l.start);
@@ -597,38 +616,44 @@ static lines lines_split(text t)
     return l;
 }
 
-/* The next line as lines_split() would find it, which lasts until the next call; NULL behind the
- * last, and then the first again.  store_read() between two lines would lose the place. */
-static text line_next(store *s)
+/* The next line as lines_split() would find it, valid until the next call; NULL after the last
+ * one, and then the first again.  No store_read() may come between two lines: it moves f. */
+static struct text line_next(struct store *s)
 {
     size_t n = 0, mark = 0;
     int first = s->at == 0, c;
     if (first) store_seek(s, 0);
     do {
-        if (n == s->line_room) s->line = resize(s->line, s->line_room = 2 * n + 256, 1);
+        s->line = grow(s->line, &s->line_room, n + 1, 1);
         c = byte_next(s);
         s->line[n++] = (char)c;
     } while (c != EOF && c != '\n');
     n--;
-    if (first) mark = mark_of((text){s->line, n});
-    if (n == mark && c == EOF) return s->at = 0, (text){NULL, 0};
+    if (first) mark = mark_of((struct text){ s->line, n });
+    if (n == mark && c == EOF) {
+        s->at = 0;
+        return (struct text){ NULL, 0 };
+    }
     if (n > mark && s->line[n - 1] == '\r') n--;
-    return (text){s->line + mark, n - mark};
+    return (struct text){ s->line + mark, n - mark };
 }
 
 /* ---- reading options --------------------------------------------------------------------- */
 
-/* Every word an option may be called by, then NULL. */
+/* Every name of every option, then NULL. */
 static const char *option_word(int i)
 {
     int n;
     const dn_field *field = dn_fields(&n);
     if (i < LENGTH(table)) return table[i].name;
-    if ((i -= LENGTH(table)) < n) return field[i].name;
-    return (i -= n) < LENGTH(aliases) ? aliases[i].word : NULL;
+    i -= LENGTH(table);
+    if (i < n) return field[i].name;
+    i -= n;
+    return i < LENGTH(aliases) ? aliases[i].word : NULL;
 }
 
-/* Insertions, deletions and replacements that turn a into b. */
+/* The fewest insertions, deletions and replacements that turn a into b.  After i bytes of a, row[j]
+ * is the distance of these to the first j bytes of b; corner is row[j - 1] of the row before. */
 static int edit_distance(const char *a, const char *b)
 {
     int row[WORD_MAX + 1], m = (int)strlen(b);
@@ -650,15 +675,18 @@ static int edit_distance(const char *a, const char *b)
 static void unknown_option(const char *where, const char *name)
 {
     const char *nearest = NULL, *word;
-    int least = strlen(name) > 5 ? 4 : (int)strlen(name) / 2 + 1;
+    int least = strlen(name) > 5 ? 4 : (int)strlen(name)/2 + 1;
     for (int i = 0; (word = option_word(i)) != NULL; i++)
-        if (word[1] && edit_distance(name, word) < least)
-            least = edit_distance(name, nearest = word);
-    if (nearest) fail(2, "%sunknown option --%s; did you mean --%s?", where, name, nearest);
-    fail(2, "%sunknown option --%s", where, name);
+        if (word[1] && edit_distance(name, word) < least) {
+            least = edit_distance(name, word);
+            nearest = word;
+        }
+    if (nearest) fail(2, "%sthere is no option --%s; did you mean --%s?", where, name, nearest);
+    fail(2, "%sthere is no option --%s", where, name);
 }
 
-static void value_set(options *o, const char *where, const struct option *p, const char *value)
+static void value_set(struct options *o, const char *where, const struct option *p,
+                      const char *value)
 {
     char *at = (char *)o + p->at, *end;
     if (p->kind >= WORD) {
@@ -668,8 +696,8 @@ static void value_set(options *o, const char *where, const struct option *p, con
     double v = strtod(value, &end);
     int whole = p->kind != REAL, i;
     if (end == value || *end || !(v >= p->low && v <= INT_MAX) || (whole && v != floor(v)))
-        fail(2, "%s--%s: `%s` is no %snumber from %g to %d", where, p->name, value,
-             whole ? "whole " : "", p->low, INT_MAX);
+        fail(2, "%s--%s must be a %snumber from %g to %d, not '%s'", where, p->name,
+             whole ? "whole " : "", p->low, INT_MAX, value);
     i = (int)v;
     if (whole)
         memcpy(at, &i, sizeof i);
@@ -677,8 +705,8 @@ static void value_set(options *o, const char *where, const struct option *p, con
         memcpy(at, &v, sizeof v);
 }
 
-/* Set all that goes by this name, which is known; `where` begins the sentence if it cannot be. */
-static void option_set(options *o, const char *where, const char *name, const char *value)
+/* Set every option of this name, which is known.  An error message begins with `where`. */
+static void option_set(struct options *o, const char *where, const char *name, const char *value)
 {
     char err[DN_ERR_MAX];
     int n;
@@ -693,7 +721,7 @@ static void option_set(options *o, const char *where, const char *name, const ch
         if (strcmp(field[i].name, name) == 0
             && dn_config_set(&o->model, name, value, err) != DN_OK)
             fail(2, "%s%s", where, err);
-    if (strcmp(name, "steps") == 0) o->epochs = 0;        /* of the two the last one counts */
+    if (strcmp(name, "steps") == 0) o->epochs = 0;        /* the later of the two wins */
 }
 
 static int is_known(const char *name)
@@ -716,7 +744,7 @@ static int is_flag(const char *name)
     return 0;
 }
 
-/* The name in text up to '=' or a blank, with '_' read as '-'; returns what follows it. */
+/* Read a name up to '=' or a blank, with '-' for '_'; returns what follows it. */
 static const char *name_read(char name[WORD_MAX], const char *from)
 {
     size_t n = strcspn(from, "= \t\r"), k;
@@ -725,45 +753,57 @@ static const char *name_read(char name[WORD_MAX], const char *from)
     return from + n;
 }
 
-/* Lines `key = value` and # remarks.  Values stay in the lines, which are the caller's: each is
- * ended in place, which makes no difference to a second reading. */
-static void options_file(options *o, const char *path, const lines *l)
+/* Lines `key = value` and # remarks.  Options point into the caller's lines: each value is ended
+ * in place by a NUL, which a second reading finds again. */
+static void options_file(struct options *o, const char *path, const struct lines *l)
 {
     for (size_t i = 0; i < l->n; i++) {
         char name[WORD_MAX], where[256];
         char *line = l->text.at + l->start[i], *stop = l->text.at + l->start[i + 1] - 1;
-        while (stop > line && strchr(" \t\r", stop[-1])) stop--;    /* a NUL, too, is found */
+        while (stop > line && strchr(" \t\r", stop[-1])) stop--;      /* or an earlier NUL */
         *stop = 0;
         line += strspn(line, " \t");
         if (!*line || *line == '#') continue;
         const char *value = name_read(name, line);
         value += strspn(value, " \t");
         snprintf(where, sizeof where, "%.200s:%zu: ", path, i + 1);
-        if (*value != '=') fail(2, "%sa line must be `key = value`", where);
+        if (*value != '=') fail(2, "%sa line must be 'key = value'", where);
         if (!is_known(name)) unknown_option(where, name);
-        if (strcmp(name, "config") == 0) fail(2, "%sno file of options names another", where);
+        if (strcmp(name, "config") == 0) fail(2, "%sa file of options cannot name another", where);
         option_set(o, where, name, value + 1 + strspn(value + 1, " \t"));
     }
 }
 
-static int is_verb(const options *o, const char *verb)
+static int is_verb(const struct options *o, const char *verb)
 {
     return o->verb && strcmp(o->verb, verb) == 0;
 }
 
-static void options_line(options *o, int argc, char **argv)
+/* A word that is no option: the first is the verb; those after it are plot's files, or the one
+ * MODEL of another verb. */
+static void word_set(struct options *o, const char *word)
+{
+    if (!o->verb) {
+        o->verb = word;
+    } else if (is_verb(o, "plot")) {
+        if (o->csv_n == SERIES_MAX)
+            fail(2, "'%s' is one file too many; plot takes up to %d", word, SERIES_MAX);
+        o->csv[o->csv_n++] = word;
+    } else {
+        if (o->file)
+            fail(2, "'%s' is one word too many%s", word,
+                 is_verb(o, "translate") ? "; translate reads standard input" : "");
+        o->file = word;
+    }
+}
+
+static void options_line(struct options *o, int argc, char **argv)
 {
     char name[WORD_MAX];
     for (int i = 1, plain = 0; i < argc; i++) {
         const char *word = argv[i], *value;
         if (plain || word[0] != '-' || !word[1]) {
-            int is_csv = is_verb(o, "plot");
-            if (is_csv && o->csv_n == SERIES_MAX)
-                fail(2, "`%s` is one word too many: there are %d already", word, SERIES_MAX);
-            if (!is_csv && o->verb && o->file)
-                fail(2, "`%s` is one word too many%s", word,
-                     is_verb(o, "translate") ? ": translate reads standard input" : "");
-            *(is_csv ? &o->csv[o->csv_n++] : o->verb ? &o->file : &o->verb) = word;
+            word_set(o, word);
             continue;
         }
         if (strcmp(word, "--") == 0) {
@@ -784,7 +824,7 @@ static void options_line(options *o, int argc, char **argv)
     }
 }
 
-static void preset_set(options *o, const char *name)
+static void preset_set(struct options *o, const char *name)
 {
     char key[WORD_MAX], value[WORD_MAX], all[256] = "";
     for (int i = 0; i < LENGTH(presets); i++) {
@@ -800,11 +840,11 @@ static void preset_set(options *o, const char *name)
         }
         return;
     }
-    fail(2, "--preset: `%s` is none of %s", name, all);
+    fail(2, "--preset cannot be '%s'; it is one of %s", name, all);
 }
 
-/* Without an architecture: that of the first preset. */
-static void options_default(options *o, const char *arch)
+/* The defaults of an architecture; NULL: of the first preset's. */
+static void options_default(struct options *o, const char *arch)
 {
     memset(o, 0, sizeof *o);
     dn_config_default(&o->model);
@@ -816,7 +856,7 @@ static const char *arch_of(const dn_config *c)
 {
     int n;
     const dn_field *field = dn_fields(&n);
-    while (n > 1 && field->at != offsetof(dn_config, arch)) field++, n--;
+    for (; n > 1 && field->at != offsetof(dn_config, arch); n--) field++;
     return dn_choice(field, c->arch);
 }
 
@@ -831,21 +871,21 @@ static void config_print(const dn_config *c)
     }
 }
 
-/* Would --config read these bytes as this word? */
+/* Would --config read this word back unchanged? */
 static int is_plain(const char *word)
 {
     return !strchr(word, '\n') && !(*word && strchr(" \t\r", *word))
            && !(*word && strchr(" \t\r", word[strlen(word) - 1]));
 }
 
-/* What an option that is a word says, or NULL. */
-static const char *word_of(const options *o, const struct option *p)
+/* The value of an option that is a word, or NULL. */
+static const char *word_of(const struct options *o, const struct option *p)
 {
     return p->kind >= WORD ? *(const char *const *)((const char *)o + p->at) : NULL;
 }
 
 /* The options in effect, as lines that --config reads. */
-static void options_print(const options *o)
+static void options_print(const struct options *o)
 {
     config_print(&o->model);
     for (const struct option *p = table; p < table + LENGTH(table); p++) {
@@ -856,7 +896,7 @@ static void options_print(const options *o)
             printf("%s = %d\n", p->name, *(const int *)at);
         if (!word || word == o->config) continue;
         if (is_plain(word)) printf("%s = %s\n", p->name, word);
-        else printf("# %s: only a command line can say it\n", p->name);
+        else printf("# %s: can only be given on the command line\n", p->name);
     }
 }
 
@@ -867,15 +907,9 @@ static void help_row(const char *name, const char *help, const char *value)
     putchar('\n');
 }
 
-/* The usage, with examples as they would be typed after `self`, and the defaults of `arch`. */
-static void help_print(const char *self, const char *arch)
+/* The commands, and examples as they would be typed with `self` for the program. */
+static void usage_print(const char *self)
 {
-    char value[DN_NAME_MAX];
-    const char *choice;
-    options o;
-    int n;
-    const dn_field *field = dn_fields(&n);
-    options_default(&o, arch);
     printf("usage: %s [OPTIONS]                   train a model\n", program);
     printf("       %s translate MODEL [OPTIONS]   translate lines from stdin to stdout\n", program);
     printf("       %s sample MODEL [OPTIONS]      generate text\n", program);
@@ -884,11 +918,23 @@ static void help_print(const char *self, const char *arch)
     printf("       %s info [MODEL] [OPTIONS]      configuration, alpha, beta, memory\n", program);
     printf("       %s plot FILE.csv... [OPTIONS]  draw columns of CSV files, as SVG\n\n", program);
     printf("  %s                                      German to English, from data/\n", self);
-    printf("  %s --arch decoder --text book.txt       a language model of one's own text\n", self);
+    printf("  %s --arch decoder --text book.txt       a language model of your own text\n", self);
     printf("  %s ... --resume model.safetensors       go on, with the same options\n", self);
     printf("  echo 'Der Hund schläft.' | %s translate model.safetensors\n\n", self);
-    puts("--flag value and --flag=value are the same, and so are _ and -.  A file - is standard "
+    puts("--name value and --name=value are the same, and so are _ and -.  A file - is standard "
          "input,\nor for plot --out and export --c-header standard output.");
+}
+
+/* The usage, and every option with its default for `arch`. */
+static void help_print(const char *self, const char *arch)
+{
+    char value[DN_NAME_MAX];
+    const char *choice;
+    struct options o;
+    int n;
+    const dn_field *field = dn_fields(&n);
+    options_default(&o, arch);
+    usage_print(self);
     printf("In brackets: the defaults of --arch %s.\n", arch);
     for (int i = 0; i < LENGTH(table); i++) {
         if (i == 0 || strcmp(table[i].group, table[i - 1].group) != 0)
@@ -906,8 +952,8 @@ static void help_print(const char *self, const char *arch)
             putchar('\n');
         }
     }
-    puts("\nPresets (--arch sets that of its name); --config and the command line win over them, "
-         "and\n--print-config shows them");
+    puts("\nPresets (--arch sets the one of its name); --config and the command line override "
+         "them,\nand --print-config shows them");
     for (int i = 0; i < LENGTH(presets); i++)
         printf("  %-19s %s\n", presets[i].name,
                presets[i].help ? presets[i].help : presets[i].values);
@@ -915,53 +961,54 @@ static void help_print(const char *self, const char *arch)
     for (int i = 0; i < LENGTH(aliases); i++)
         printf("  -%s%s = --%s\n", aliases[i].word[1] ? "-" : "", aliases[i].word,
                aliases[i].name);
-    puts("\nExit status: 0 good, 1 failed, 2 wrong usage, 3 diverged, 128 + signal.");
+    puts("\nExit status: 0 success, 1 failed, 2 wrong usage, 3 diverged, 128 + signal.");
 }
 
 /* ---- corpora ----------------------------------------------------------------------------- */
 
-typedef struct sequences {
-    store ids;                                /* of `width` bytes, the lowest first */
+struct sequences {
+    struct store ids;                         /* `width` bytes each, the lowest first */
     unsigned width;
     uint64_t *start;                          /* sequence i: start[i] .. start[i + 1] */
     size_t n;
-} sequences;
+};
 
 /* Sentence pairs, or one running text.  Side 0 holds the sources, each ended by DN_EOS, and is
- * empty for a text.  Side 1 holds what is predicted: DN_BOS target DN_EOS, or DN_BOS text. */
-typedef struct corpus {
+ * empty for a text.  Side 1 holds what is predicted: DN_BOS target DN_EOS, or DN_BOS text.  Of n
+ * such ids the first n - 1 are the input and the last n - 1 the labels. */
+struct corpus {
     const char *name;
-    store in[2];
+    struct store in[2];
     size_t lines;                             /* of each side; 0: a running text */
-    sequences seq[2];
-    size_t cut;                               /* pairs too long: dropped, or cut to fit */
-} corpus;
+    struct sequences seq[2];
+    size_t cut;                               /* pairs that were too long: dropped or cut */
+};
 
-/* Both functions use the memory of the ids for the bytes, which are never longer. */
-static void ids_add(sequences *q, int *ids, size_t n)
+/* Both functions convert in place: the bytes of an id are fewer than those of an int. */
+static void ids_add(struct sequences *q, int *ids, size_t n)
 {
     unsigned char *p = (unsigned char *)ids;
     for (size_t i = 0; i < n; i++) {
         unsigned id = (unsigned)ids[i];
         for (unsigned b = 0; b < q->width; b++, id >>= 8) *p++ = id & 0xFF;
     }
-    store_add(&q->ids, ids, n * q->width);
+    store_add(&q->ids, ids, n*q->width);
 }
 
-static void ids_read(const sequences *q, uint64_t at, size_t n, int *ids)
+static void ids_read(const struct sequences *q, uint64_t at, size_t n, int *ids)
 {
-    unsigned char *p = (unsigned char *)(ids + n) - n * q->width;
-    store_read(&q->ids, at * q->width, n * q->width, p);
+    unsigned char *p = (unsigned char *)(ids + n) - n*q->width;
+    store_read(&q->ids, at*q->width, n*q->width, p);
     for (size_t i = 0; i < n; i++, p += q->width)
         ids[i] = p[0] | p[1] << 8 | (q->width > 2 ? p[2] << 16 : 0);
 }
 
-static size_t length_of(const sequences *q, size_t i)
+static size_t length_of(const struct sequences *q, size_t i)
 {
     return (size_t)(q->start[i + 1] - q->start[i]);
 }
 
-static size_t lines_count(store *in)
+static size_t lines_count(struct store *in)
 {
     size_t n = 0;
     while (line_next(in).at) n++;
@@ -969,9 +1016,9 @@ static size_t lines_count(store *in)
 }
 
 /* Open two files of lines, or one running text if there is no source. */
-static corpus corpus_open(const char *source, const char *target)
+static struct corpus corpus_open(const char *source, const char *target)
 {
-    corpus c = {0};
+    struct corpus c = {0};
     c.name = target;
     if (source) c.in[0] = store_open(source);
     c.in[1] = store_open(target);
@@ -982,28 +1029,29 @@ static corpus corpus_open(const char *source, const char *target)
     c.lines = lines_count(&c.in[0]);
     size_t n = lines_count(&c.in[1]);
     if (c.lines != n)
-        fail(1, "%s has %zu lines and %s has %zu: line i must translate line i",
+        fail(1, "%s has %zu lines and %s has %zu; line i must translate line i",
              source, c.lines, target, n);
-    if (n == 0) fail(1, "%s: there is no line in it", source);
+    if (n == 0) fail(1, "%s: the file has no lines", source);
     return c;
 }
 
-/* As many as `most` bytes of a side: all, or 64 parts from evenly spread places. */
-static text corpus_sample(const corpus *c, int side, size_t most)
+/* At most `most` bytes of a side: all of it, or 64 evenly spaced parts. */
+static struct text corpus_sample(const struct corpus *c, int side, size_t most)
 {
-    const store *in = &c->in[side];
-    size_t parts = in->n > most ? 64 : 1, each = in->n > most ? most / parts : (size_t)in->n;
-    text t = {resize(NULL, parts * each + 1, 1), parts * each};
+    const struct store *in = &c->in[side];
+    size_t parts = in->n > most ? 64 : 1, each = in->n > most ? most/parts : (size_t)in->n;
+    struct text t = { resize(NULL, parts*each + 1, 1), parts*each };
     for (size_t i = 0; i < parts; i++)
-        store_read(in, in->n / parts * i, each, t.at + i * each);
+        store_read(in, in->n/parts*i, each, t.at + i*each);
     if (!c->lines) return t;
-    lines l = lines_split(t);
+    struct lines l = lines_split(t);
     free(l.start);
     return l.text;
 }
 
-/* A running text has no end, and is encoded in pieces that meet where it is cut anyway. */
-static void text_encode(const store *in, const dn_tokenizer *t, sequences *q)
+/* A running text has no DN_EOS.  It is encoded in pieces, which meet where the tokenizer cuts it
+ * anyway, so the ids are those of the whole. */
+static void text_encode(const struct store *in, const dn_tokenizer *t, struct sequences *q)
 {
     char *piece = resize(NULL, PIECE, 1);
     int *ids = resize(NULL, PIECE, sizeof(int));
@@ -1016,21 +1064,24 @@ static void text_encode(const store *in, const dn_tokenizer *t, sequences *q)
         ids_add(q, ids, dn_tok_encode(t, piece, n, ids, n));
         at += n;
     }
-    q->start[q->n = 1] = q->ids.n / q->width;
+    q->start[1] = q->ids.n/q->width;
+    q->n = 1;
     free(piece);
     free(ids);
 }
 
-/* Let no stream of a pair exceed `most` tokens: drop the longer pairs, or cut them. */
-static void pairs_encode(corpus *c, const dn_tokenizer *t, size_t most, int drop)
+/* No stream of a pair may exceed `most` tokens: longer pairs are dropped, or cut.  A target may
+ * have one id more, since it makes inputs and labels.  A source that is cut ends in DN_EOS like all
+ * others; a target that is cut does not, or the model would learn to stop in the middle. */
+static void pairs_encode(struct corpus *c, const dn_tokenizer *t, size_t most, int drop)
 {
-    int *ids = resize(NULL, most + 1, 2 * sizeof(int));
+    int *ids = resize(NULL, most + 1, 2*sizeof(int));
     for (size_t i = 0; i < c->lines; i++) {
         size_t n[2], over = 0;
         for (size_t side = 0; side < 2; side++) {
-            int *id = ids + side * most;
+            int *id = ids + side*most;
             size_t room = most + side;
-            text line = line_next(&c->in[side]);
+            struct text line = line_next(&c->in[side]);
             id[0] = DN_BOS;                   /* of a target */
             size_t need = side + dn_tok_encode(t, line.at, line.n, id + side, most) + 1;
             n[side] = need < room ? need : room;
@@ -1039,19 +1090,19 @@ static void pairs_encode(corpus *c, const dn_tokenizer *t, size_t most, int drop
         }
         c->cut += over;
         for (size_t side = 0; side < 2 && !(over && drop); side++) {
-            sequences *q = &c->seq[side];
-            ids_add(q, ids + side * most, n[side]);
-            q->start[++q->n] = q->ids.n / q->width;
+            struct sequences *q = &c->seq[side];
+            ids_add(q, ids + side*most, n[side]);
+            q->start[++q->n] = q->ids.n/q->width;
         }
     }
     free(ids);
 }
 
-static void corpus_encode(corpus *c, const dn_tokenizer *t, size_t most, int drop)
+static void corpus_encode(struct corpus *c, const dn_tokenizer *t, size_t most, int drop)
 {
     if (!c->name) return;
     for (int side = 0; side < 2; side++) {
-        sequences *q = &c->seq[side];
+        struct sequences *q = &c->seq[side];
         q->width = t->vocab <= 1 << 16 ? 2 : 3;
         q->start = resize(NULL, c->lines + 2, sizeof *q->start);
         q->start[0] = 0;
@@ -1062,38 +1113,40 @@ static void corpus_encode(corpus *c, const dn_tokenizer *t, size_t most, int dro
         text_encode(&c->in[1], t, &c->seq[1]);
 }
 
-/* Split the end off, to validate on: of a text the last tenth, after the end of a line if there is
- * one; of pairs the last tenth, but 1000 at most. */
-static corpus corpus_hold_out(corpus *c)
+/* Split off the end for validation: the last tenth of a text, from the start of a line if it has
+ * one; the last tenth of the pairs, but at most 1000. */
+static struct corpus corpus_hold_out(struct corpus *c)
 {
-    corpus held = {0};
-    held.lines = c->lines < 10000 ? c->lines / 10 : 1000;
+    struct corpus held = {0};
+    held.lines = c->lines < 10000 ? c->lines/10 : 1000;
     if (c->lines && !held.lines) return held;
     c->lines -= held.lines;
     for (int side = c->lines ? 0 : 1; side < 2; side++) {
-        store *all = &c->in[side], *rest = &held.in[side];
+        struct store *all = &c->in[side], *rest = &held.in[side];
         if (c->lines) {
             all->at = 0;
             for (size_t i = 0; i < c->lines; i++) line_next(all);
         } else {
-            uint64_t tenth = all->n - all->n / 10;
+            uint64_t tenth = all->n - all->n/10;
             store_seek(all, tenth - 1);
             for (int b = 0; b != '\n' && b != EOF; ) b = byte_next(all);
             if (all->at == all->n) all->at = tenth;
             if (all->at == all->n) return held;
         }
-        *rest = *all;
+        *rest = *all;                         /* its bytes are those of `all` from `at` on */
         rest->from = all->at;
         rest->n -= all->at;
+        rest->at = 0;
+        rest->line = NULL;                    /* each has its own */
+        rest->line_room = 0;
         all->n = all->at;
-        all->at = rest->at = rest->line_room = 0;
-        rest->line = NULL;
+        all->at = 0;
     }
     held.name = c->lines ? "the data's end, held out" : "the last tenth, held out";
     return held;
 }
 
-static void corpus_free(corpus *c)
+static void corpus_free(struct corpus *c)
 {
     for (int side = 0; side < 2; side++) {
         store_free(&c->in[side]);
@@ -1104,16 +1157,25 @@ static void corpus_free(corpus *c)
 
 /* ---- session: all that main owns --------------------------------------------------------- */
 
-typedef struct batch {
+struct batch {
     int rows, enc_n, dec_n;                   /* rows, and tokens in each stream so far */
+    int *block;                               /* the memory of these five; NULL: only count */
     int *enc, *enc_len, *dec, *dec_len, *label;
-} batch;
+};
 
-typedef struct session {
-    options o;
+/* What translate() reads and writes, o.rows sentences at a time. */
+struct translator {
+    int *block;                               /* the memory of these four */
+    int *in_len, *out_len, *in_ids, *out_ids; /* at most ctx ids each */
+    struct text line;                         /* one translation, decoded */
+    size_t line_room;
+};
+
+struct session {
+    struct options o;
     char **argv;                              /* the command line */
-    lines config;                             /* the words of --config */
-    const char *read;                         /* the file whose configuration is */
+    struct lines config;                      /* the words of --config */
+    const char *read;                         /* the file that of_file is from */
     dn_config of_file;
     dn_model *m;
     dn_generator *g;
@@ -1121,31 +1183,28 @@ typedef struct session {
     int g_rows;
     dn_tokenizer tok;
     void *tok_memory;
-    char *tok_note;                           /* the tokenizer as the checkpoint keeps it */
-    corpus train, valid, test;
-    char data_note[64];                       /* what the run is made of, for the checkpoint */
-    batch *batch;                             /* o.accum of them */
+    char *tok_note;                           /* the tokenizer as checkpoints store it */
+    struct corpus train, valid, test;
+    char data_note[64];                       /* the run's data, for the checkpoint */
+    struct batch *batch;                      /* o.accum of them */
     uint64_t place;                           /* the next training pair, counted over epochs */
-    double best;                              /* lowest validation loss, */
-    long long best_step;                      /* the step it was at, 0: none yet, */
-    int stalled;                              /* and validations since */
+    double best;                              /* the lowest validation loss, */
+    long long best_step;                      /* its step, 0: none yet, */
+    int stalled;                              /* and the validations since then */
     const char *saved;                        /* the last checkpoint of the run, NULL: none */
-    int diverged;                             /* 1: the run has to go back to it; */
-    int halved;                               /* so often it has, and halved the learning rate */
-    double asked;                             /* that the options had asked for */
-    int *in_len, *out_len, *in_ids, *out_ids; /* of o.rows translations; ctx ids each */
-    text line;                                /* one translation, decoded */
-    size_t line_room;
-} session;
+    int halved;                               /* how often the run went back to it, with half */
+    double asked;                             /* the learning rate; the one first asked for */
+    struct translator translator;
+};
 
-static int is_text(const session *s) { return s->o.model.arch != DN_ENC_DEC; }
+static int is_text(const struct session *s) { return s->o.model.arch != DN_ENC_DEC; }
 
-static void session_free(session *s)
+static void session_free(struct session *s)
 {
     corpus_free(&s->train);
     corpus_free(&s->valid);
     corpus_free(&s->test);
-    for (int i = 0; s->batch && i < s->o.accum; i++) free(s->batch[i].enc);
+    for (int i = 0; s->batch && i < s->o.accum; i++) free(s->batch[i].block);
     free(s->batch);
     free(s->config.text.at);
     free(s->config.start);
@@ -1153,26 +1212,30 @@ static void session_free(session *s)
     free(s->g_block);
     free(s->tok_memory);
     free(s->tok_note);
-    free(s->in_len);
-    free(s->line.at);
+    free(s->translator.block);
+    free(s->translator.line.at);
 }
 
 /* ---- batches ----------------------------------------------------------------------------- */
 
-/* Streams of random numbers; the library's own are not among them. */
+/* Nothing is drawn from a generator with a state: each random choice is a function of the seed, a
+ * stream and a number.  So batch i can be made without the batches before it; only the pairs must
+ * be counted, since a batch takes as many as it has room for. */
+
+/* Streams of random numbers, none of which the library uses itself. */
 #define STREAM_PAIRS  UINT64_C(0x7061697273000000)
 #define STREAM_TEXT   UINT64_C(0x7465787400000000)
 #define STREAM_SAMPLE UINT64_C(0x73616d7000000000)
-#define SEED_EVAL     UINT64_C(0x6576616c)    /* masks of a validation are always the same */
+#define SEED_EVAL     UINT64_C(0x6576616c)    /* every validation has the same masks */
 
-static void batches_make(session *s)
+static void batches_make(struct session *s)
 {
     size_t room = (size_t)s->o.model.batch_tokens;
     s->batch = resize(NULL, (size_t)s->o.accum, sizeof *s->batch);
-    memset(s->batch, 0, (size_t)s->o.accum * sizeof *s->batch);
+    memset(s->batch, 0, (size_t)s->o.accum*sizeof *s->batch);
     for (int i = 0; i < s->o.accum; i++) {
-        batch *b = &s->batch[i];
-        b->enc = resize(NULL, room, 5 * sizeof(int));
+        struct batch *b = &s->batch[i];
+        b->block = b->enc = resize(NULL, room, 5*sizeof(int));
         b->enc_len = b->enc + room;
         b->dec = b->enc_len + room;
         b->dec_len = b->dec + room;
@@ -1180,23 +1243,23 @@ static void batches_make(session *s)
     }
 }
 
-/* As the library wants it.  A text fills dec alone, which then serves any architecture. */
-static dn_batch batch_view(const batch *b)
+/* The batch as the library takes it.  A text fills only dec, which then serves as enc, too. */
+static dn_batch batch_view(const struct batch *b)
 {
-    return (dn_batch){b->rows, b->enc_n ? b->enc : b->dec, b->enc_n ? b->enc_len : b->dec_len,
-                      b->dec, b->dec_len, b->label};
+    return (dn_batch){ b->rows, b->enc_n ? b->enc : b->dec, b->enc_n ? b->enc_len : b->dec_len,
+                       b->dec, b->dec_len, b->label };
 }
 
-static void batch_clear(batch *b) { b->rows = b->enc_n = b->dec_n = 0; }
+static void batch_clear(struct batch *b) { b->rows = b->enc_n = b->dec_n = 0; }
 
-/* Add pair i, if there is room for it in both streams; to a batch without memory, its tokens. */
-static int batch_pair(const session *s, batch *b, const corpus *c, size_t i)
+/* Add pair i if it fits into both streams; a batch without memory only counts its tokens. */
+static int batch_pair(const struct session *s, struct batch *b, const struct corpus *c, size_t i)
 {
-    const sequences *src = &c->seq[0], *tgt = &c->seq[1];
+    const struct sequences *src = &c->seq[0], *tgt = &c->seq[1];
     int m = (int)length_of(&c->seq[0], i), n = (int)length_of(&c->seq[1], i) - 1;
     if (b->enc_n + m > s->o.model.batch_tokens || b->dec_n + n > s->o.model.batch_tokens)
         return 0;
-    if (b->enc) {
+    if (b->block) {
         ids_read(src, src->start[i], (size_t)m, b->enc + b->enc_n);
         ids_read(tgt, tgt->start[i], (size_t)n, b->dec + b->dec_n);
         ids_read(tgt, tgt->start[i] + 1, (size_t)n, b->label + b->dec_n);
@@ -1208,39 +1271,41 @@ static int batch_pair(const session *s, batch *b, const corpus *c, size_t i)
     return 1;
 }
 
-/* Add n tokens of a text from place `at` on: each predicts the next, or those masked are to be
- * found, with masks drawn from the seed and the index. */
-static void batch_row(const session *s, batch *b, const corpus *c, uint64_t at, int n,
-                      uint64_t seed, uint64_t index)
+/* Add a row: n tokens of a text from `at` on.  Each predicts the next one; in an encoder the masked
+ * ones are predicted, by masks that depend on the seed and the index only. */
+static void batch_row(const struct session *s, struct batch *b, const struct corpus *c,
+                      uint64_t at, int n, uint64_t seed, uint64_t index)
 {
     int *dec = b->dec + b->dec_n, *label = b->label + b->dec_n;
-    ids_read(&c->seq[1], at + 1, (size_t)n, b->enc);
+    ids_read(&c->seq[1], at + 1, (size_t)n, b->enc);          /* a text leaves enc free */
     if (s->o.model.arch == DN_ENCODER) {
         dn_mask_tokens(dec, label, b->enc, n, s->o.model.vocab, seed, index);
     } else {
         ids_read(&c->seq[1], at, (size_t)n, dec);
-        memcpy(label, b->enc, (size_t)n * sizeof(int));
+        memcpy(label, b->enc, (size_t)n*sizeof(int));
     }
-    b->dec_n += b->dec_len[b->rows++] = n;
+    b->dec_len[b->rows++] = n;
+    b->dec_n += n;
 }
 
-/* Tokens of a text that can be predicted: all but DN_BOS. */
-static uint64_t text_tokens(const corpus *c) { return c->seq[1].start[1] - 1; }
+/* The tokens of a text that can be predicted: all but DN_BOS. */
+static uint64_t text_tokens(const struct corpus *c) { return c->seq[1].start[1] - 1; }
 
-static int row_tokens(const session *s, const corpus *c)
+static int row_tokens(const struct session *s, const struct corpus *c)
 {
     uint64_t n = text_tokens(c);
     return n < (uint64_t)s->o.model.ctx ? (int)n : s->o.model.ctx;
 }
 
-/* Rows of a text in a training batch. */
-static int text_rows(const session *s, const corpus *c)
+/* The rows of a training batch of a text. */
+static int text_rows(const struct session *s, const struct corpus *c)
 {
-    return s->o.model.batch_tokens / row_tokens(s, c);
+    return s->o.model.batch_tokens/row_tokens(s, c);
 }
 
-/* A batch without a label teaches nothing: then mask the first token. */
-static void batch_need_label(batch *b)
+/* Random masks can miss a short batch altogether, and the library refuses a step without a label:
+ * then mask the first token. */
+static void batch_need_label(struct batch *b)
 {
     for (int i = 0; i < b->dec_n; i++)
         if (b->label[i] != DN_IGNORE)
@@ -1249,41 +1314,46 @@ static void batch_need_label(batch *b)
     b->dec[0] = DN_MASK;
 }
 
-/* Training batch number `index` of the run.  Rows of a text start anywhere.  Pairs come in an
- * order that is new in each epoch, as many as there is room for; s->place counts them. */
-static void batch_next(session *s, batch *b, uint64_t index)
+/* Training batch number `index` of the run.  Pairs come in an order that is new in each epoch: the
+ * pair at s->place is one value of a permutation, and no table of it exists.  Rows of a text begin
+ * anywhere; their masks are drawn by the number of the token in the whole run, so no two rows share
+ * them. */
+static void batch_next(struct session *s, struct batch *b, uint64_t index)
 {
-    const corpus *c = &s->train;
+    const struct corpus *c = &s->train;
     uint64_t seed = (uint64_t)s->o.model.seed, n = c->seq[0].n;
     batch_clear(b);
     if (!is_text(s)) {
-        while (batch_pair(s, b, c, dn_shuffle(seed, STREAM_PAIRS + s->place / n,
+        while (batch_pair(s, b, c, dn_shuffle(seed, STREAM_PAIRS + s->place/n,
                                               (uint32_t)(s->place % n), (uint32_t)n)))
             s->place++;
         return;
     }
     int len = row_tokens(s, c), rows = text_rows(s, c);
     for (int row = 0; row < rows; row++) {
-        uint64_t high = dn_random(seed, STREAM_TEXT + index, 2 * (uint32_t)row);
-        uint64_t low = dn_random(seed, STREAM_TEXT + index, 2 * (uint32_t)row + 1);
+        uint64_t high = dn_random(seed, STREAM_TEXT + index, 2*(uint32_t)row);
+        uint64_t low = dn_random(seed, STREAM_TEXT + index, 2*(uint32_t)row + 1);
         uint64_t at = (high << 32 | low) % (text_tokens(c) - (uint64_t)len + 1);
         batch_row(s, b, c, at, len, seed,
-                  (index * (uint64_t)rows + (uint64_t)row) * (uint64_t)len);
+                  (index*(uint64_t)rows + (uint64_t)row)*(uint64_t)len);
     }
     batch_need_label(b);
 }
 
-/* Tokens by which a window moves when a text is scored. */
-static size_t stride(const session *s, const corpus *c)
+/* How many tokens a window moves when a text is scored. */
+static size_t stride(const struct session *s, const struct corpus *c)
 {
     size_t len = (size_t)row_tokens(s, c), step = (size_t)s->o.stride;
     if (s->o.model.arch == DN_ENCODER || step > len) return len;
-    return step ? step : (len + 1) / 2;
+    return step ? step : (len + 1)/2;
 }
 
-/* The next batch of a corpus that is to be scored; 0: all of it has been.  *done counts pairs,
- * or tokens: windows overlap so that tokens have context, but each token is scored once. */
-static int batch_score(const session *s, batch *b, const corpus *c, uint64_t *done)
+/* The next batch of a corpus that is to be scored; 0: all of it has been.  *done counts pairs, or
+ * tokens.  A text is scored in windows of len tokens, each a stride after the one before, and in
+ * each only the tokens that no window has scored yet: so they have at least len - stride + 1 tokens
+ * of context, except at the start. */
+static int batch_score(const struct session *s, struct batch *b, const struct corpus *c,
+                       uint64_t *done)
 {
     batch_clear(b);
     if (!is_text(s)) {
@@ -1297,7 +1367,7 @@ static int batch_score(const session *s, batch *b, const corpus *c, uint64_t *do
         from = end - len;
         batch_row(s, b, c, from, (int)len, SEED_EVAL, from);
         for (int *label = b->label + b->dec_n - len; from < *done; from++)
-            *label++ = DN_IGNORE;
+            *label++ = DN_IGNORE;             /* scored by an earlier window: here only context */
         *done = end;
     }
     return b->rows;
@@ -1305,23 +1375,23 @@ static int batch_score(const session *s, batch *b, const corpus *c, uint64_t *do
 
 /* ---- BLEU as sacreBLEU computes it: 13a, exponential smoothing, one reference ------------ */
 
-typedef struct bleu {
+struct bleu {
     double match[4], total[4];                /* n-grams of n = 1 .. 4 */
     double hyp, ref;                          /* words */
-} bleu;
+};
 
-typedef struct words {
+struct words {
     char *memory;
-    text *word;
+    struct text *word;
     size_t n;
-} words;
+};
 
-/* Bytes of the white space that starts p, as Unicode has it; 0: there is none. */
+/* The length of the Unicode white space that begins p; 0: there is none. */
 static size_t space_at(const char *p, size_t n)
 {
-    static const char wide[][4] = {"\xC2\x85", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\xA8",
-                                   "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F",
-                                   "\xE3\x80\x80"};
+    static const char wide[][4] = { "\xC2\x85", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\xA8",
+                                    "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F",
+                                    "\xE3\x80\x80" };
     if ((*p >= 0x09 && *p <= 0x0D) || (*p >= 0x1C && *p <= 0x20)) return 1;
     for (int i = 0; i < LENGTH(wide); i++)
         if (n >= strlen(wide[i]) && memcmp(p, wide[i], strlen(wide[i])) == 0)
@@ -1330,7 +1400,7 @@ static size_t space_at(const char *p, size_t n)
            && (p[2] & 0xFF) <= 0x8A ? 3 : 0;
 }
 
-/* Put `by` for each `what`, in place; returns the new length. */
+/* Replace each `what` by the shorter `by`, in place; returns the new length. */
 static size_t replace_all(char *s, size_t n, const char *what, const char *by)
 {
     size_t m = strlen(what), to = 0;
@@ -1344,7 +1414,10 @@ static size_t replace_all(char *s, size_t n, const char *what, const char *by)
     return to;
 }
 
-/* One of the four passes of 13a, each from left to right.  The last byte of `in` is a blank. */
+/* One of the four passes of 13a, each from left to right, which set blanks (0) around marks, (1)
+ * around a . or , that follows no digit, (2) around one that no digit follows, (3) around a - after
+ * a digit.  A match is left behind whole, so its last byte begins no other.  The last byte of `in`
+ * is a blank. */
 static size_t pass_13a(int pass, const char *in, size_t n, char *out)
 {
     static const char marks[] = "{|}~[\\]^_` !\"#$%&()*+:;<=>?@/";
@@ -1352,18 +1425,20 @@ static size_t pass_13a(int pass, const char *in, size_t n, char *out)
     for (size_t i = 0; i < n; i++) {
         char a = in[i], b = i + 1 < n ? in[i + 1] : ' ';
         int digit_a = a >= '0' && a <= '9', digit_b = b >= '0' && b <= '9';
-        char four[4] = {a, ' ', b, ' '};
+        char four[4] = { a, ' ', b, ' ' };
         if (pass == 0 && a && strchr(marks, a)) {
-            memcpy(out + to, (char[3]){' ', a, ' '}, 3);
+            memcpy(out + to, (char[3]){ ' ', a, ' ' }, 3);
             to += 3;
         } else if ((pass == 1 && !digit_a && (b == '.' || b == ','))
                    || (pass == 3 && digit_a && b == '-')) {
             memcpy(out + to, four, 4);
-            to += 4, i++;
+            to += 4;
+            i++;
         } else if (pass == 2 && (a == '.' || a == ',') && !digit_b && i + 1 < n) {
             out[to++] = ' ';
             memcpy(out + to, four, 3);
-            to += 3, i++;
+            to += 3;
+            i++;
         } else {
             out[to++] = a;
         }
@@ -1371,11 +1446,11 @@ static size_t pass_13a(int pass, const char *in, size_t n, char *out)
     return to;
 }
 
-/* The words of a line.  White space at its end makes no difference to any pass. */
-static words words_13a(text line)
+/* The words of a line.  White space at its end changes nothing in any pass. */
+static struct words words_13a(struct text line)
 {
-    size_t n = line.n + 2, room = 24 * n;     /* passes lengthen it 3 x 2 x 2 x 2 times */
-    words w = {resize(NULL, room, 2), NULL, 0};
+    size_t n = line.n + 2, room = 24*n;       /* the passes lengthen it 3, 2, 2 and 2 times */
+    struct words w = { resize(NULL, room, 2), NULL, 0 };
     char *a = w.memory, *b = a + room;
     a[0] = ' ';
     if (line.n) memcpy(a + 1, line.at, line.n);
@@ -1389,7 +1464,7 @@ static words words_13a(text line)
     n = pass_13a(1, b, n, a);
     n = pass_13a(2, a, n, b);
     n = pass_13a(3, b, n, a);
-    w.word = resize(NULL, n / 2 + 1, sizeof *w.word);
+    w.word = resize(NULL, n/2 + 1, sizeof *w.word);
     for (size_t i = 0, k; i < n; i += k) {
         if ((k = space_at(a + i, n - i)) != 0) continue;
         w.word[w.n].at = a + i;
@@ -1399,7 +1474,7 @@ static words words_13a(text line)
     return w;
 }
 
-static int same_words(const text *a, const text *b, size_t n)
+static int same_words(const struct text *a, const struct text *b, size_t n)
 {
     for (; n > 0; n--, a++, b++)
         if (a->n != b->n || (a->n && memcmp(a->at, b->at, a->n) != 0))
@@ -1407,10 +1482,10 @@ static int same_words(const text *a, const text *b, size_t n)
     return 1;
 }
 
-/* Count one sentence: each n-gram of the reference answers for one of the hypothesis. */
-static void bleu_add(bleu *sum, text hypothesis, text reference)
+/* Count one sentence: each n-gram of the reference can match one of the hypothesis. */
+static void bleu_add(struct bleu *sum, struct text hypothesis, struct text reference)
 {
-    words h = words_13a(hypothesis), r = words_13a(reference);
+    struct words h = words_13a(hypothesis), r = words_13a(reference);
     char *used = resize(NULL, r.n, 1);
     sum->hyp += (double)h.n;
     sum->ref += (double)r.n;
@@ -1434,30 +1509,32 @@ static void bleu_add(bleu *sum, text hypothesis, text reference)
 }
 
 /* The score in per cent, with the four precisions and the brevity penalty. */
-static double bleu_score(const bleu *sum, double p[4], double *penalty)
+static double bleu_score(const struct bleu *sum, double p[4], double *penalty)
 {
     double logs = 0, smooth = 1;
-    *penalty = sum->hyp >= sum->ref ? 1 : sum->hyp > 0 ? exp(1 - sum->ref / sum->hyp) : 0;
+    *penalty = sum->hyp >= sum->ref ? 1 : sum->hyp > 0 ? exp(1 - sum->ref/sum->hyp) : 0;
     p[0] = p[1] = p[2] = p[3] = 0;
     if (sum->match[0] <= 0) return 0;
     for (int n = 0; n < 4; n++) {
         if (sum->total[n] <= 0) return 0;
-        if (sum->match[n] > 0)
-            p[n] = 100 * sum->match[n] / sum->total[n];
-        else
-            p[n] = 100 / ((smooth *= 2) * sum->total[n]);
-        logs += log(p[n]) / 4;
+        if (sum->match[n] > 0) {
+            p[n] = 100*sum->match[n]/sum->total[n];
+        } else {
+            smooth *= 2;
+            p[n] = 100/(smooth*sum->total[n]);
+        }
+        logs += log(p[n])/4;
     }
-    return *penalty * exp(logs);
+    return *penalty*exp(logs);
 }
 
-static void bleu_print(const bleu *sum, FILE *f)
+static void bleu_print(const struct bleu *sum, FILE *f)
 {
     double p[4], penalty, score = bleu_score(sum, p, &penalty);
     fprintf(f, "BLEU|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:deepnet-%s = "
             "%.1f %.1f/%.1f/%.1f/%.1f (BP = %.3f ratio = %.3f hyp_len = %.0f ref_len = %.0f)\n",
             DN_VERSION, score, p[0], p[1], p[2], p[3], penalty,
-            sum->ref > 0 ? sum->hyp / sum->ref : 0, sum->hyp, sum->ref);
+            sum->ref > 0 ? sum->hyp/sum->ref : 0, sum->hyp, sum->ref);
 }
 
 /* ---- checkpoint files -------------------------------------------------------------------- */
@@ -1477,13 +1554,13 @@ static FILE *checkpoint_open(const char *path, dn_io *io)
 {
     FILE *f = fopen(path, "rb");
     int64_t size = f ? size_of(f) : -1;
-    if (size < 0) fail(1, "%s: %s", path, f && size == -1 ? "not a file" : strerror(errno));
-    *io = (dn_io){f, (uint64_t)size, io_read, NULL};
+    if (size < 0) fail(1, "%s: %s", path, f && size == -1 ? "not a regular file" : strerror(errno));
+    *io = (dn_io){ f, (uint64_t)size, io_read, NULL };
     return f;
 }
 
-/* The configuration in a file, which is read once. */
-static const dn_config *config_of_file(session *s, const char *path)
+/* The configuration in a file, read only once. */
+static const dn_config *config_of_file(struct session *s, const char *path)
 {
     char err[DN_ERR_MAX];
     dn_io io;
@@ -1495,7 +1572,7 @@ static const dn_config *config_of_file(session *s, const char *path)
     return &s->of_file;
 }
 
-/* A note of the file with a NUL behind it, or NULL.  The caller frees it. */
+/* A note of the file as a string, which the caller frees, or NULL. */
 static char *note_of_file(const char *path, const char *key)
 {
     char err[DN_ERR_MAX], *note = NULL;
@@ -1512,12 +1589,13 @@ static char *note_of_file(const char *path, const char *key)
     return note;
 }
 
-/* Can this be written?  Better to know before the training than after it.  1: it is there. */
+/* Can this be written?  Better to know before the training than after it.  1: it exists.  Appending
+ * nothing changes no file, and a file that this creates is removed again. */
 static int path_check(const char *path)
 {
     int special = is_special(path);
     FILE *old = special ? NULL : fopen(path, "rb"), *f = fopen(path, "ab");
-    int fresh = f && !old && !special && size_of(f) == 0;     /* or it may not be read */
+    int fresh = f && !old && !special && size_of(f) == 0;    /* else unreadable */
     int good = f && fclose(f) == 0, why = errno, there = old != NULL;
     if (old) fclose(old);
     if (fresh) remove(path);
@@ -1525,10 +1603,10 @@ static int path_check(const char *path)
     return there;
 }
 
-/* Does the run go on in the file it comes from? */
-static int goes_on(const options *o) { return o->file && strcmp(o->file, o->out) == 0; }
+/* Does the run continue in the file it was resumed from? */
+static int goes_on(const struct options *o) { return o->file && strcmp(o->file, o->out) == 0; }
 
-static void out_check(const session *s)
+static void out_check(const struct session *s)
 {
     const char *out = s->o.out;
     char *part = joined(out, ".tmp"), *best = joined(out, ".best");
@@ -1540,27 +1618,29 @@ static void out_check(const session *s)
     if (s->o.log) path_check(s->o.log);
     if (s->o.plot) path_check(s->o.plot);
     if (there && !goes_on(&s->o))
-        say("note: %s is there and will be replaced; --out NAME keeps it", out);
+        say("note: %s exists and will be replaced; --out NAME keeps it", out);
     free(part);
     free(best);
 }
 
-/* Write OUT or OUT.best: a file beside it takes its place when it is complete. */
-static void checkpoint_save(session *s, int is_best)
+/* Write OUT or OUT.best: first beside it, then on the disk, and only then in its place, so that a
+ * crash or a power cut at any moment leaves the old or the new checkpoint.  Its notes are what a
+ * resumed run needs and the model does not have. */
+static void checkpoint_save(struct session *s, int is_best)
 {
     char best[96], rate[48], err[DN_ERR_MAX] = "";
-    dn_note note[4] = {{"tokenizer", s->tok_note}, {"data", s->data_note}};
+    dn_note note[4] = { { "tokenizer", s->tok_note }, { "data", s->data_note } };
     int notes = 2;
     if (!*s->o.out) return;
     char *path = joined(s->o.out, is_best ? ".best" : "");
     char *part = joined(s->o.out, is_best ? ".best.tmp" : ".tmp");
     snprintf(best, sizeof best, "%.17g %lld %d", s->best, s->best_step, s->stalled);
     snprintf(rate, sizeof rate, "%.17g %d", s->asked, s->halved);
-    if (s->best_step) note[notes++] = (dn_note){"best", best};
-    if (s->halved) note[notes++] = (dn_note){"rate", rate};
+    if (s->best_step) note[notes++] = (dn_note){ "best", best };
+    if (s->halved) note[notes++] = (dn_note){ "rate", rate };
     errno = 0;
     FILE *f = fopen(part, "wb");
-    dn_io io = {f, 0, NULL, io_write};
+    dn_io io = { f, 0, NULL, io_write };
     int good = f && dn_save(s->m, note, notes, &io, err) == DN_OK && flush_to_disk(f);
     file_replace(f, good, part, path, err);
     if (!is_best) s->saved = s->o.out;
@@ -1570,20 +1650,23 @@ static void checkpoint_save(session *s, int is_best)
 
 enum { HALVED_MAX = 5 };
 
-static int is_rollback(const options *o) { return strcmp(o->on_divergence, "rollback") == 0; }
-
-/* Must the run go back to its last checkpoint?  What else is not good ends the program. */
-static int has_diverged(session *s, dn_status status, const char *err)
+static int is_rollback(const struct options *o)
 {
-    int back = status == DN_EDIVERGED && s->saved;
-    s->diverged = back && is_rollback(&s->o) && s->halved < HALVED_MAX;
-    if (s->diverged) return 1;
-    if (back) fail(3, "diverged: %s; %s is as it was", err, s->saved);
+    return strcmp(o->on_divergence, "rollback") == 0;
+}
+
+/* Must the run go back to its last checkpoint?  Any other failure ends the program. */
+static int must_go_back(const struct session *s, dn_status status, const char *err)
+{
+    if (status == DN_EDIVERGED && s->saved) {
+        if (is_rollback(&s->o) && s->halved < HALVED_MAX) return 1;
+        fail(3, "diverged: %s; %s is as it was", err, s->saved);
+    }
     check(status, err);
     return 0;
 }
 
-/* Halve the peak of the learning rate n times; where it starts and ends is not above that. */
+/* Halve the peak of the learning rate n times; its start and end must not be above the peak. */
 static void rate_halve(dn_config *c, int n)
 {
     c->lr = ldexp(c->lr, -n);
@@ -1591,17 +1674,20 @@ static void rate_halve(dn_config *c, int n)
     c->min_lr = fmin(c->min_lr, c->lr);
 }
 
-/* Options that repeat the rate of a run which has halved it since mean the halved one. */
-static void rate_restore(session *s)
+/* If the options repeat the original rate of a run that has halved it, keep the halved one.  The
+ * note has the original rate and how often it was halved.  Without --lr the rate is that of the
+ * file, the halved one.  Any other --lr is a new rate, halved no times yet. */
+static void rate_restore(struct session *s)
 {
     double asked = 0;
     int n = 0;
     char *note = s->o.file ? note_of_file(s->o.file, "rate") : NULL;
     if (note && (sscanf(note, "%lf %d", &asked, &n) != 2 || n < 1 || n > HALVED_MAX))
-        fail(1, "%s: the note `rate` is malformed", s->o.file);
-    double now = s->asked = s->o.model.lr, halved = ldexp(asked, -n);
-    if (note && (now == asked || fabs(now - halved) <= 1e-14 * halved)) {
-        s->asked = s->o.model.lr = asked;     /* by the options or, halved, by the file */
+        fail(1, "%s: the note 'rate' is malformed", s->o.file);
+    double now = s->o.model.lr, halved = ldexp(asked, -n);
+    s->asked = now;
+    if (note && (now == asked || fabs(now - halved) <= 1e-14*halved)) {
+        s->asked = s->o.model.lr = asked;
         rate_halve(&s->o.model, n);
         s->halved = n;
     }
@@ -1610,30 +1696,30 @@ static void rate_restore(session *s)
 
 /* ---- models and tokenizers --------------------------------------------------------------- */
 
-static void tokenizer_load(session *s)
+static void tokenizer_load(struct session *s)
 {
     char err[DN_ERR_MAX];
     s->tok_note = note_of_file(s->o.file, "tokenizer");
-    if (!s->tok_note) fail(1, "%s: there is no tokenizer in it", s->o.file);
+    if (!s->tok_note) fail(1, "%s: the checkpoint has no tokenizer", s->o.file);
     size_t n = strlen(s->tok_note), size = dn_tok_bytes(dn_tok_vocab_of(s->tok_note, n));
     s->tok_memory = resize(NULL, size, 1);
     if (dn_tok_load(&s->tok, s->tok_note, n, s->tok_memory, size, err) != DN_OK)
         fail(1, "%s: %s", s->o.file, err);
     if (s->tok.vocab != s->o.model.vocab)
-        fail(1, "%s: its tokenizer has %d ids, but its model %d", s->o.file, s->tok.vocab,
+        fail(1, "%s: the tokenizer has %d ids, the model %d", s->o.file, s->tok.vocab,
              s->o.model.vocab);
 }
 
-/* Learn the tokenizer from the training text, or from parts of it if it is long: of two languages
- * equally many.  Learning takes up to 61 times the memory of its text. */
-static void tokenizer_learn(session *s)
+/* Learn the tokenizer from the training text, or from parts of a long one, with the same share for
+ * each language: learning takes up to 61 times the memory of its text. */
+static void tokenizer_learn(struct session *s)
 {
     char err[DN_ERR_MAX];
-    text all = {NULL, 0};
-    size_t most = 250 * (size_t)s->o.model.vocab;             /* more adds little */
+    struct text all = { NULL, 0 };
+    size_t most = 250*(size_t)s->o.model.vocab;               /* more adds little */
     if (most < 4000000) most = 4000000;
     for (int side = s->train.lines ? 0 : 1; side < 2; side++) {
-        text t = corpus_sample(&s->train, side, s->train.lines ? most / 2 : most);
+        struct text t = corpus_sample(&s->train, side, s->train.lines ? most/2 : most);
         all.at = resize(all.at, all.n + t.n, 1);
         memcpy(all.at + all.n, t.at, t.n);
         all.n += t.n;
@@ -1654,8 +1740,8 @@ static void tokenizer_learn(session *s)
     s->tok_note[size] = 0;
 }
 
-/* Load OUT, OUT.best or the model of a command, parameters and all. */
-static void model_load(session *s, const char *path)
+/* Load all of a checkpoint into the model, which must have its shape. */
+static void model_load(struct session *s, const char *path)
 {
     char err[DN_ERR_MAX];
     dn_io io;
@@ -1664,9 +1750,9 @@ static void model_load(session *s, const char *path)
     fclose(f);
 }
 
-/* Make the model the options describe, or that of the file with the changes they ask for.  In a
- * command --seed is that of the samples, and the model keeps its own. */
-static void model_make(session *s, enum dn_purpose purpose)
+/* Make the model that the options describe, or the one in the file with the changes they ask for.
+ * In a command --seed is the seed of the samples, and the model keeps its own. */
+static void model_make(struct session *s, enum dn_purpose purpose)
 {
     char err[DN_ERR_MAX], count[16];
     dn_config now = s->o.model, c = now;
@@ -1674,11 +1760,14 @@ static void model_make(session *s, enum dn_purpose purpose)
         c = *config_of_file(s, s->o.file);
         c.memory = now.memory;
         c.threads = now.threads;
-        if (purpose == DN_INFER) now.seed = c.seed, c.batch_tokens = now.batch_tokens;
+        if (purpose == DN_INFER) {
+            now.seed = c.seed;
+            c.batch_tokens = now.batch_tokens;
+        }
     }
     size_t need = dn_model_bytes(&c, purpose, err);
     if (!need) fail(2, "%s", err);
-    say("memory: %.1f MiB for %d+%d layers of width %d, vocabulary %d", (double)need / 1048576,
+    say("memory: %.1f MiB for %d+%d layers of width %d, vocabulary %d", (double)need/1048576,
         c.arch == DN_DECODER ? 0 : c.enc_layers, c.arch == DN_ENCODER ? 0 : c.dec_layers, c.dim,
         c.vocab);
     s->block = resize(NULL, need, 1);
@@ -1692,8 +1781,8 @@ static void model_make(session *s, enum dn_purpose purpose)
         (long long)dn_step_count(s->m));
 }
 
-/* What each command does first with MODEL. */
-static void model_open(session *s)
+/* Every command that uses a MODEL begins with this. */
+static void model_open(struct session *s)
 {
     if (!s->o.file) fail(2, "%s needs a MODEL, such as model.safetensors", s->o.verb);
     tokenizer_load(s);
@@ -1702,8 +1791,8 @@ static void model_open(session *s)
 
 /* ---- generation -------------------------------------------------------------------------- */
 
-/* Have a generator for so many rows. */
-static dn_generator *generator(session *s, int rows)
+/* A generator for at least this many rows, made again only if there are more. */
+static dn_generator *generator(struct session *s, int rows)
 {
     char err[DN_ERR_MAX];
     if (s->g && s->g_rows >= rows) return s->g;
@@ -1716,47 +1805,52 @@ static dn_generator *generator(session *s, int rows)
     return s->g;
 }
 
-/* Translate n sources from `first` on, at most o.rows, into s->out_ids. */
-static void translate(session *s, const sequences *q, size_t first, int n)
+static void translator_make(struct translator *t, size_t rows, size_t ctx)
+{
+    t->block = t->in_len = resize(NULL, rows, 2*(ctx + 1)*sizeof(int));
+    t->out_len = t->in_len + rows;
+    t->in_ids = t->out_len + rows;
+    t->out_ids = t->in_ids + rows*ctx;
+}
+
+/* Translate n sources from `first` on, at most o.rows, into t->out_ids. */
+static void translate(struct session *s, const struct sequences *q, size_t first, int n)
 {
     const dn_beam how = { s->o.beam, s->o.length_penalty };
     char err[DN_ERR_MAX];
-    size_t rows = (size_t)s->o.rows, total = 0;
-    dn_generator *g = generator(s, n * s->o.beam);
-    if (!s->in_len) {
-        s->in_len = resize(NULL, rows, 2 * ((size_t)s->o.model.ctx + 1) * sizeof(int));
-        s->out_len = s->in_len + rows;
-        s->out_ids = s->out_len + rows;
-        s->in_ids = s->out_ids + rows * (size_t)s->o.model.ctx;
-    }
-    for (int i = 0; i < n; i++) s->in_len[i] = (int)length_of(q, first + (size_t)i);
-    for (int i = 0; i < n; i++) total += (size_t)s->in_len[i];
-    ids_read(q, q->start[first], total, s->in_ids);
-    check(dn_translate(g, n, s->in_ids, s->in_len, &how, s->out_ids, s->out_len, err), err);
+    size_t total = 0;
+    struct translator *t = &s->translator;
+    dn_generator *g = generator(s, n*s->o.beam);
+    if (!t->block) translator_make(t, (size_t)s->o.rows, (size_t)s->o.model.ctx);
+    for (int i = 0; i < n; i++) t->in_len[i] = (int)length_of(q, first + (size_t)i);
+    for (int i = 0; i < n; i++) total += (size_t)t->in_len[i];
+    ids_read(q, q->start[first], total, t->in_ids);
+    check(dn_translate(g, n, t->in_ids, t->in_len, &how, t->out_ids, t->out_len, err), err);
     for (int i = 0; i < n; i++)               /* DN_EOS alone: an empty line stays empty */
-        if (s->in_len[i] == 1) s->out_len[i] = 0;
+        if (t->in_len[i] == 1) t->out_len[i] = 0;
 }
 
-/* Translation i as one line of text, which lasts until the next call. */
-static text translation(session *s, int i)
+/* Translation i as one line of text, valid until the next call. */
+static struct text translation(struct session *s, int i)
 {
-    const int *ids = s->out_ids + (size_t)i * (size_t)s->o.model.ctx;
-    size_t n = (size_t)s->out_len[i];
-    s->line.n = dn_tok_decode(&s->tok, ids, n, NULL, 0);
-    if (s->line.n > s->line_room)
-        s->line.at = resize(s->line.at, s->line_room = 2 * s->line.n, 1);
-    dn_tok_decode(&s->tok, ids, n, s->line.at, s->line.n);
-    for (size_t k = 0; k < s->line.n; k++)
-        if (s->line.at[k] == '\n' || s->line.at[k] == '\r')
-            s->line.at[k] = ' ';
-    return s->line;
+    struct translator *t = &s->translator;
+    const int *ids = t->out_ids + (size_t)i*(size_t)s->o.model.ctx;
+    size_t n = (size_t)t->out_len[i];
+    t->line.n = dn_tok_decode(&s->tok, ids, n, NULL, 0);
+    t->line.at = grow(t->line.at, &t->line_room, t->line.n, 1);
+    dn_tok_decode(&s->tok, ids, n, t->line.at, t->line.n);
+    for (size_t k = 0; k < t->line.n; k++)
+        if (t->line.at[k] == '\n' || t->line.at[k] == '\r')
+            t->line.at[k] = ' ';
+    return t->line;
 }
 
-/* Write the prompt and n more tokens.  When the context is full, its last half is kept. */
-static void text_sample(session *s, FILE *f, int n, int which)
+/* Write the prompt and n more tokens.  When the context is full, it starts again with the last
+ * half. */
+static void text_sample(struct session *s, FILE *f, int n, int which)
 {
     const dn_config *c = &s->o.model;
-    dn_sampling how = {s->o.temp, s->o.top_k, s->o.top_p};
+    dn_sampling how = { s->o.temp, s->o.top_k, s->o.top_p };
     char err[DN_ERR_MAX], piece[64];          /* of one token */
     dn_generator *g = generator(s, 1);
     uint64_t stream = STREAM_SAMPLE + (uint64_t)which;
@@ -1770,14 +1864,14 @@ static void text_sample(session *s, FILE *f, int n, int which)
         int feed = 1;
         if (held == c->ctx) {
             feed = (int)(total < most ? total : most);
-            most = (size_t)(c->ctx + 1) / 2;
+            most = (size_t)(c->ctx + 1)/2;
             check(dn_generator_start(g, 1, NULL, NULL, err), err);
             held = 0;
         }
         const dn_real *logits = dn_generator_feed(g, ids + total - feed, &feed, err);
         if (!logits) fail(1, "%s", err);
         held += feed;
-        double u = dn_random((uint64_t)c->seed, stream, (uint32_t)i) / 4294967296.0;
+        double u = dn_random((uint64_t)c->seed, stream, (uint32_t)i)/4294967296.0;
         ids[total] = dn_sample(logits, c->vocab, &how, u, work);
         size_t k = dn_tok_decode(&s->tok, ids + total, 1, piece, sizeof piece);
         fwrite(piece, 1, k, f);
@@ -1788,17 +1882,17 @@ static void text_sample(session *s, FILE *f, int n, int which)
     free(ids);
 }
 
-static void line_print(FILE *f, const char *label, text line)
+static void line_print(FILE *f, const char *label, struct text line)
 {
     fputs(label, f);
     if (line.n) fwrite(line.at, 1, line.n, f);
     fputc('\n', f);
 }
 
-/* A few sentences and what the model makes of them, or a little text. */
-static void show_samples(session *s)
+/* A few translations, or a little text. */
+static void show_samples(struct session *s)
 {
-    corpus *c = s->valid.name ? &s->valid : s->test.name ? &s->test : NULL;
+    struct corpus *c = s->valid.name ? &s->valid : s->test.name ? &s->test : NULL;
     int n = s->o.samples < s->o.rows ? s->o.samples : s->o.rows;
     line_clear();
     for (int i = 0; i < n && s->o.model.arch == DN_DECODER; i++) {
@@ -1819,62 +1913,67 @@ static void show_samples(session *s)
 
 /* ---- scoring ----------------------------------------------------------------------------- */
 
-typedef struct score { double nll, tokens, correct; } score;   /* sums; nll in nats */
+struct score { double nll, tokens, correct; };                 /* sums; nll in nats */
 
-/* All of a corpus. */
-static score evaluate(session *s, const corpus *c)
+/* All of a corpus.  The caller decides what becomes of a failure: a run may go back. */
+static dn_status evaluate(struct session *s, const struct corpus *c, struct score *sum, char *err)
 {
-    char err[DN_ERR_MAX];
-    score sum = {0, 0, 0};
     dn_stats stats = {0};
     uint64_t done = 0;
+    *sum = (struct score){ 0, 0, 0 };
     while (batch_score(s, &s->batch[0], c, &done)) {
         dn_batch view = batch_view(&s->batch[0]);
-        if (has_diverged(s, dn_evaluate(s->m, &view, &stats, err), err)) break;
-        sum.nll += stats.nll * stats.tokens;
-        sum.tokens += stats.tokens;
-        sum.correct += stats.correct;
+        dn_status status = dn_evaluate(s->m, &view, &stats, err);
+        if (status != DN_OK) return status;
+        sum->nll += stats.nll*stats.tokens;
+        sum->tokens += stats.tokens;
+        sum->correct += stats.correct;
     }
-    if (!s->diverged && !(sum.tokens > 0))
-        fail(1, "%s: too short: there is no token to score", c->name);
+    if (!(sum->tokens > 0)) fail(1, "%s: there is no token to score", c->name);
+    return DN_OK;
+}
+
+/* The score where there is nothing to go back to. */
+static struct score score_of(struct session *s, const struct corpus *c)
+{
+    char err[DN_ERR_MAX];
+    struct score sum;
+    check(evaluate(s, c, &sum, err), err);
     return sum;
 }
 
-static double mean_nll(const score *sum)
-{
-    return sum->tokens > 0 ? sum->nll / sum->tokens : 0;
-}
+static double mean_nll(const struct score *sum) { return sum->nll/sum->tokens; }
 
-/* BLEU and the rate of translations that are the reference, byte by byte. */
-static void report_translations(session *s, corpus *c)
+/* BLEU, and the share of translations that equal the reference byte for byte. */
+static void report_translations(struct session *s, struct corpus *c)
 {
     size_t n = c->seq[0].n, exact = 0, rows = (size_t)s->o.rows;
-    bleu sum = {{0}, {0}, 0, 0};
+    struct bleu sum = {0};
     c->in[1].at = 0;
     for (size_t first = 0; first < n; first += rows) {
         int some = (int)(n - first < rows ? n - first : rows);
         translate(s, &c->seq[0], first, some);
         for (int i = 0; i < some; i++) {
-            text reference = line_next(&c->in[1]), line = translation(s, i);
+            struct text reference = line_next(&c->in[1]), line = translation(s, i);
             bleu_add(&sum, line, reference);
             exact += same_words(&line, &reference, 1) ? 1 : 0;
         }
     }
     bleu_print(&sum, stdout);
-    printf("exact match %.1f %% (%zu of %zu lines)\n", 100 * (double)exact / (double)n, exact, n);
+    printf("exact match %.1f %% (%zu of %zu lines)\n", 100*(double)exact/(double)n, exact, n);
 }
 
 /* The result, on stdout. */
-static void report(session *s, corpus *c)
+static void report(struct session *s, struct corpus *c)
 {
-    score sum = evaluate(s, c);
+    struct score sum = score_of(s, c);
     double nll = mean_nll(&sum), bytes = (double)c->in[1].n;
     printf("%s: loss %.4f nats/token, perplexity %.3f, accuracy %.1f %% (%.0f %stokens)\n",
-           c->name, nll, exp(nll), 100 * sum.correct / sum.tokens, sum.tokens,
+           c->name, nll, exp(nll), 100*sum.correct/sum.tokens, sum.tokens,
            s->o.model.arch == DN_ENCODER ? "masked " : "");
     if (s->o.model.arch == DN_DECODER)
         printf("bits per byte %.4f (%.0f bytes; %d to %d tokens of context, less at the start)\n",
-               sum.nll / log(2) / bytes, bytes, row_tokens(s, c) - (int)stride(s, c) + 1,
+               sum.nll/log(2)/bytes, bytes, row_tokens(s, c) - (int)stride(s, c) + 1,
                row_tokens(s, c));
     if (!is_text(s)) report_translations(s, c);
     stdout_flush();
@@ -1884,60 +1983,65 @@ static void report(session *s, corpus *c)
 
 enum { CELLS_MAX = 256, TICKS_MAX = 128, LABEL_MAX = 48 };
 
-/* Mid tones, which stand out from a light page and from a dark one. */
-static const char *const colours[] = {"#3b82c4", "#d9701a", "#2f9e58", "#d9484f", "#9467d0",
-                                      "#a0694b", "#d667b0", "#1a9c9c", "#8f8f1f", "#7f8790"};
+/* Mid tones, which show on a light page and on a dark one. */
+static const char *const colours[] = { "#3b82c4", "#d9701a", "#2f9e58", "#d9484f", "#9467d0",
+                                       "#a0694b", "#d667b0", "#1a9c9c", "#8f8f1f", "#7f8790" };
 #define GREY "#777"
-static const char *const dashes[] = {"none", "7 4", "2 4.5", "11 4 2 4"};
-static const char *const shapes[] = {         /* around the point where the pen is */
+static const char *const dashes[] = { "none", "7 4", "2 4.5", "11 4 2 4" };
+static const char *const shapes[] = {         /* drawn around the point itself */
     "m-3.6 0a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0-7.2 0z", "m-3.3-3.3h6.6v6.6h-6.6z",
-    "m0-4.4l4.2 7.2h-8.4z", "m0-4.7l4.2 4.7-4.2 4.7-4.2-4.7z", "m0 4.4l4.2-7.2h-8.4z"};
+    "m0-4.4l4.2 7.2h-8.4z", "m0-4.7l4.2 4.7-4.2 4.7-4.2-4.7z", "m0 4.4l4.2-7.2h-8.4z" };
 
-typedef struct series {
+struct series {
     const char *file, *by;                    /* its group */
     int group, column;
     double (*at)[2];                          /* x and y; y is NaN where the line is broken */
     size_t n, room;
     double last;
-    char name[2 * LABEL_MAX];                 /* made of what tells it from the others */
+    char name[2*LABEL_MAX];                   /* what distinguishes it from the others */
     const char *colour, *dash, *shape;
-} series;
+};
 
-typedef struct plot {
+struct plot {
     const char *x, *by, *title;
-    char y[SERIES_MAX][LABEL_MAX];            /* columns to draw, so many of them, */
-    int columns, optional;                    /* some of which may be missing */
+    char y[SERIES_MAX][LABEL_MAX];            /* the columns to draw, their number, */
+    int columns, optional;                    /* and whether a file may lack some */
     int files, whole, groups, n, several;     /* whole: name files with their directories; */
     int log[2];                               /* several: more columns than one are drawn */
-    series s[SERIES_MAX];
-    double low[2], high[2];                   /* ends of the axes, log10 if logarithmic, */
-    double from[2], to[2];                    /* and where they lie in the drawing */
-} plot;
+    struct series s[SERIES_MAX];
+    double low[2], high[2];                   /* the ends of the axes (log10 if logarithmic) */
+    double from[2], to[2];                    /* and where they are in the drawing */
+};
 
-typedef struct tick { double at; char label[24]; } tick;      /* "": a minor one */
+struct tick { double at; char label[24]; };                   /* "": a minor tick */
 
-static plot plot_of(const options *o)
+static struct plot plot_of(const struct options *o)
 {
     const char *y = o->y ? o->y : "loss,val";
-    plot p = {0};
+    struct plot p = {0};
     p.x = o->x;
     p.title = o->title;
     p.optional = !o->y;
+    if (o->log_axes && (!*o->log_axes || o->log_axes[strspn(o->log_axes, "xy")]))
+        fail(2, "--log-axes cannot be '%s'; it is one of x, y, xy", o->log_axes);
+    for (int axis = 0; axis < 2; axis++)
+        p.log[axis] = o->log_axes && strchr(o->log_axes, "xy"[axis]);
     for (;; y++) {
         size_t n = strcspn(y, ",");
         if (n == 0 || n >= LABEL_MAX || p.columns == SERIES_MAX)
-            fail(2, "--y: `%s` is no list of columns, such as loss,val", o->y);
-        memcpy(p.y[p.columns++], y, n);       /* the NUL is there */
-        if (!*(y += n)) return p;
+            fail(2, "--y must be a list of columns, such as loss,val, not '%s'", o->y);
+        memcpy(p.y[p.columns++], y, n);       /* p = {0}: a NUL follows */
+        y += n;
+        if (!*y) return p;
     }
 }
 
-static void plot_free(plot *p)
+static void plot_free(struct plot *p)
 {
     for (int i = 0; i < p->n; i++) free(p->s[i].at);
 }
 
-/* The next cell of a line, without its quotes, ended in place. */
+/* The next cell of a line, ended in place and without its quotes; in quotes "" means one ". */
 static char *cell_next(char **rest)
 {
     char *from = *rest + strspn(*rest, " \t"), *in = from, *to;
@@ -1945,7 +2049,8 @@ static char *cell_next(char **rest)
         for (in = to = ++from; *in && (*in != '"' || *++in == '"'); ) *to++ = *in++;
         in += strcspn(in, ",");
     } else {
-        to = in += strcspn(in, ",");
+        in += strcspn(in, ",");
+        to = in;
         while (to > from && strchr(" \t", to[-1])) to--;
     }
     *rest = *in ? in + 1 : NULL;
@@ -1976,11 +2081,12 @@ static int column_find(const char *file, char **cell, int n, const char *name, i
         if (strcmp(cell[i], name) == 0) return i;
         snprintf(have + end, sizeof have - end, "%s%s", i ? ", " : "", cell[i]);
     }
-    if (!optional) fail(2, "%s: there is no column `%s` among %s", file, name, have);
+    if (!optional) fail(2, "%s: there is no column '%s' among %s", file, name, have);
     return -1;
 }
 
-static series *series_find(plot *p, const char *file, const char *by, int column, int make)
+static struct series *series_find(struct plot *p, const char *file, const char *by, int column,
+                                  int make)
 {
     int group = p->groups;
     for (int i = 0; i < p->n; i++)
@@ -1989,32 +2095,35 @@ static series *series_find(plot *p, const char *file, const char *by, int column
             if (p->s[i].column == column) return &p->s[i];
         }
     if (!make) return NULL;
-    if (p->n == SERIES_MAX) fail(1, "%s: more than %d lines to draw", file, SERIES_MAX);
+    if (p->n == SERIES_MAX) fail(1, "%s: there are more than %d lines to draw", file, SERIES_MAX);
     if (group == p->groups) p->groups++;
     p->several |= column != p->s[0].column && p->n;
-    series *s = &p->s[p->n++];
-    *s = (series){0};
-    s->file = file, s->by = by, s->group = group, s->column = column;
+    struct series *s = &p->s[p->n++];
+    *s = (struct series){0};
+    s->file = file;
+    s->by = by;
+    s->group = group;
+    s->column = column;
     return s;
 }
 
-/* An empty cell says nothing, one that is no number breaks the line. */
-static void point_add(plot *p, const char *file, const char *by, int column, double x,
+/* An empty cell is skipped; one that is no number breaks the line. */
+static void point_add(struct plot *p, const char *file, const char *by, int column, double x,
                       const char *cell)
 {
     double y = number(cell);
     if (p->log[1] && !(y > 0)) y = NAN;
     if (!*cell || isnan(x) || (p->log[0] && !(x > 0))) return;
-    series *s = series_find(p, file, by, column, !isnan(y));
+    struct series *s = series_find(p, file, by, column, !isnan(y));
     if (!s) return;
-    if (s->n == s->room) s->at = resize(s->at, s->room = 2 * s->room + 64, sizeof *s->at);
+    s->at = grow(s->at, &s->room, s->n + 1, sizeof *s->at);
     s->at[s->n][0] = x;
     s->at[s->n++][1] = y;
     if (!isnan(y)) s->last = y;
 }
 
-/* Read the lines of a CSV file, which must stay: names point into them. */
-static void plot_read(plot *p, const char *file, lines *l)
+/* Read the lines of a CSV file, which must outlive the plot: names point into them. */
+static void plot_read(struct plot *p, const char *file, struct lines *l)
 {
     char *cell[CELLS_MAX], nothing[1] = "";
     int x = 0, by = -1, y[SERIES_MAX], width = 0, found = 0;
@@ -2040,12 +2149,12 @@ static void plot_read(plot *p, const char *file, lines *l)
         }
         if (!found) column_find(file, cell, n, p->y[0], 0);
     }
-    if (!width) fail(1, "%s: there is no table in it", file);
+    if (!width) fail(1, "%s: the file has no table", file);
     p->files++;
 }
 
 /* The ends of the axes, a little beyond the points. */
-static void plot_range(plot *p)
+static void plot_range(struct plot *p)
 {
     for (int axis = 0; axis < 2; axis++) {
         double low = HUGE_VAL, high = -HUGE_VAL;
@@ -2057,28 +2166,28 @@ static void plot_range(plot *p)
                 if (v < low) low = v;
                 if (v > high) high = v;
             }
-        double more = high - low > 1e-9 * fabs(high) ? (axis ? 0.05 : 0.02) * (high - low)
-                    : p->log[axis] ? 0.5 : fabs(low) > 1e-12 ? fabs(low) / 2 : 1;
+        double more = high - low > 1e-9*fabs(high) ? (axis ? 0.05 : 0.02)*(high - low)
+                    : p->log[axis] ? 0.5 : fabs(low) > 1e-12 ? fabs(low)/2 : 1;
         p->low[axis] = low >= 0 && low < more && !p->log[axis] ? 0 : low - more;
         p->high[axis] = high + more;
     }
 }
 
-/* Where a value lies in the drawing. */
-static double place(const plot *p, int axis, double v)
+/* Where a value is in the drawing. */
+static double place(const struct plot *p, int axis, double v)
 {
     if (p->log[axis]) v = log10(v);
-    return p->from[axis] + (v - p->low[axis]) / (p->high[axis] - p->low[axis])
-                           * (p->to[axis] - p->from[axis]);
+    double part = (v - p->low[axis])/(p->high[axis] - p->low[axis]);
+    return p->from[axis] + part*(p->to[axis] - p->from[axis]);
 }
 
-/* A number as it stands beside an axis, in steps of such a size. */
-static tick tick_at(double at, double step)
+/* A tick and its number, with the decimals that steps of this size need. */
+static struct tick tick_at(double at, double step)
 {
-    tick t = {at, ""};
+    struct tick t = { at, "" };
     double size = fabs(at) > step ? fabs(at) : step;
     int decimals = step < 1 ? (int)ceil(-log10(step) - 1e-9) : 0;
-    int digits = (int)ceil(log10(size / step)) + 1;
+    int digits = (int)ceil(log10(size/step)) + 1;
     if (size < 1e6 && decimals < 6)
         snprintf(t.label, sizeof t.label, "%.*f", decimals, at);
     else
@@ -2089,24 +2198,24 @@ static tick tick_at(double at, double step)
 }
 
 /* Steps of 1, 2 or 5 times a power of ten, at most `most` of them. */
-static int ticks_linear(double low, double high, int most, tick *t)
+static int ticks_linear(double low, double high, int most, struct tick *t)
 {
-    double step = pow(10, floor(log10((high - low) / most)));
-    for (int i = 0; i < 3 && (high - low) / step > most; i++) step *= i == 1 ? 2.5 : 2;
+    double step = pow(10, floor(log10((high - low)/most)));
+    for (int i = 0; i < 3 && (high - low)/step > most; i++) step *= i == 1 ? 2.5 : 2;
     int n = 0;
-    for (double k = ceil(low / step); k * step <= high && n < TICKS_MAX; k++)
-        t[n++] = tick_at(k > 0 || k < 0 ? k * step : 0, step);        /* not -0 */
+    for (double k = ceil(low/step); k*step <= high && n < TICKS_MAX; k++)
+        t[n++] = tick_at(k > 0 || k < 0 ? k*step : 0, step);          /* not -0 */
     return n;
 }
 
-/* Powers of ten, and between them 2 .. 9, of which 2 and 5 are named if there is room. */
-static int ticks_log(double low, double high, int most, tick *t)
+/* Powers of ten, and 2 .. 9 between them, of which 2 and 5 are labelled if there is room. */
+static int ticks_log(double low, double high, int most, struct tick *t)
 {
-    int n = 0, each = 1 + (int)((high - low) / most);
+    int n = 0, each = 1 + (int)((high - low)/most);
     if (high - low < 0.7) return ticks_linear(pow(10, low), pow(10, high), most, t);
     for (int decade = (int)floor(low); decade <= high; decade++)
         for (int k = 1; k < (high - low > most ? 2 : 10); k++) {
-            tick now = {k * pow(10, decade), ""};
+            struct tick now = { k*pow(10, decade), "" };
             if (log10(now.at) < low || log10(now.at) > high || n == TICKS_MAX) continue;
             if (k == 1 ? decade % each == 0 : high - low < 2.2 && (k == 2 || k == 5))
                 now = tick_at(now.at, pow(10, decade));
@@ -2115,10 +2224,10 @@ static int ticks_log(double low, double high, int most, tick *t)
     return n;
 }
 
-/* Bytes of the character that starts s, 0 if XML cannot hold it. */
+/* The length of the UTF-8 character that begins s; 0: it is malformed, or not allowed in XML. */
 static int character(const char *s)
 {
-    static const long least[] = {0, 0x20, 0x80, 0x800, 0x10000};         /* of so many bytes */
+    static const long least[] = { 0, 0x20, 0x80, 0x800, 0x10000 };       /* code, by length */
     int lead = s[0] & 0xFF, n = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
     long code = n == 1 ? lead : lead & 0x7F >> n;
     if (lead >= 0x80 && lead < 0xC0) return 0;
@@ -2130,10 +2239,10 @@ static int character(const char *s)
            || (code | 1) == 0xFFFF ? 0 : n;
 }
 
-/* Print a text for XML. */
+/* Print a text as XML. */
 static void xml_print(FILE *f, const char *s)
 {
-    static const char *const names[] = {"&amp;", "&lt;", "&gt;", "&quot;"};
+    static const char *const names[] = { "&amp;", "&lt;", "&gt;", "&quot;" };
     static const char plain[] = "&<>\"";
     for (int n; *s; s += n ? n : 1) {
         const char *found = strchr(plain, *s);
@@ -2152,7 +2261,7 @@ static void text_print(FILE *f, double x, double y, const char *how, const char 
     fputs("</text>\n", f);
 }
 
-/* Characters of a text; those of UTF-8 that continue one do not count. */
+/* The characters of a text: its bytes, less those that continue one. */
 static int text_width(const char *s)
 {
     int n = 0;
@@ -2160,50 +2269,54 @@ static int text_width(const char *s)
     return n;
 }
 
-/* Names and looks.  Groups differ by colour and columns by dashes; one group alone shows its
- * columns in colours. */
-static void series_style(const plot *p, series *s)
+/* The name and the look of a line.  Groups differ by colour and columns by dashes; the columns of a
+ * single group differ by colour. */
+static void series_style(const struct plot *p, struct series *s)
 {
     const char *file = p->files < 2 ? "" : p->whole ? s->file : base_name(s->file);
     const char *y = p->several || (!*file && !*s->by) ? p->y[s->column] : "";
     size_t n = strlen(file);
     if (n > 4 && strcmp(file + n - 4, ".csv") == 0) n -= 4;
-    if (n >= LABEL_MAX) file += n - LABEL_MAX + 1, n = LABEL_MAX - 1;
+    if (n >= LABEL_MAX) {
+        file += n - (LABEL_MAX - 1);
+        n = LABEL_MAX - 1;
+    }
     snprintf(s->name, sizeof s->name, "%.*s%s%.22s%s%.22s", (int)n, file, n && *s->by ? " " : "",
              s->by, (n || *s->by) && *y ? " " : "", y);
-    int which = p->groups > 1 ? s->group : s->column, round = which / LENGTH(colours);
+    int which = p->groups > 1 ? s->group : s->column, round = which/LENGTH(colours);
     int other = p->groups > 1 && p->several ? s->column : 0;
     s->colour = colours[which % LENGTH(colours)];
     s->dash = dashes[(other + round) % LENGTH(dashes)];
     s->shape = shapes[(which + other + round) % LENGTH(shapes)];
 }
 
-/* In the order in which the lines end, from the top. */
+/* The legend has the order in which the lines end, from the top. */
 static int series_order(const void *left, const void *right)
 {
-    const series *a = left, *b = right;
+    const struct series *a = left, *b = right;
     if (a->last > b->last || a->last < b->last) return a->last > b->last ? -1 : 1;
     return a->group != b->group ? a->group - b->group : a->column - b->column;
 }
 
-static void path_begin(FILE *f, const series *s)
+static void path_begin(FILE *f, const struct series *s)
 {
     fprintf(f, "<path class=\"line\" stroke=\"%s\" stroke-dasharray=\"%s\" d=\"", s->colour,
             s->dash);
 }
 
-/* The line, and marks at its points if they are few; at some of them if the lines are many. */
-static void series_print(const plot *p, int i, FILE *f)
+/* The line, with marks at its points if they are few, and at some of them if the lines are many. */
+static void series_print(const struct plot *p, int i, FILE *f)
 {
     enum { FEW = 40, MARKS = 6 };
-    const series *s = &p->s[i];
-    size_t each = s->n <= FEW ? 1 : s->n / MARKS, from = 0;
-    if (s->n > FEW) from = p->n > 4 ? (size_t)i * 5 % 7 * each / 7 : s->n;
+    const struct series *s = &p->s[i];
+    size_t each = s->n <= FEW ? 1 : s->n/MARKS, from = 0;
+    if (s->n > FEW)                           /* marks of neighbours are apart: sevenths of each */
+        from = p->n > 4 ? (size_t)i*5%7*each/7 : s->n;
     int pen = 0;
     path_begin(f, s);
     for (size_t k = 0; k < s->n; k++) {
         const double *at = s->at[k];
-        if (!isnan(at[1]))                    /* h0: a point alone is a dot */
+        if (!isnan(at[1]))                    /* h0: a single point is a dot */
             fprintf(f, "%c%.1f %.1f%s", pen ? 'L' : 'M', place(p, 0, at[0]), place(p, 1, at[1]),
                     pen ? "" : "h0");
         pen = !isnan(at[1]);
@@ -2216,14 +2329,14 @@ static void series_print(const plot *p, int i, FILE *f)
     fputs("\"/>\n", f);
 }
 
-/* The names beside the plot, under that of the column they come from. */
-static void legend_print(const plot *p, FILE *f)
+/* The names beside the plot, under the name of the column they come from. */
+static void legend_print(const struct plot *p, FILE *f)
 {
     double x = p->to[0] + 22, y = p->to[1] + 8;
     if (p->by) text_print(f, x, y + 4.5, " font-style=\"italic\"", p->by);
     for (int i = 0; i < p->n; i++) {
-        const series *s = &p->s[i];
-        double at = y + 20 * (i + (p->by ? 1 : 0));
+        const struct series *s = &p->s[i];
+        double at = y + 20*(i + (p->by ? 1 : 0));
         path_begin(f, s);
         fprintf(f, "M%.1f %.1fh30\"/><path fill=\"%s\" d=\"M%.1f %.1f%s\"/>\n", x, at, s->colour,
                 x + 15, at, s->shape);
@@ -2231,15 +2344,15 @@ static void legend_print(const plot *p, FILE *f)
     }
 }
 
-static int ticks(const plot *p, int axis, tick *t)
+static int ticks(const struct plot *p, int axis, struct tick *t)
 {
     return (p->log[axis] ? ticks_log : ticks_linear)(p->low[axis], p->high[axis], axis ? 7 : 9, t);
 }
 
 /* Grid and numbers of both axes. */
-static void axes_print(const plot *p, FILE *f)
+static void axes_print(const struct plot *p, FILE *f)
 {
-    tick t[TICKS_MAX];
+    struct tick t[TICKS_MAX];
     for (int axis = 0; axis < 2; axis++) {
         int n = ticks(p, axis, t);
         for (int i = 0; i < n; i++) {
@@ -2257,26 +2370,28 @@ static void axes_print(const plot *p, FILE *f)
             p->from[1], p->to[0]);
 }
 
-/* Room for the axes, the title and, if there is more than one line, the names. */
-static void plot_layout(plot *p, double *width, double *height)
+/* Make room for the axes, the title and, if there are several lines, their names. */
+static void plot_layout(struct plot *p, double *width, double *height)
 {
-    tick t[TICKS_MAX];
+    struct tick t[TICKS_MAX];
     int numbers = 0;
     for (int i = ticks(p, 1, t); i-- > 0; )
         if (text_width(t[i].label) > numbers) numbers = text_width(t[i].label);
     double most = p->by ? text_width(p->by) : 0;
     for (int i = 0; i < p->n; i++)
         if (text_width(p->s[i].name) > most) most = text_width(p->s[i].name);
-    most = p->n > 1 ? 60 + 7.2 * most : 0;
+    most = p->n > 1 ? 60 + 7.2*most : 0;
     *width = most > 320 ? 640 + most : 960;
-    *height = p->n > 21 ? 120 + 20 * (p->n + 1) : 540;
-    p->from[0] = 46 + 8 * numbers, p->to[0] = *width - 24 - most;
-    p->from[1] = *height - 62, p->to[1] = p->title ? 56 : 24;
+    *height = p->n > 21 ? 120 + 20*(p->n + 1) : 540;
+    p->from[0] = 46 + 8*numbers;
+    p->to[0] = *width - 24 - most;
+    p->from[1] = *height - 62;
+    p->to[1] = p->title ? 56 : 24;
 }
 
-static void plot_print(plot *p, FILE *f)
+static void plot_print(struct plot *p, FILE *f)
 {
-    char y[SERIES_MAX * (LABEL_MAX + 2)] = "", how[80];
+    char y[SERIES_MAX*(LABEL_MAX + 2)] = "", how[80];
     double width, height;
     for (int i = 0; i < p->n; i++) series_style(p, &p->s[i]);
     qsort(p->s, (size_t)p->n, sizeof *p->s, series_order);
@@ -2296,10 +2411,10 @@ static void plot_print(plot *p, FILE *f)
     if (p->title)
         text_print(f, p->from[0], 32, " font-size=\"17\" font-weight=\"600\"", p->title);
     axes_print(p, f);
-    text_print(f, (p->from[0] + p->to[0]) / 2, height - 16, " text-anchor=\"middle\"", p->x);
+    text_print(f, (p->from[0] + p->to[0])/2, height - 16, " text-anchor=\"middle\"", p->x);
     snprintf(how, sizeof how, " text-anchor=\"middle\" transform=\"rotate(-90 20 %.1f)\"",
-             (p->from[1] + p->to[1]) / 2);
-    text_print(f, 20, (p->from[1] + p->to[1]) / 2, how, y);
+             (p->from[1] + p->to[1])/2);
+    text_print(f, 20, (p->from[1] + p->to[1])/2, how, y);
     for (int i = 0; i < p->n; i++) series_print(p, i, f);
     if (p->n > 1) legend_print(p, f);
     fputs("</svg>\n", f);
@@ -2307,43 +2422,46 @@ static void plot_print(plot *p, FILE *f)
 
 /* ---- progress ---------------------------------------------------------------------------- */
 
-typedef struct progress {
-    double begun, drawn, before;              /* when the run and the last line were; the seconds
-                                                 that the log already has */
+struct progress {
+    double begun, drawn, before;              /* when the run began and the last line was
+                                                 drawn; the seconds the log already has */
     int64_t first;                            /* steps before this run */
     double nll, tokens, seconds;              /* sums since the last line, */
-    int steps;                                /* over so many steps */
+    int steps;                                /* and the steps they are over */
     FILE *csv;
-    text rows;                                /* what --log says, for --plot */
+    struct text rows;                         /* the lines of the log, for --plot */
     size_t room;
     const char *failed;                       /* the first file that could not be written, */
     int why;                                  /* and its errno */
-} progress;
+};
 
-static void write_failed(progress *p, const char *path)
+/* The run goes on, since its checkpoints are worth more; the failure is reported at its end. */
+static void write_failed(struct progress *p, const char *path)
 {
-    if (!p->failed) p->failed = path, p->why = errno;         /* said at the end of the run */
+    if (p->failed) return;
+    p->failed = path;
+    p->why = errno;
 }
 
 /* Add a line to the log and to what will be drawn. */
-static void row_add(const session *s, progress *p, const char *row)
+static void row_add(const struct session *s, struct progress *p, const char *row)
 {
     size_t n = strlen(row);
     if (p->csv && (fputs(row, p->csv) < 0 || fflush(p->csv) != 0)) write_failed(p, s->o.log);
     if (!s->o.plot) return;
-    if (p->rows.n + n >= p->room)             /* a NUL, too, has room */
-        p->rows.at = resize(p->rows.at, p->room = 2 * p->room + n + 4096, 1);
-    memcpy(p->rows.at + p->rows.n, row, n + 1);
+    p->rows.at = grow(p->rows.at, &p->room, p->rows.n + n + 1, 1);
+    memcpy(p->rows.at + p->rows.n, row, n + 1);               /* with the NUL */
     p->rows.n += n;
 }
 
-/* Draw the rows so far, into f if there is anything; returns whether there is. */
-static int rows_plot(const session *s, const progress *p, FILE *f)
+/* Draw the rows so far into f, which may be NULL; returns whether there was anything to draw.  Of a
+ * copy, because lines and cells are ended in place. */
+static int rows_plot(const struct session *s, const struct progress *p, FILE *f)
 {
-    text copy = {resize(NULL, p->rows.n + 1, 1), p->rows.n};
+    struct text copy = { resize(NULL, p->rows.n + 1, 1), p->rows.n };
     if (copy.n) memcpy(copy.at, p->rows.at, copy.n);
-    lines l = lines_split(copy);
-    plot drawing = plot_of(&s->o);
+    struct lines l = lines_split(copy);
+    struct plot drawing = plot_of(&s->o);
     plot_read(&drawing, s->o.log ? s->o.log : "--plot", &l);
     int any = drawing.n > 0;
     if (any && f) plot_print(&drawing, f);
@@ -2353,7 +2471,7 @@ static int rows_plot(const session *s, const progress *p, FILE *f)
     return any;
 }
 
-static void progress_plot(const session *s, progress *p)
+static void progress_plot(const struct session *s, struct progress *p)
 {
     if (!s->o.plot || !rows_plot(s, p, NULL)) return;
     FILE *f = fopen(s->o.plot, "wb");
@@ -2362,7 +2480,7 @@ static void progress_plot(const session *s, progress *p)
     if (f && fclose(f) != 0) write_failed(p, s->o.plot);
 }
 
-/* Does a \r on stderr go back to where the line begins? */
+/* Does a \r on stderr return to the start of the line? */
 static int can_rewrite(void)
 {
     const char *term = getenv("TERM");
@@ -2371,9 +2489,9 @@ static int can_rewrite(void)
 
 static const char log_header[] = "step,seconds,loss,val,lr,grad_norm,tokens_per_second\n";
 
-/* Bytes of the rows up to this step: those behind it are of steps that were lost or given up, and
- * half a row at the end is none. */
-static size_t rows_until(text t, int64_t step)
+/* The bytes of the rows up to this step.  Later ones are of steps that were lost or given up, and
+ * a last row without its end does not count. */
+static size_t rows_until(struct text t, int64_t step)
 {
     size_t keep = 0;
     for (size_t i = 0; i < t.n; i++) {
@@ -2384,8 +2502,9 @@ static size_t rows_until(text t, int64_t step)
     return keep;
 }
 
-/* Let the file begin with the rows up to this step, and nothing else. */
-static void rows_restore(const char *log, progress *p, int64_t step)
+/* Cut the log after the rows up to this step, and keep them for --plot.  A run that was killed has
+ * logged steps after its last checkpoint, which now come again. */
+static void rows_restore(const char *log, struct progress *p, int64_t step)
 {
     FILE *f = fopen(log, "rb");
     if (!f && errno == ENOENT) return;
@@ -2393,10 +2512,11 @@ static void rows_restore(const char *log, progress *p, int64_t step)
     free(p->rows.at);
     p->rows = text_read(f, log, SIZE_MAX);
     fclose(f);
-    size_t keep = rows_until(p->rows, step), all = p->room = p->rows.n;
+    size_t keep = rows_until(p->rows, step), all = p->rows.n;
+    p->room = all;
     size_t head = all < sizeof log_header ? all : sizeof log_header - 1;
     if (head && memcmp(p->rows.at, log_header, head) != 0)
-        fail(1, "%s: not the log of a run", log);
+        fail(1, "%s: this is not the log of a run; give --log another name", log);
     p->rows.n = keep;
     if (keep == all) return;
     char *part = joined(log, ".tmp");
@@ -2406,8 +2526,8 @@ static void rows_restore(const char *log, progress *p, int64_t step)
     free(part);
 }
 
-/* Open the log, and close it first when the run goes back. */
-static void log_open(const session *s, progress *p)
+/* Open the log where the run stands.  When the run goes back, it is open already. */
+static void log_open(const struct session *s, struct progress *p)
 {
     int64_t step = dn_step_count(s->m);
     p->rows.n = rows_until(p->rows, step);
@@ -2419,7 +2539,7 @@ static void log_open(const session *s, progress *p)
 }
 
 /* The seconds of the last row; 0: there is none. */
-static double seconds_of(text rows)
+static double seconds_of(struct text rows)
 {
     size_t at = rows.n;
     char *end = NULL;
@@ -2428,33 +2548,39 @@ static double seconds_of(text rows)
     return end && *end == ',' ? strtod(end + 1, NULL) : 0;
 }
 
-static void progress_open(session *s, progress *p)
+static void progress_open(struct session *s, struct progress *p)
 {
-    *p = (progress){0};
+    *p = (struct progress){0};
     p->begun = p->drawn = seconds();
     p->first = dn_step_count(s->m);
     row_add(s, p, log_header);
-    if (s->o.plot) rows_plot(s, p, NULL);     /* --x and --y are checked before a file is opened */
+    if (s->o.plot) rows_plot(s, p, NULL);     /* check --x and --y before a file is opened */
     p->rows.n = 0;
     log_open(s, p);
     p->before = seconds_of(p->rows);
     if (!p->rows.n) row_add(s, p, log_header);
 }
 
-/* After a step, a line if one is due: the mean loss since the last, without label smoothing so
- * that it compares with val, and tokens of all streams per second.  val < 0: not measured now.
- * On a terminal the next line is written over one without val, which may show up sooner. */
-static void progress_step(const session *s, progress *p, int64_t step, const dn_stats *stats,
-                          double val, int last)
+static void sums_clear(struct progress *p)
+{
+    p->nll = p->tokens = p->seconds = 0;
+    p->steps = 0;
+}
+
+/* After a step, print a line if one is due: the mean loss since the last line, without label
+ * smoothing so that it compares with val, and the tokens of all streams per second.  val < 0: not
+ * measured.  On a terminal a line without val may come early, and the next one overwrites it. */
+static void progress_step(const struct session *s, struct progress *p, int64_t step,
+                          const dn_stats *stats, double val, int last)
 {
     char line[200], tokens[16], eta[16], value[32] = "";
-    double now = seconds(), spent = now - p->begun, rate = p->tokens / (p->seconds + 1e-9);
-    double nll = p->nll / p->steps;
-    double left = spent / (double)(step - p->first) * (double)(s->o.model.steps - step);
+    double now = seconds(), spent = now - p->begun, rate = p->tokens/(p->seconds + 1e-9);
+    double nll = p->nll/p->steps;
+    double left = spent/(double)(step - p->first)*(double)(s->o.model.steps - step);
     int due = last || val >= 0 || step % s->o.log_every == 0;
     int rewrite = !last && val < 0 && can_rewrite();
     if (!due && !(rewrite && now - p->drawn > 0.5)) return;
-    if (s->o.minutes > 0 && left > 60 * s->o.minutes - spent) left = 60 * s->o.minutes - spent;
+    if (s->o.minutes > 0 && left > 60*s->o.minutes - spent) left = 60*s->o.minutes - spent;
     if (val >= 0) snprintf(value, sizeof value, "  val %.3f", val);
     snprintf(line, sizeof line, "step %lld/%d  loss %.3f%s  lr %.1e  gnorm %.3g  %s tok/s  ETA %s",
              (long long)step, s->o.model.steps, nll, value, stats->lr, stats->grad_norm,
@@ -2469,52 +2595,59 @@ static void progress_step(const session *s, progress *p, int64_t step, const dn_
     snprintf(line, sizeof line, "%lld,%.2f,%.6f,%s,%.6g,%.6g,%.0f\n", (long long)step,
              spent + p->before, nll, value, stats->lr, stats->grad_norm, rate);
     row_add(s, p, line);
-    p->nll = p->tokens = p->seconds = p->steps = 0;
+    sums_clear(p);
 }
 
 /* ---- training ---------------------------------------------------------------------------- */
 
-/* Open the data the options name; without names, the default corpus. */
-static void data_open(session *s)
+/* Open the data that the options name, or else the default corpus: texts, or pairs. */
+static void texts_open(struct session *s)
 {
-    options *o = &s->o;
-    if (is_text(s)) {
-        if (o->source || o->target || o->valid_source || o->valid_target || o->test_source
-            || o->test_target)
-            fail(2, "pairs of files make a translator, which --arch %s is not; use --text",
-                 o->model.arch == DN_DECODER ? "decoder" : "encoder");
-        if (!o->text) {
-            o->text = "data/train.en";
-            o->valid_text = o->valid_text ? o->valid_text : "data/val.en";
-        }
-        s->train = corpus_open(NULL, o->text);
-        s->valid = o->valid_text ? corpus_open(NULL, o->valid_text) : corpus_hold_out(&s->train);
-        return;
+    struct options *o = &s->o;
+    if (o->source || o->target || o->valid_source || o->valid_target || o->test_source
+        || o->test_target)
+        fail(2, "pairs of files make a translator, which --arch %s is not; use --text",
+             o->model.arch == DN_DECODER ? "decoder" : "encoder");
+    if (!o->text) {
+        o->text = "data/train.en";
+        o->valid_text = o->valid_text ? o->valid_text : "data/val.en";
     }
+    s->train = corpus_open(NULL, o->text);
+    s->valid = o->valid_text ? corpus_open(NULL, o->valid_text) : corpus_hold_out(&s->train);
+}
+
+static void pairs_open(struct session *s)
+{
+    struct options *o = &s->o;
     if (o->text || o->valid_text)
         fail(2, "--text and --valid-text are for a language model; add --arch decoder "
                 "(or encoder)");
     if (!o->source && !o->target) {
-        o->source = "data/train.de", o->target = "data/train.en";
-        if (!o->valid_source && !o->valid_target)
-            o->valid_source = "data/val.de", o->valid_target = "data/val.en";
-        if (!o->test_source && !o->test_target)
-            o->test_source = "data/test.de", o->test_target = "data/test.en";
+        o->source = "data/train.de";
+        o->target = "data/train.en";
+        if (!o->valid_source && !o->valid_target) {
+            o->valid_source = "data/val.de";
+            o->valid_target = "data/val.en";
+        }
+        if (!o->test_source && !o->test_target) {
+            o->test_source = "data/test.de";
+            o->test_target = "data/test.en";
+        }
     }
     if (!o->source != !o->target || !o->valid_source != !o->valid_target
         || !o->test_source != !o->test_target)
-        fail(2, "a file of sources needs a file of targets, and the other way round");
+        fail(2, "a file of sources needs a file of targets, and vice versa");
     s->train = corpus_open(o->source, o->target);
     s->valid = o->valid_source ? corpus_open(o->valid_source, o->valid_target)
                                : corpus_hold_out(&s->train);
     if (o->test_source) s->test = corpus_open(o->test_source, o->test_target);
 }
 
-/* Turn the texts into tokens, and say what there is. */
-static void data_encode(session *s)
+/* Turn the texts into tokens, and say how many there are. */
+static void data_encode(struct session *s)
 {
     size_t most = (size_t)s->o.model.ctx;
-    corpus *c = &s->train, *v = &s->valid;
+    struct corpus *c = &s->train, *v = &s->valid;
     corpus_encode(c, &s->tok, most, 1);
     corpus_encode(v, &s->tok, most, 0);
     corpus_encode(&s->test, &s->tok, most, 0);
@@ -2535,53 +2668,54 @@ static void data_encode(session *s)
             most);
 }
 
-/* Go over the pairs of a step without reading them. */
-static void step_skip(session *s)
+/* Count the pairs of a step without reading them. */
+static void step_skip(struct session *s)
 {
-    batch b = {0};
+    struct batch b = {0};
     for (int i = 0; i < s->o.accum; i++) batch_next(s, &b, 0);
 }
 
-/* --epochs as steps. */
-static int steps_of_epochs(session *s)
+/* --epochs in steps. */
+static int steps_of_epochs(struct session *s)
 {
     int64_t steps = 0;
-    const corpus *c = &s->train;
+    const struct corpus *c = &s->train;
     if (is_text(s)) {
-        double each = (double)row_tokens(s, c) * text_rows(s, c) * s->o.accum;
-        steps = (int64_t)ceil((double)text_tokens(c) * s->o.epochs / each);
+        double each = (double)row_tokens(s, c)*text_rows(s, c)*s->o.accum;
+        steps = (int64_t)ceil((double)text_tokens(c)*s->o.epochs/each);
     } else {
-        for (; s->place < (uint64_t)s->o.epochs * c->seq[0].n; steps++) step_skip(s);
+        for (; s->place < (uint64_t)s->o.epochs*c->seq[0].n; steps++) step_skip(s);
     }
     s->place = 0;
     return steps < INT_MAX ? (int)steps : INT_MAX;
 }
 
-/* Refuse wrong options before any data is read.  Of the vocabulary only the limit is known. */
-static void model_check(const session *s)
+/* Refuse wrong options before any data is read.  --vocab is only a limit until then. */
+static void model_check(const struct session *s)
 {
     char err[DN_ERR_MAX];
     int vocab = s->o.model.vocab, most = 1 << 24;
     if (dn_config_check(&s->o.model, err) != DN_OK) fail(2, "%s", err);
     if (!is_rollback(&s->o) && strcmp(s->o.on_divergence, "stop") != 0)
-        fail(2, "--on-divergence: `%s` is neither stop nor rollback", s->o.on_divergence);
+        fail(2, "--on-divergence cannot be '%s'; it is stop or rollback", s->o.on_divergence);
     if (s->o.file || dn_tok_bytes(vocab)) return;
     while (!dn_tok_bytes(most)) most /= 2;
-    fail(2, "--vocab: %d is out of range: %d to %d", vocab, DN_MIN_VOCAB, most);
+    fail(2, "--vocab must be from %d to %d, not %d", DN_MIN_VOCAB, most, vocab);
 }
 
-/* Note what the batches are made of.  A resumed run must be made of the same. */
-static void data_note(session *s)
+/* Note what the batches are made of.  A resumed run must have the same data: the hash is over ids, so
+ * another text, tokenizer or --ctx is noticed. */
+static void data_note(struct session *s)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);             /* FNV-1a, a token at a time */
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);             /* FNV-1a over tokens */
     for (int side = is_text(s); side < 2; side++) {
-        const sequences *q = &s->train.seq[side];
+        const struct sequences *q = &s->train.seq[side];
         int ids[1024];
         for (uint64_t at = 0, n; at < q->start[q->n]; at += n) {
             n = q->start[q->n] - at < 1024 ? q->start[q->n] - at : 1024;
             ids_read(q, at, (size_t)n, ids);
             for (size_t i = 0; i < n; i++)
-                hash = (hash ^ (uint64_t)ids[i]) * UINT64_C(0x100000001b3);
+                hash = (hash ^ (uint64_t)ids[i])*UINT64_C(0x100000001b3);
         }
     }
     snprintf(s->data_note, sizeof s->data_note, "%.0f %08lx%08lx %d",
@@ -2589,32 +2723,36 @@ static void data_note(session *s)
              (unsigned long)(hash >> 32), (unsigned long)(hash & 0xFFFFFFFF), s->o.accum);
     char *old = s->o.file ? note_of_file(s->o.file, "data") : NULL;
     if (old && strcmp(old, s->data_note) != 0)
-        fail(2, "%s was trained on other data or with another --accum: repeat its options",
+        fail(2, "%s was trained on other data or with another --accum; repeat its options",
              s->o.file);
     free(old);
 }
 
-/* Go on behind the checkpoint that is loaded: with its best validation, and behind its batches. */
-static void run_restore(session *s, const char *path)
+/* Continue after the checkpoint that is loaded.  The model has its step; the best validation so far
+ * is a note; and the place among the pairs is counted anew, batch by batch, from lengths alone. */
+static void run_restore(struct session *s, const char *path)
 {
     char *note = note_of_file(path, "best");
     s->best_step = s->stalled = 0;
     if (note && sscanf(note, "%lf %lld %d", &s->best, &s->best_step, &s->stalled) != 3)
-        fail(1, "%s: the note `best` is malformed", path);
+        fail(1, "%s: the note 'best' is malformed", path);
     free(note);
     int64_t done = dn_step_count(s->m);
     s->place = 0;
     for (int64_t i = 0; i < done && done < s->o.model.steps && !is_text(s); i++)
-        step_skip(s);                         /* the file's step can be any number */
+        step_skip(s);                         /* but not for a senseless step in the file */
     s->saved = path;
 }
 
 /* Everything a run needs. */
-static void train_open(session *s)
+static void train_open(struct session *s)
 {
     model_check(s);
     out_check(s);
-    data_open(s);
+    if (is_text(s))
+        texts_open(s);
+    else
+        pairs_open(s);
     if (s->o.file)
         tokenizer_load(s);
     else
@@ -2628,43 +2766,46 @@ static void train_open(session *s)
     if (s->o.file) run_restore(s, s->o.file);
 }
 
-/* Validate and keep the best; returns the validation loss, or -1 if there is nothing for it. */
-static double validate(session *s, int64_t step)
+/* Validate and keep the best model; without validation data *val stays as it is. */
+static dn_status validate(struct session *s, int64_t step, double *val, char *err)
 {
-    if (!s->valid.name) return -1;
-    score sum = evaluate(s, &s->valid);
-    double val = mean_nll(&sum);
-    if (s->diverged) return -1;
+    struct score sum;
+    if (!s->valid.name) return DN_OK;
+    dn_status status = evaluate(s, &s->valid, &sum, err);
+    if (status != DN_OK) return status;
+    *val = mean_nll(&sum);
     s->stalled++;
-    if (!s->best_step || val < s->best) {
-        s->best = val;
+    if (!s->best_step || *val < s->best) {
+        s->best = *val;
         s->best_step = step;
         s->stalled = 0;
         if (s->o.keep_best) checkpoint_save(s, 1);
     }
-    return val;
+    return DN_OK;
 }
 
-static void train_step(session *s, progress *p, int64_t step, dn_stats *stats)
+static dn_status train_step(struct session *s, struct progress *p, int64_t step, dn_stats *stats,
+                            char *err)
 {
-    char err[DN_ERR_MAX];
     double begun = seconds();
     dn_batch *view = resize(NULL, (size_t)s->o.accum, sizeof *view);
     for (int i = 0; i < s->o.accum; i++) {
-        batch_next(s, &s->batch[i], (uint64_t)step * (uint64_t)s->o.accum + (uint64_t)i);
+        batch_next(s, &s->batch[i], (uint64_t)step*(uint64_t)s->o.accum + (uint64_t)i);
         view[i] = batch_view(&s->batch[i]);
         p->tokens += s->batch[i].enc_n + s->batch[i].dec_n;
     }
     dn_status status = dn_train_step(s->m, view, s->o.accum, stats, err);
     free(view);
-    if (has_diverged(s, status, err)) return;
+    if (status != DN_OK) return status;
     p->nll += stats->nll;
     p->seconds += seconds() - begun;
     p->steps++;
+    return DN_OK;
 }
 
-/* A scheme that looks at the data before the first step sees its first batch. */
-static void profile(session *s)
+/* Some schemes look at data before the first step: show them the first batch, which training sees
+ * again. */
+static void profile(struct session *s)
 {
     char err[DN_ERR_MAX];
     uint64_t place = s->place;
@@ -2674,8 +2815,9 @@ static void profile(session *s)
     check(dn_profile(s->m, &view, err), err);
 }
 
-/* The run diverged at `step`: go back to the last checkpoint, and return its step. */
-static int64_t roll_back(session *s, progress *p, int64_t step)
+/* The run diverged at `step`: go back to the last checkpoint, and return its step.  The same
+ * batches come again, with half the learning rate; the rows of the steps given up leave the log. */
+static int64_t roll_back(struct session *s, struct progress *p, int64_t step)
 {
     char err[DN_ERR_MAX];
     model_load(s, s->saved);
@@ -2686,28 +2828,32 @@ static int64_t roll_back(session *s, progress *p, int64_t step)
     say("diverged at step %lld: back to step %lld with a learning rate of %.6g", (long long)step,
         (long long)dn_step_count(s->m), s->o.model.lr);
     log_open(s, p);
-    p->nll = p->tokens = p->seconds = p->steps = s->diverged = 0;
+    sums_clear(p);
     return dn_step_count(s->m);
 }
 
-/* Steps until the run ends or is stopped; returns whether it ended. */
-static int train_loop(session *s, progress *p)
+/* Train until the run ends or is stopped; returns whether it ended.  The order within a step
+ * matters: validation is before the checkpoint, which notes the best; and a signal is looked at
+ * only between steps, so that what is saved is whole. */
+static int train_loop(struct session *s, struct progress *p)
 {
+    char err[DN_ERR_MAX];
     dn_stats stats = {0};
-    const options *o = &s->o;
+    const struct options *o = &s->o;
     int64_t step = p->first;
     int ended = step >= o->model.steps || (o->patience && s->stalled >= o->patience), stop = ended;
     if (ended)
         say("step %lld of %d: this run has ended; to go on, raise --%s%s", (long long)step,
             o->model.steps, o->epochs ? "epochs" : "steps", o->patience ? " or --patience" : "");
-    if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, 0);    /* all there is to do */
+    if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, 0);    /* and nothing more */
     while (!stop) {
         double val = -1;
-        train_step(s, p, step++, &stats);
+        dn_status status = train_step(s, p, step++, &stats, err);
         ended = step >= o->model.steps
-                || (o->minutes > 0 && seconds() - p->begun > 60 * o->minutes);
-        if (!s->diverged && (ended || step % o->eval_every == 0)) val = validate(s, step);
-        if (s->diverged) {
+                || (o->minutes > 0 && seconds() - p->begun > 60*o->minutes);
+        if (status == DN_OK && (ended || step % o->eval_every == 0))
+            status = validate(s, step, &val, err);
+        if (must_go_back(s, status, err)) {
             step = roll_back(s, p, step);
             continue;
         }
@@ -2718,15 +2864,14 @@ static int train_loop(session *s, progress *p)
         if (step % o->eval_every == 0) progress_plot(s, p);
         if (step % o->sample_every == 0 && !caught) show_samples(s);
     }
-    s->saved = NULL;                          /* from here on nothing goes back */
     return ended;
 }
 
-/* The same command once more, with --resume. */
-static void say_how_to_resume(const session *s)
+/* Print the same command with --resume, unless it has that already. */
+static void say_how_to_resume(const struct session *s)
 {
     say("stopped after step %lld%s", (long long)dn_step_count(s->m),
-        *s->o.out ? "; to go on:" : ", nothing was saved");
+        *s->o.out ? "; to go on:" : "; nothing was saved");
     if (!*s->o.out) return;
     for (char **word = s->argv; *word; word++) {
         shell_print(stderr, *word);
@@ -2739,12 +2884,12 @@ static void say_how_to_resume(const session *s)
     fputc('\n', stderr);
 }
 
-/* The name of OUT.best, or of FILE.best where the run comes from another file; NULL if the model as
- * it is now is the best, or if what is there is of another run: one before this, or a way that a
- * rollback gave up. */
-static char *best_of_run(const session *s)
+/* The path of OUT.best, or of FILE.best where the run was resumed from another file.  NULL if the
+ * current model is the best one, or if neither file is this run's: it can be of an earlier run, or
+ * of steps that a rollback gave up. */
+static char *best_of_run(const struct session *s)
 {
-    const char *of[] = {s->o.out, s->o.file};
+    const char *of[] = { s->o.out, s->o.file };
     int is_last = s->best_step >= dn_step_count(s->m);
     for (int i = 0; i < 2 && s->o.keep_best && *s->o.out && !is_last; i++) {
         double loss = -1;
@@ -2762,10 +2907,10 @@ static char *best_of_run(const session *s)
     return NULL;
 }
 
-/* What to do with the model that was made. */
-static void say_how_to_use(const session *s, const char *model)
+/* Print a command that uses the new model. */
+static void say_how_to_use(const struct session *s, const char *model)
 {
-    static const char *const use[] = {"score", "sample", "translate"};   /* by dn_arch */
+    static const char *const use[] = { "score", "sample", "translate" }; /* by dn_arch */
     fputs("next: ", stderr);
     shell_print(stderr, s->argv[0]);
     fprintf(stderr, " %s ", use[s->o.model.arch]);
@@ -2780,8 +2925,8 @@ static void say_how_to_use(const session *s, const char *model)
     fputc('\n', stderr);
 }
 
-/* The run ended: what came of it. */
-static void run_report(session *s, const progress *p)
+/* The run has ended: print its results. */
+static void run_report(struct session *s, const struct progress *p)
 {
     char spent[16], *best = best_of_run(s);
     if (best) {
@@ -2796,9 +2941,9 @@ static void run_report(session *s, const progress *p)
     free(best);
 }
 
-static int run_train(session *s)
+static int run_train(struct session *s)
 {
-    progress p;
+    struct progress p;
     train_open(s);
     progress_open(s, &p);
     if (!s->o.file) profile(s);
@@ -2817,16 +2962,16 @@ static int run_train(session *s)
 
 /* ---- commands ---------------------------------------------------------------------------- */
 
-static int run_translate(session *s)
+static int run_translate(struct session *s)
 {
     size_t cut = 0, rows = is_terminal(stdin) ? 1 : (size_t)s->o.rows;
     model_open(s);
     if (is_text(s)) fail(2, "%s is a language model: it does not translate", s->o.file);
     if (s->o.source) fail(2, "translate reads standard input: < %s", s->o.source);
-    if (is_terminal(stdin)) say("a sentence a line:");
+    if (is_terminal(stdin)) say("one sentence per line:");
     for (;;) {
-        text t = text_read(stdin, "stdin", rows);
-        corpus c = {0};
+        struct text t = text_read(stdin, "stdin", rows);
+        struct corpus c = {0};
         c.name = "stdin";
         c.in[0].memory = t.at;
         c.in[0].n = t.n;
@@ -2843,7 +2988,7 @@ static int run_translate(session *s)
     return 0;
 }
 
-static int run_sample(session *s)
+static int run_sample(struct session *s)
 {
     model_open(s);
     if (s->o.model.arch != DN_DECODER)
@@ -2855,10 +3000,10 @@ static int run_sample(session *s)
     return 0;
 }
 
-/* BLEU of a file that anyone translated. */
-static int score_file(session *s)
+/* BLEU of a translation from anywhere. */
+static int score_file(struct session *s)
 {
-    bleu sum = {{0}, {0}, 0, 0};
+    struct bleu sum = {0};
     if (!s->o.target) fail(2, "--hypothesis needs --target, the reference");
     s->test = corpus_open(s->o.hypothesis, s->o.target);
     for (size_t i = 0; i < s->test.lines; i++)
@@ -2867,11 +3012,11 @@ static int score_file(session *s)
     return 0;
 }
 
-/* The data to score a model on. */
-static void score_open(session *s)
+/* Open the data to score a model on. */
+static void score_open(struct session *s)
 {
     if (s->o.test_source || s->o.test_target || s->o.valid_source || s->o.valid_target)
-        fail(2, "%s reads --source and --target", s->o.verb);
+        fail(2, "%s takes --source and --target", s->o.verb);
     if (is_text(s) ? s->o.source || s->o.target : s->o.text != NULL)
         fail(2, is_text(s) ? "a language model is scored on --text"
                            : "a translator is scored on --source and --target");
@@ -2887,7 +3032,7 @@ static void score_open(session *s)
     if (s->test.cut) say("note: %zu pairs were cut to %d tokens", s->test.cut, s->o.model.ctx);
 }
 
-static int run_score(session *s)
+static int run_score(struct session *s)
 {
     if (s->o.hypothesis) return score_file(s);
     model_open(s);
@@ -2903,48 +3048,48 @@ static void number_print(FILE *f, size_t i, const char *format, double x)
     fprintf(f, format, x);
 }
 
-/* The values of the vectors, or of all tensors. */
-static void values_print(const session *s, FILE *f, int all)
+/* The values of the vectors, or of all tensors, in C. */
+static void values_print(const struct session *s, FILE *f, int all)
 {
     size_t printed = 0;
     for (int i = 0; i < dn_tensor_count(s->m); i++) {
         const dn_tensor t = dn_tensor_at(s->m, i);
-        const size_t n = (size_t)t.rows * (size_t)(t.cols ? t.cols : 1);
+        const size_t n = (size_t)t.rows*(size_t)(t.cols ? t.cols : 1);
         for (size_t j = 0; j < n && (all || !t.cols); j++)
             number_print(f, printed++, "%.8ef", (double)t.value[j]);
     }
 }
 
-/* The scale that makes the largest of n values 127. */
+/* The scale at which the largest of n values is 127. */
 static double scale_of(const dn_real *w, int n)
 {
     double most = 0;
     for (int j = 0; j < n; j++) most = fmax(most, fabs((double)w[j]));
-    return (double)(dn_real)(most / 127);
+    return (double)(dn_real)(most/127);
 }
 
-/* The matrices in 8 bits: first the scale of each row, then the integers, which the model has from
- * then on: its values become scale * integer. */
-static void matrices_print(const session *s, FILE *f, int integers)
+/* The matrices in 8 bits: in a first call the scale of each row, in a second the integers.  That
+ * one also sets the model's values to scale*integer, so that it scores as exported. */
+static void matrices_print(const struct session *s, FILE *f, int integers)
 {
     size_t printed = 0;
     for (int i = 0; i < dn_tensor_count(s->m); i++) {
         const dn_tensor t = dn_tensor_at(s->m, i);
         for (int r = 0; r < t.rows && t.cols; r++) {
-            dn_real *w = t.value + (size_t)r * (size_t)t.cols;
+            dn_real *w = t.value + (size_t)r*(size_t)t.cols;
             const double scale = scale_of(w, t.cols);
             if (!integers) number_print(f, printed++, "%.8ef", scale);
             for (int j = 0; j < t.cols && integers; j++) {
-                const double q = scale > 0 ? floor((double)w[j] / scale + 0.5) : 0;
+                const double q = scale > 0 ? floor((double)w[j]/scale + 0.5) : 0;
                 number_print(f, printed++, "%.0f", q);
-                w[j] = (dn_real)scale * (dn_real)q;
+                w[j] = (dn_real)scale*(dn_real)q;
             }
         }
     }
 }
 
-/* Configuration, tokenizer and parameters as constants: docs/porting.md says how they are read. */
-static void header_print(const session *s, FILE *f)
+/* Configuration, tokenizer and parameters as constants; docs/porting.md says how to read them. */
+static void header_print(const struct session *s, FILE *f)
 {
     char value[DN_NAME_MAX];
     int n;
@@ -2970,27 +3115,27 @@ static void header_print(const session *s, FILE *f)
     fputs("\n};\n", f);
 }
 
-static int run_export(session *s)
+static int run_export(struct session *s)
 {
-    score before, after;
+    struct score before, after;
     model_open(s);
     if (!s->o.c_header) fail(2, "export needs --c-header FILE");
     if (s->o.int8) {
         score_open(s);
-        before = evaluate(s, &s->test);
+        before = score_of(s, &s->test);
     }
     FILE *f = output_open(s->o.c_header);
     header_print(s, f);
     output_close(f, s->o.c_header);
     if (s->o.int8) {
-        after = evaluate(s, &s->test);
+        after = score_of(s, &s->test);
         say("%s: loss %.4f nats/token in float, %.4f in 8 bits", s->test.name, mean_nll(&before),
             mean_nll(&after));
     }
     return 0;
 }
 
-static int run_info(session *s)
+static int run_info(struct session *s)
 {
     char err[DN_ERR_MAX];
     const dn_config *c = &s->o.model;
@@ -3006,12 +3151,12 @@ static int run_info(session *s)
             printf(" in the first layer, %.6f, %.6f in the last", high.alpha, high.beta);
         putchar('\n');
     }
-    printf("# memory: %.1f MiB to train, %.1f MiB to use", (double)train / 1048576,
-           (double)dn_model_bytes(c, DN_INFER, err) / 1048576);
-    int at_once = c->arch == DN_ENC_DEC ? s->o.rows * s->o.beam : 1;
+    printf("# memory: %.1f MiB to train, %.1f MiB to use", (double)train/1048576,
+           (double)dn_model_bytes(c, DN_INFER, err)/1048576);
+    int at_once = c->arch == DN_ENC_DEC ? s->o.rows*s->o.beam : 1;
     if (c->arch != DN_ENCODER)
         printf(" and %.1f to generate %d at a time",
-               (double)dn_generator_bytes(c, at_once, err) / 1048576, at_once);
+               (double)dn_generator_bytes(c, at_once, err)/1048576, at_once);
     putchar('\n');
     stdout_flush();
     model_make(s, DN_INFER);
@@ -3020,16 +3165,13 @@ static int run_info(session *s)
     return 0;
 }
 
-static int run_plot(session *s)
+static int run_plot(struct session *s)
 {
-    const options *o = &s->o;
-    lines l[SERIES_MAX];
-    plot p = plot_of(o);
+    const struct options *o = &s->o;
+    struct lines l[SERIES_MAX];
+    struct plot p = plot_of(o);
     p.by = o->by;
     if (o->csv_n == 0) fail(2, "plot needs a FILE.csv, such as --log writes");
-    if (o->log && (!*o->log || o->log[strspn(o->log, "xy")]))
-        fail(2, "--log: `%s` is none of x, y, xy", o->log);
-    for (int axis = 0; axis < 2; axis++) p.log[axis] = o->log && strchr(o->log, "xy"[axis]);
     for (int i = 0; i < o->csv_n; i++)
         for (int k = 0; k < i; k++)
             p.whole |= strcmp(base_name(o->csv[i]), base_name(o->csv[k])) == 0;
@@ -3037,8 +3179,8 @@ static int run_plot(session *s)
         l[i] = lines_split(file_read(o->csv[i]));
         plot_read(&p, o->csv[i], &l[i]);
         if (p.n == n)
-            fail(1, "%s: there is no number to draw in `%s`%s", o->csv[i], p.y[0],
-                 o->log ? ", or none above 0" : "");
+            fail(1, "%s: there is no number to draw in '%s'%s", o->csv[i], p.y[0],
+                 o->log_axes ? ", or none above 0" : "");
     }
     const char *out = *o->out ? o->out : "-";
     FILE *f = output_open(out);
@@ -3054,10 +3196,10 @@ static int run_plot(session *s)
 
 static const struct command {
     const char *name;
-    int (*run)(session *s);
+    int (*run)(struct session *s);
 } commands[] = {
-    {"train", run_train}, {"translate", run_translate}, {"sample", run_sample},
-    {"score", run_score}, {"export", run_export}, {"info", run_info}, {"plot", run_plot},
+    { "train", run_train }, { "translate", run_translate }, { "sample", run_sample },
+    { "score", run_score }, { "export", run_export }, { "info", run_info }, { "plot", run_plot },
 };
 
 static const struct command *command_find(const char *name)
@@ -3065,7 +3207,7 @@ static const struct command *command_find(const char *name)
     for (int i = 0; i < LENGTH(commands); i++)
         if (strcmp(name, commands[i].name) == 0)
             return &commands[i];
-    fail(2, "unknown command `%s`", name);
+    fail(2, "there is no command '%s'", name);
     return NULL;
 }
 
@@ -3087,15 +3229,16 @@ static void version_print(void)
            threads, DN_FMA ? "with" : "without");
 }
 
-/* No file is written that is also read, or written as another; but a run goes on in its own. */
-static void outputs_check(const options *o)
+/* Refuse to write a file that is also read or written as another; but a run may continue in its
+ * own. */
+static void outputs_check(const struct options *o)
 {
     int trains = !o->verb || is_verb(o, "train");
     for (const struct option *p = table; p < table + LENGTH(table); p++) {
         const char *path = p->kind == OUTPUT ? word_of(o, p) : NULL;
         if (!path || !*path || is_special(path)) continue;
         if (strcmp(path, "-") == 0) {
-            if (trains) fail(2, "--%s: a run writes no standard output", p->name);
+            if (trains) fail(2, "--%s cannot be - in training", p->name);
             continue;
         }
         for (const struct option *q = table; q < table + LENGTH(table); q++) {
@@ -3105,43 +3248,51 @@ static void outputs_check(const options *o)
                 fail(2, "--%s and --%s are both %s", p->name, q->name, path);
         }
         for (int i = 0; i < o->csv_n; i++)
-            if (strcmp(path, o->csv[i]) == 0) fail(2, "%s would be read and written", path);
+            if (strcmp(path, o->csv[i]) == 0) fail(2, "%s would be both read and written", path);
     }
 }
 
-/* Read the options.  What is weaker comes first: defaults, those of the architecture, the model's
- * file, the preset, --config, and the command line.  But each may say which the ones before it
- * are: so they are read until the first of them is known. */
-static void options_read(session *s, int argc, char **argv)
+/* Set all options anew, each source by what was known before: the weakest first, so that a stronger
+ * one overrides it. */
+static void options_pass(struct session *s, int argc, char **argv)
 {
-    options *o = &s->o;
-    int vocab = 0;
-    for (int pass = 0; pass < 4; pass++) {
-        options last = *o;
-        options_default(o, pass ? arch_of(&last.model) : NULL);
-        if (last.file && !last.help) {
-            o->model = *config_of_file(s, last.file);
-            vocab = o->model.vocab;
-        }
-        if (last.preset) preset_set(o, last.preset);
-        if (last.config) {
-            if (!s->config.start) s->config = lines_split(file_read(last.config));
-            options_file(o, last.config, &s->config);
-        }
-        options_line(o, argc, argv);
+    struct options *o = &s->o, known = *o;
+    options_default(o, arch_of(&known.model));
+    if (known.file && !known.help) o->model = *config_of_file(s, known.file);
+    if (known.preset) preset_set(o, known.preset);
+    if (known.config) {
+        if (!s->config.start) s->config = lines_split(file_read(known.config));
+        options_file(o, known.config, &s->config);
     }
-    if (vocab)
-        o->model.vocab = vocab;               /* there it is a limit, here it is a fact */
+    options_line(o, argc, argv);
+}
+
+/* A stronger source names weaker ones, and a pass uses the names that the one before has found:
+ *     pass 1  the command line, which names --config and perhaps the others
+ *     pass 2  --config, which may name the model's file and the preset
+ *     pass 3  these two, which may name the architecture
+ *     pass 4  the architecture's defaults, which name nothing: all is known. */
+static void options_read(struct session *s, int argc, char **argv)
+{
+    struct options *o = &s->o;
+    options_default(o, NULL);
+    for (int pass = 1; pass <= 4; pass++) options_pass(s, argc, argv);
+    if (o->file && !o->help)                  /* --vocab is a limit for a tokenizer yet to learn */
+        o->model.vocab = config_of_file(s, o->file)->vocab;
+    if (is_verb(o, "plot") && o->log) {       /* its --log means --log-axes: a plot logs nothing */
+        o->log_axes = o->log;
+        o->log = NULL;
+    }
     outputs_check(o);
     if (!o->out) o->out = is_verb(o, "plot") ? "-" : o->file ? o->file : "model.safetensors";
-    if (o->rows > INT_MAX / o->beam) fail(2, "--rows and --beam are too large together");
+    if (o->rows > INT_MAX/o->beam) fail(2, "--rows and --beam are too large together");
     if (!o->save_every) o->save_every = o->eval_every;
     if (!o->sample_every) o->sample_every = o->eval_every;
 }
 
 int main(int argc, char **argv)
 {
-    session s = {0};
+    struct session s = {0};
     s.argv = argv;
     int code = 0;
 #ifdef _WIN32
