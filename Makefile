@@ -104,8 +104,9 @@ ports:
 browser:
 	docs/ports/browser/build
 
+bench: LDLIBS += $(BLAS)
 bench: docs/checks/bench.c $(LIBRARY)
-	$(COMPILE) $(if $(BLAS),-DWITH_BLAS) docs/checks/bench.c tokenizer.c $(LINK) $(BLAS)
+	$(COMPILE) $(if $(BLAS),-DWITH_BLAS) docs/checks/bench.c tokenizer.c $(LINK)
 	$(CC) $(FLAGS) docs/checks/bench.c tokenizer.c $(LDFLAGS) -o bench-serial -lm
 	OPENBLAS_NUM_THREADS=1 SERIAL="$$(./bench-serial shares)" ./bench $(BENCH)
 
