@@ -13,7 +13,7 @@
  *
  * --quick makes runs of two steps in small models, to see that all of it works.
  */
-#include "../deepnet.h"
+#include "../../deepnet.h"
 
 #include <math.h>
 #include <stdarg.h>

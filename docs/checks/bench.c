@@ -10,7 +10,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #define _DARWIN_C_SOURCE                /* there ru_maxrss is hidden otherwise */
-#include "../deepnet.c"
+#include "../../deepnet.c"
 
 #include <stdio.h>
 #include <stdlib.h>

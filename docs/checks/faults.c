@@ -1,6 +1,6 @@
-/* faults.c - one call to the C library fails, once: what docs/faults puts before the program.
+/* faults.c - one call to the C library fails, once: what `faults` puts before the program.
  *
- *     cc -shared -fPIC docs/faults.c -o faults.so -ldl
+ *     cc -shared -fPIC docs/checks/faults.c -o faults.so -ldl
  *     FAULT=12 FAULT_SAYS=said LD_PRELOAD=./faults.so ./train ...
  *
  * The calls of the functions below are counted from 1, those that the C library makes itself

@@ -1,15 +1,17 @@
 /* fuzz.c - hostile bytes for all that reads: checkpoints, tokenizers, texts, options, tables...
  *
- *     make fuzz SECONDS=600                                  each row of targets[] for so long
- *     cc -g -fsanitize=address,undefined -DREPLAY docs/fuzz.c deepnet.c tokenizer.c -o replay -lm
- *     TARGET=table ./replay FILE...                          a find once more, without libFuzzer
+ *     make fuzz SECONDS=600                    each row of targets[] for so long
+ *     TARGET=table ./replay FILE...            a find once more, without libFuzzer; it is built by
+ *
+ *     cc -g -fsanitize=address,undefined -DREPLAY docs/checks/fuzz.c deepnet.c tokenizer.c \
+ *         -o replay -lm
  *
  * Each target says what holds for any bytes at all; for the rest the sanitizers watch.
  */
 int train_main(int argc, char **argv);
 #define main train_main     /* train.c keeps its readers to itself: it is included whole, and   */
 #define exit leave          /* stdlib.h declares leave() for it, which is where fail() then ends */
-#include "../train.c"
+#include "../../train.c"
 #undef main
 #undef exit
 #include <setjmp.h>
