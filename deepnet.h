@@ -320,9 +320,11 @@ typedef struct dn_tokenizer {
  * are. */
 size_t    dn_tok_bytes(int max_vocab);
 size_t    dn_tok_train_bytes(int max_vocab, size_t n);
-/* Learn merges from text until there are max_vocab ids or no pair occurs twice. */
+/* Learn merges from text until there are max_vocab ids or no pair occurs twice.  t lives in memory;
+ * scratch is free again when this returns. */
+typedef struct dn_block { void *at; size_t size; } dn_block;
 dn_status dn_tok_train(dn_tokenizer *t, int max_vocab, const void *text, size_t n,
-                       void *mem, size_t mem_size, void *scratch, size_t scratch_size, char *err);
+                       dn_block memory, dn_block scratch, char *err);
 /* Return the number of ids (bytes) the input needs and write the first max of them. */
 size_t    dn_tok_encode(const dn_tokenizer *t, const void *text, size_t n, int *ids, size_t max);
 /* Where a text of which these are the first n bytes can be cut, at n - 64 or later; 0 if n is less.

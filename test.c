@@ -377,9 +377,9 @@ static void plain_norm(plain_seq y, plain_seq x, const dn_real *w, const dn_real
 
 /* softmax(q k' / sqrt(width)) v, head by head; causal: token t sees 0..t. */
 static void plain_attend(plain_seq y, plain_seq q, plain_seq k, plain_seq v,
-                         int n, int n_kv, int dim, int heads, int causal)
+                         int n, int n_kv, const dn_config *c, int causal)
 {
-    const int width = dim/heads;
+    const int dim = c->dim, width = dim/c->heads;
     for (int t = 0; t < n; t++)
         for (int h = 0; h < dim; h += width) {
             const int seen = causal ? t + 1 : n_kv;
@@ -520,7 +520,7 @@ static void plain_branch(const dn_model *m, const char *base, plain_seq y, plain
                  n_memory, c->dim, c->dim);
     plain_linear(v, memory, param(m, base, "v.weight"), param(m, base, "v.bias"),
                  n_memory, c->dim, c->dim);
-    plain_attend(a, q, k, v, n, n_memory, c->dim, c->heads, causal);
+    plain_attend(a, q, k, v, n, n_memory, c, causal);
     plain_place(m, base, "mid_", mid, a, n, c->dim);
     plain_linear(y, a, param(m, base, "o.weight"), param(m, base, "o.bias"), n, c->dim, c->dim);
 }
@@ -4449,8 +4449,8 @@ static size_t tok_text_make(int kind, size_t n, uint32_t seed)
 
 static dn_status tok_train(dn_tokenizer *t, int max_vocab, size_t n)
 {
-    return dn_tok_train(t, max_vocab, tok_text, n, &tok_mem, sizeof tok_mem,
-                        &tok_scratch, sizeof tok_scratch, tok_err);
+    return dn_tok_train(t, max_vocab, tok_text, n, (dn_block){ &tok_mem, sizeof tok_mem },
+                        (dn_block){ &tok_scratch, sizeof tok_scratch }, tok_err);
 }
 
 static dn_status tok_load(dn_tokenizer *t, const char *saved, size_t n)
@@ -4732,18 +4732,20 @@ static double t_tok_memory(void)
         || dn_tok_bytes(INT_MAX) != 0 || dn_tok_train_bytes(TOK_VOCAB, SIZE_MAX) != 0)
         return 1;
     for (size_t k = 0; k < mem; k++)
-        if (dn_tok_train(&t, TOK_VOCAB, tok_text, n, &tok_mem, k, &tok_scratch, scratch, tok_err)
+        if (dn_tok_train(&t, TOK_VOCAB, tok_text, n, (dn_block){ &tok_mem, k },
+                         (dn_block){ &tok_scratch, scratch }, tok_err)
             != DN_ENOMEM)
             return 2;
     for (size_t k = 0; k < scratch; k++)
-        if (dn_tok_train(&t, TOK_VOCAB, tok_text, n, &tok_mem, mem, &tok_scratch, k, tok_err)
+        if (dn_tok_train(&t, TOK_VOCAB, tok_text, n, (dn_block){ &tok_mem, mem },
+                         (dn_block){ &tok_scratch, k }, tok_err)
             != DN_ENOMEM)
             return 3;
     for (int fill = 0; fill < 256; fill += 85) {        /* what was in memory does not matter */
         memset(&tok_mem, fill, sizeof tok_mem);
         memset(&tok_scratch, fill, sizeof tok_scratch);
-        if (dn_tok_train(&t, TOK_VOCAB, tok_text, n, &tok_mem, mem, &tok_scratch, scratch,
-                         tok_err) != DN_OK)
+        if (dn_tok_train(&t, TOK_VOCAB, tok_text, n, (dn_block){ &tok_mem, mem },
+                         (dn_block){ &tok_scratch, scratch }, tok_err) != DN_OK)
             return 4;
         if (tok_mem.byte[mem] != fill || tok_scratch.byte[scratch] != fill)
             return 5;
@@ -4751,8 +4753,8 @@ static double t_tok_memory(void)
         if (fill > 0 && memcmp(tok_saved, tok_saved2, saved) != 0)
             return 6;
     }
-    if (dn_tok_train(&t, DN_MIN_VOCAB - 1, tok_text, n, &tok_mem, mem, &tok_scratch, scratch,
-                     tok_err) != DN_EINVAL)
+    if (dn_tok_train(&t, DN_MIN_VOCAB - 1, tok_text, n, (dn_block){ &tok_mem, mem },
+                     (dn_block){ &tok_scratch, scratch }, tok_err) != DN_EINVAL)
         return 7;
     return 0;
 }

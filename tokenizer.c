@@ -447,18 +447,18 @@ size_t dn_tok_train_bytes(int max_vocab, size_t n)
 }
 
 dn_status dn_tok_train(dn_tokenizer *t, int max_vocab, const void *text, size_t n,
-                       void *mem, size_t mem_size, void *scratch, size_t scratch_size, char *err)
+                       dn_block memory, dn_block scratch, char *err)
 {
-    const dn_status status = tables_lay(t, max_vocab, mem, mem_size, err);
+    const dn_status status = tables_lay(t, max_vocab, memory.at, memory.size, err);
     const size_t need = dn_tok_train_bytes(max_vocab, n);
     struct trainer tr = {0};
     int p;
     if (status != DN_OK) return status;
     if (!need)
         return fail(err, DN_EINVAL, "a text of # bytes is too long to train on", n);
-    if (!scratch || scratch_size < need)
+    if (!scratch.at || scratch.size < need)
         return fail(err, DN_ENOMEM, "training needs # bytes of scratch memory", need);
-    tr.cell = scratch;
+    tr.cell = scratch.at;
     tr.rec = (struct rec *)(tr.cell + n + 2);
     tr.heap = (int *)(tr.rec + n + 2);
     tr.slot = tr.heap + n + 2;

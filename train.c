@@ -1729,8 +1729,9 @@ static void tokenizer_learn(struct session *s)
     size_t more = dn_tok_train_bytes(s->o.model.vocab, all.n);
     void *scratch = resize(NULL, more, 1);
     s->tok_memory = resize(NULL, size, 1);
-    check(dn_tok_train(&s->tok, s->o.model.vocab, all.at, all.n, s->tok_memory, size, scratch,
-                       more, err), err);
+    check(dn_tok_train(&s->tok, s->o.model.vocab, all.at, all.n,
+                       (dn_block){ s->tok_memory, size },
+                       (dn_block){ scratch, more }, err), err);
     free(scratch);
     free(all.at);
     s->o.model.vocab = s->tok.vocab;

@@ -465,7 +465,8 @@ static void translate_call(void *what)
     const struct writing *w = what;
     int len[SENTENCES], out_len[SENTENCES];
     for (int i = 0; i < w->n; i++) len[i] = SOURCE;
-    check(!dn_translate(w->g, w->n, w->k->b.enc, len, &(dn_beam){ w->beam, 1 }, w->out, out_len, err), err);
+    check(!dn_translate(w->g, w->n, w->k->b.enc, len, &(dn_beam){ w->beam, 1 }, w->out, out_len,
+                        err), err);
     for (int i = 0; i < w->n; i++) check(out_len[i] == LIMIT, "a translation was cut");
 }
 
@@ -533,8 +534,8 @@ static void text_make(char *text, int n)
 static void train_call(void *what)
 {
     struct coding *c = what;
-    check(!dn_tok_train(&c->t, VOCAB, c->text, TEXT, c->mem, dn_tok_bytes(VOCAB), c->scratch,
-                        dn_tok_train_bytes(VOCAB, TEXT), err), err);
+    check(!dn_tok_train(&c->t, VOCAB, c->text, TEXT, (dn_block){ c->mem, dn_tok_bytes(VOCAB) },
+                        (dn_block){ c->scratch, dn_tok_train_bytes(VOCAB, TEXT) }, err), err);
 }
 
 static void encode_call(void *what)

@@ -227,7 +227,8 @@ static void try_text(blob b)
     const size_t need = dn_tok_bytes(vocab), work = dn_tok_train_bytes(vocab, b.n);
     void *mem = resize(NULL, need, 1), *scratch = resize(NULL, work, 1);
     dn_tokenizer t;
-    done(dn_tok_train(&t, vocab, b.at, b.n, mem, need, scratch, work, err), DN_OK);
+    done(dn_tok_train(&t, vocab, b.at, b.n, (dn_block){ mem, need },
+                      (dn_block){ scratch, work }, err), DN_OK);
     lossless(&t, b);
     blob saved = copy_of(NULL, 0, dn_tok_save(&t, NULL, 0));
     saved.n = dn_tok_save(&t, (char *)saved.at, SIZE_MAX);
@@ -238,10 +239,10 @@ static void try_text(blob b)
 
 /* ---- options, tables, lines -------------------------------------------------------------- */
 
-static lines lines_of(blob b)
+static struct lines lines_of(blob b)
 {
     blob copy = copy_of(b.at, b.n, 1);
-    return lines_split((text){(char *)copy.at, copy.n});
+    return lines_split((struct text){(char *)copy.at, copy.n});
 }
 
 /* What a field says of its value sets that value. */
@@ -259,7 +260,7 @@ static void field_again(const dn_config *c, const char *name)
 }
 
 /* Of lines name=value those that the library takes. */
-static dn_config config_of(const lines *l)
+static dn_config config_of(const struct lines *l)
 {
     dn_config c;
     dn_config_default(&c);
@@ -279,7 +280,7 @@ static dn_config config_of(const lines *l)
 /* A model with these settings is refused, too large to try, or works. */
 static void try_settings(blob b)
 {
-    lines l = lines_of(b);
+    struct lines l = lines_of(b);
     const dn_config c = config_of(&l);
     for (int train = 0; train < 2; train++) {
         dn_model *m = model_of(&c, train ? DN_TRAIN : DN_INFER);
@@ -291,8 +292,8 @@ static void try_settings(blob b)
 /* Lines name=value for the library, and then the whole as a file of --config. */
 static void try_options(blob b)
 {
-    static options o;                                     /* these outlive the jump */
-    static lines l;
+    static struct options o;                              /* these outlive the jump */
+    static struct lines l;
     l = lines_of(b);
     const dn_config c = config_of(&l);
     for (int64_t step = 1; step < INT64_MAX / 9; step *= 9)
@@ -306,9 +307,9 @@ static void try_options(blob b)
 /* A table, drawn; its first byte says what of it and how. */
 static void try_table(blob b)
 {
-    static options o;
-    static lines l;
-    static plot p;
+    static struct options o;
+    static struct lines l;
+    static struct plot p;
     static FILE *nowhere;
     const int how = b.n ? b.at[0] : 0;
     if (!nowhere && !(nowhere = fopen("/dev/null", "wb"))) abort();
@@ -327,17 +328,17 @@ static void try_table(blob b)
 /* A store has the same lines as a text, and the words of any two can be compared. */
 static void try_lines(blob b)
 {
-    const lines l = lines_of(b);
-    store s = {0};
-    bleu sum = {0};
-    text line;
+    const struct lines l = lines_of(b);
+    struct store s = {0};
+    struct bleu sum = {0};
+    struct text line;
     double p[4], penalty;
     size_t i = 0;
     if (b.n) store_add(&s, b.at, b.n);
     for (; (line = line_next(&s)).at != NULL; i++) {
         must(i < l.n && line.n == l.start[i + 1] - l.start[i] - 1
              && memcmp(line.at, l.text.at + l.start[i], line.n) == 0, "another line");
-        if (i < 2) bleu_add(&sum, line, (text){l.text.at, l.start[1] - 1});
+        if (i < 2) bleu_add(&sum, line, (struct text){l.text.at, l.start[1] - 1});
     }
     must(i == l.n, "too few lines");
     must(bleu_score(&sum, p, &penalty) >= 0 && p[0] <= 100 && penalty <= 1, "no score");
@@ -375,7 +376,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 int main(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
-        text t = file_read(argv[i]);
+        struct text t = file_read(argv[i]);
         LLVMFuzzerTestOneInput((const uint8_t *)t.at, t.n);
         free(t.at);
     }

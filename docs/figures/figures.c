@@ -120,7 +120,8 @@ static void tokenizer_learn(dn_tokenizer *t, const char *part)
     file_append(&all, part, "en");
     size_t size = dn_tok_bytes(VOCAB), more = dn_tok_train_bytes(VOCAB, all.n);
     void *scratch = get(more, 1);
-    check(dn_tok_train(t, VOCAB, all.at, all.n, get(size, 1), size, scratch, more, err), err);
+    check(dn_tok_train(t, VOCAB, all.at, all.n, (dn_block){ get(size, 1), size },
+                       (dn_block){ scratch, more }, err), err);
     free(scratch);
     free(all.at);
 }

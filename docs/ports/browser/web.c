@@ -43,8 +43,9 @@ static int learn_tokens(void)
         n += (size_t)sprintf(lines + n, "%s\n%s\n", corpus[train[i]].de, corpus[train[i]].en);
     const size_t size = dn_tok_bytes(VOCAB), work = dn_tok_train_bytes(VOCAB, n);
     void *tables = malloc(size), *scratch = malloc(work);
-    const int good = tables && scratch && dn_tok_train(&tok, VOCAB, lines, n, tables, size, scratch,
-                                                       work, err) == DN_OK;
+    const int good = tables && scratch && dn_tok_train(&tok, VOCAB, lines, n,
+                                                       (dn_block){ tables, size },
+                                                       (dn_block){ scratch, work }, err) == DN_OK;
     free(scratch);
     return good;
 }
