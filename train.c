@@ -488,15 +488,14 @@ enum { PIECE = 1 << 16 };                     /* bytes read or encoded at a time
 
 /* Bytes that may be too many for memory: a corpus, or its ids.  Up to HELD_MAX of them are in
  * memory; more stay in the file they come from, or go to one without a name where the system has
- * such files.  The second part of a store that was split shares all this with the first, which frees
- * it. */
+ * such files.  A part that was split off shares all this with the first part, which frees it. */
 struct store {
     const char *name;
     FILE *f;                                  /* NULL: they are in memory */
     char *memory;
     size_t room;
-    uint64_t n, from, at;                     /* bytes; where they begin, above 0 only in a second
-                                                 part; the next one to be read */
+    uint64_t n, from, at;                     /* bytes; where they begin, above 0 only if they were
+                                                 split off; the next one to be read */
     char *line;                               /* where line_next() leaves one */
     size_t line_room;
 };
@@ -532,6 +531,20 @@ static void store_read(const struct store *s, uint64_t at, size_t n, void *to)
         memcpy(to, s->memory + s->from + at, n);
     else if (!seek_to(s->f, s->from + at) || fread(to, 1, n, s->f) != n)
         store_failed(s);
+}
+
+/* Split off the bytes from s->at on. */
+static struct store store_split(struct store *s)
+{
+    struct store rest = *s;
+    rest.from = s->at;
+    rest.n = s->n - s->at;
+    rest.at = 0;
+    rest.line = NULL;                         /* each has its own */
+    rest.line_room = 0;
+    s->n = s->at;
+    s->at = 0;
+    return rest;
 }
 
 static void store_free(struct store *s)
@@ -1054,7 +1067,7 @@ static struct text corpus_sample(const struct corpus *c, int side, size_t most)
 static void text_encode(const struct store *in, const dn_tokenizer *t, struct sequences *q)
 {
     char *piece = resize(NULL, PIECE, 1);
-    int *ids = resize(NULL, PIECE, sizeof(int));
+    int *ids = resize(NULL, PIECE, sizeof(int));              /* at most one id a byte */
     ids[0] = DN_BOS;
     ids_add(q, ids, 1);
     for (uint64_t at = 0, left; (left = in->n - at) > 0; ) {
@@ -1128,19 +1141,12 @@ static struct corpus corpus_hold_out(struct corpus *c)
             for (size_t i = 0; i < c->lines; i++) line_next(all);
         } else {
             uint64_t tenth = all->n - all->n/10;
-            store_seek(all, tenth - 1);
+            store_seek(all, tenth - 1);       /* a line may begin exactly at the tenth */
             for (int b = 0; b != '\n' && b != EOF; ) b = byte_next(all);
             if (all->at == all->n) all->at = tenth;
             if (all->at == all->n) return held;
         }
-        *rest = *all;                         /* its bytes are those of `all` from `at` on */
-        rest->from = all->at;
-        rest->n -= all->at;
-        rest->at = 0;
-        rest->line = NULL;                    /* each has its own */
-        rest->line_room = 0;
-        all->n = all->at;
-        all->at = 0;
+        *rest = store_split(all);
     }
     held.name = c->lines ? "the data's end, held out" : "the last tenth, held out";
     return held;
@@ -1228,6 +1234,7 @@ static void session_free(struct session *s)
 #define STREAM_SAMPLE UINT64_C(0x73616d7000000000)
 #define SEED_EVAL     UINT64_C(0x6576616c)    /* every validation has the same masks */
 
+/* A stream has at most batch_tokens tokens, and so at most as many rows. */
 static void batches_make(struct session *s)
 {
     size_t room = (size_t)s->o.model.batch_tokens;
@@ -1572,7 +1579,8 @@ static const dn_config *config_of_file(struct session *s, const char *path)
     return &s->of_file;
 }
 
-/* A note of the file as a string, which the caller frees, or NULL. */
+/* A note of the file as a string, which the caller frees, or NULL: not every file has every note.
+ * */
 static char *note_of_file(const char *path, const char *key)
 {
     char err[DN_ERR_MAX], *note = NULL;
@@ -1752,7 +1760,9 @@ static void model_load(struct session *s, const char *path)
 }
 
 /* Make the model that the options describe, or the one in the file with the changes they ask for.
- * In a command --seed is the seed of the samples, and the model keeps its own. */
+ * In a command --seed is the seed of the samples, and the model keeps its own.  A file loads only
+ * into the model it was saved from: so that is made first, and the library then takes the changes
+ * or says which it cannot. */
 static void model_make(struct session *s, enum dn_purpose purpose)
 {
     char err[DN_ERR_MAX], count[16];
@@ -1846,8 +1856,9 @@ static struct text translation(struct session *s, int i)
     return t->line;
 }
 
-/* Write the prompt and n more tokens.  When the context is full, it starts again with the last
- * half. */
+/* Write the prompt and n more tokens.  The generator is fed one token at a time, after a first feed
+ * of the prompt; when its context is full, it starts again with the last half of it, since the
+ * positions of what it holds cannot shift. */
 static void text_sample(struct session *s, FILE *f, int n, int which)
 {
     const dn_config *c = &s->o.model;
@@ -1856,7 +1867,8 @@ static void text_sample(struct session *s, FILE *f, int n, int which)
     dn_generator *g = generator(s, 1);
     uint64_t stream = STREAM_SAMPLE + (uint64_t)which;
     size_t bytes = strlen(s->o.prompt), total, most = (size_t)c->ctx;
-    int *ids = resize(NULL, bytes + 1 + (size_t)n, sizeof(int)), held = c->ctx;
+    int *ids = resize(NULL, bytes + 1 + (size_t)n, sizeof(int));
+    int held = c->ctx;                        /* as if full: so the loop starts it */
     dn_real *work = resize(NULL, (size_t)c->vocab, sizeof *work);
     ids[0] = DN_BOS;
     total = bytes ? dn_tok_encode(&s->tok, s->o.prompt, bytes, ids, bytes) : 1;
@@ -2086,6 +2098,8 @@ static int column_find(const char *file, char **cell, int n, const char *name, i
     return -1;
 }
 
+/* The line of a group and a column.  It is made only at its first number: a group without any
+ * takes no colour. */
 static struct series *series_find(struct plot *p, const char *file, const char *by, int column,
                                   int make)
 {
@@ -2154,7 +2168,8 @@ static void plot_read(struct plot *p, const char *file, struct lines *l)
     p->files++;
 }
 
-/* The ends of the axes, a little beyond the points. */
+/* The ends of the axes, a little beyond the points, but at 0 if the points begin near it.  A single
+ * value gets some room around it. */
 static void plot_range(struct plot *p)
 {
     for (int axis = 0; axis < 2; axis++) {
@@ -2209,7 +2224,8 @@ static int ticks_linear(double low, double high, int most, struct tick *t)
     return n;
 }
 
-/* Powers of ten, and 2 .. 9 between them, of which 2 and 5 are labelled if there is room. */
+/* Powers of ten, and 2 .. 9 between them, of which 2 and 5 are labelled if there is room.  An axis
+ * of less than 0.7 decades could have no label at all: there the steps are linear.  */
 static int ticks_log(double low, double high, int most, struct tick *t)
 {
     int n = 0, each = 1 + (int)((high - low)/most);
@@ -2676,7 +2692,8 @@ static void step_skip(struct session *s)
     for (int i = 0; i < s->o.accum; i++) batch_next(s, &b, 0);
 }
 
-/* --epochs in steps. */
+/* --epochs in steps.  How many pairs fill a batch depends on their order, so the batches of pairs
+ * are counted one by one.  */
 static int steps_of_epochs(struct session *s)
 {
     int64_t steps = 0;
@@ -2704,8 +2721,8 @@ static void model_check(const struct session *s)
     fail(2, "--vocab must be from %d to %d, not %d", DN_MIN_VOCAB, most, vocab);
 }
 
-/* Note what the batches are made of.  A resumed run must have the same data: the hash is over ids, so
- * another text, tokenizer or --ctx is noticed. */
+/* Note what the batches are made of.  A resumed run must have the same data: the hash is over
+ * ids, so another text or tokenizer is noticed. */
 static void data_note(struct session *s)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);             /* FNV-1a over tokens */
