@@ -1579,8 +1579,7 @@ static const dn_config *config_of_file(struct session *s, const char *path)
     return &s->of_file;
 }
 
-/* A note of the file as a string, which the caller frees, or NULL: not every file has every note.
- * */
+/* A note of the file as a string, which the caller frees.  NULL: the file has no such note. */
 static char *note_of_file(const char *path, const char *key)
 {
     char err[DN_ERR_MAX], *note = NULL;
@@ -2224,7 +2223,7 @@ static int ticks_linear(double low, double high, int most, struct tick *t)
 }
 
 /* Powers of ten, and 2 .. 9 between them, of which 2 and 5 are labelled if there is room.  An axis
- * of less than 0.7 decades could have no label at all: there the steps are linear.  */
+ * of less than 0.7 decades could have no label at all: there the steps are linear. */
 static int ticks_log(double low, double high, int most, struct tick *t)
 {
     int n = 0, each = 1 + (int)((high - low)/most);
@@ -2692,7 +2691,7 @@ static void step_skip(struct session *s)
 }
 
 /* --epochs in steps.  How many pairs fill a batch depends on their order, so the batches of pairs
- * are counted one by one.  */
+ * are counted one by one. */
 static int steps_of_epochs(struct session *s)
 {
     int64_t steps = 0;
