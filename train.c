@@ -449,8 +449,9 @@ static char *joined(const char *a, const char *b)
 /* ---- files ------------------------------------------------------------------------------- */
 
 /* End the file that was written as `part`.  If all went well, it replaces `path`, and until then
- * `path` is as it was: whatever happens, one complete file has that name.  If not, `part` is
- * removed and the program ends; err says why where errno is 0. */
+ * `path` is as it was: whatever happens, one complete file has that name (but on Windows there is a
+ * moment when none has).  If not, `part` is removed and the program ends; err says why where errno
+ * is 0. */
 static void file_replace(FILE *f, int good, const char *part, const char *path, const char *err)
 {
     if (f && fclose(f) != 0) good = 0;
@@ -2015,12 +2016,14 @@ struct series {
 
 struct plot {
     const char *x, *by, *title;
-    char y[SERIES_MAX][LABEL_MAX];            /* the columns to draw, their number, */
-    int columns, optional;                    /* and whether a file may lack some */
-    int files, whole, groups, n, several;     /* whole: name files with their directories; */
-    int log[2];                               /* several: more columns than one are drawn */
+    char y[SERIES_MAX][LABEL_MAX];            /* the columns to draw, */
+    int columns, optional;                    /* their number; may a file lack some? */
+    int files, groups, n;                     /* files read; groups of lines; lines */
+    int whole, several;                       /* files are named with their directories; more than
+                                                 one column has lines */
+    int log[2];                               /* is the axis logarithmic? */
     struct series s[SERIES_MAX];
-    double low[2], high[2];                   /* the ends of the axes (log10 if logarithmic) */
+    double low[2], high[2];                   /* the ends of the axes (log10 if logarithmic), */
     double from[2], to[2];                    /* and where they are in the drawing */
 };
 
