@@ -449,8 +449,9 @@ static char *joined(const char *a, const char *b)
 /* ---- files ------------------------------------------------------------------------------- */
 
 /* End the file that was written as `part`.  If all went well, it replaces `path`, and until then
- * `path` is as it was: whatever happens, one complete file has that name.  If not, `part` is
- * removed and the program ends; err says why where errno is 0. */
+ * `path` is as it was: whatever happens, one complete file has that name (but on Windows there is a
+ * moment when none has).  If not, `part` is removed and the program ends; err says why where errno
+ * is 0. */
 static void file_replace(FILE *f, int good, const char *part, const char *path, const char *err)
 {
     if (f && fclose(f) != 0) good = 0;
@@ -1579,8 +1580,7 @@ static const dn_config *config_of_file(struct session *s, const char *path)
     return &s->of_file;
 }
 
-/* A note of the file as a string, which the caller frees, or NULL: not every file has every note.
- * */
+/* A note of the file as a string, which the caller frees.  NULL: the file has no such note. */
 static char *note_of_file(const char *path, const char *key)
 {
     char err[DN_ERR_MAX], *note = NULL;
@@ -2017,12 +2017,14 @@ struct series {
 
 struct plot {
     const char *x, *by, *title;
-    char y[SERIES_MAX][LABEL_MAX];            /* the columns to draw, their number, */
-    int columns, optional;                    /* and whether a file may lack some */
-    int files, whole, groups, n, several;     /* whole: name files with their directories; */
-    int log[2];                               /* several: more columns than one are drawn */
+    char y[SERIES_MAX][LABEL_MAX];            /* the columns to draw, */
+    int columns, optional;                    /* their number; may a file lack some? */
+    int files, groups, n;                     /* files read; groups of lines; lines */
+    int whole, several;                       /* files are named with their directories; more than
+                                                 one column has lines */
+    int log[2];                               /* is the axis logarithmic? */
     struct series s[SERIES_MAX];
-    double low[2], high[2];                   /* the ends of the axes (log10 if logarithmic) */
+    double low[2], high[2];                   /* the ends of the axes (log10 if logarithmic), */
     double from[2], to[2];                    /* and where they are in the drawing */
 };
 
@@ -2225,7 +2227,7 @@ static int ticks_linear(double low, double high, int most, struct tick *t)
 }
 
 /* Powers of ten, and 2 .. 9 between them, of which 2 and 5 are labelled if there is room.  An axis
- * of less than 0.7 decades could have no label at all: there the steps are linear.  */
+ * of less than 0.7 decades could have no label at all: there the steps are linear. */
 static int ticks_log(double low, double high, int most, struct tick *t)
 {
     int n = 0, each = 1 + (int)((high - low)/most);
@@ -2693,7 +2695,7 @@ static void step_skip(struct session *s)
 }
 
 /* --epochs in steps.  How many pairs fill a batch depends on their order, so the batches of pairs
- * are counted one by one.  */
+ * are counted one by one. */
 static int steps_of_epochs(struct session *s)
 {
     int64_t steps = 0;
