@@ -2,12 +2,11 @@
  * SPDX-License-Identifier: MIT
  *
  * The decoder of "DeepNet: Scaling Transformers to 1,000 Layers", arXiv 2203.00555, reads letters
- * and guesses the next.  What the paper adds is alpha, in deepnorm(), and beta, in main().  Steps
- * (1) to (11) of forward() fall in backward().  dz is the gradient of the loss by z; where z goes
- * two ways, two gradients come back and add up, so all of backward adds, onto zeros.
+ * and guesses the next.  The paper adds alpha, in deepnorm(), and beta, in main().  (1) to (11) of
+ * forward() fall in backward().  dz is the gradient of the loss by z, added up over all uses of z.
  *
  *     ./one-screen            learns a sentence by heart; cc -O2 one-screen.c -o one-screen -lm
- *     ./one-screen 1 1        alpha = beta = 1, the Transformer as it was: does not */
+ *     ./one-screen 1 1        alpha = beta = 1, Post-LN: learns how frequent each letter is */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +16,7 @@ static const char text[] = "a deep network learns if its first steps are small";
 /* M layers, T tokens, D width, F of the feed-forward, H heads of width E, vocabulary V: ASCII */
 enum { M = 50, T = sizeof text - 2, D = 16, F = 2*D, H = 2, E = D/H, V = '~' - ' ' + 1 };
 enum { QUERY, KEY, VALUE, OUT };
-static double alpha, beta, p[T][V];     /* p: the chance of each letter to be next */
+static double alpha, beta, guess[T][V]; /* how likely each letter is to come next */
 
 static struct weights {
     double embed[V*D];
@@ -80,7 +79,7 @@ static void deepnorm_back(double *dx, struct sum *dr, struct norm *dn, const dou
 
 static void softmax(double *s, int n)
 {
-    double top = s[0], sum = 0;
+    double top = s[0], sum = 0;         /* taken off all, so that no exp overflows */
     for (int j = 1; j < n; j++) top = fmax(top, s[j]);
     for (int j = 0; j < n; j++) sum += s[j] = exp(s[j] - top);
     for (int j = 0; j < n; j++) s[j] /= sum;
@@ -89,7 +88,7 @@ static void softmax(double *s, int n)
 /* c = P v: token t looks back at tokens j <= t, most at those whose key is like its query. */
 static void attend(struct values *l, int t, int h)
 {
-    double *P = l[t].P[h/E];
+    double *P = l[t].P[h/E];            /* h is the first column of a head */
     for (int j = 0; j <= t; j++) P[j] = dot(l[t].qkv[QUERY] + h, l[j].qkv[KEY] + h, E)/sqrt(E);
     softmax(P, t + 1);
     memset(l[t].c + h, 0, E*sizeof(double));
@@ -108,7 +107,7 @@ static void attend_back(struct values *d, struct values *l, int t, int h)
     for (int j = 0; j <= t; j++) add(d[j].qkv[KEY] + h, dP[j], l[t].qkv[QUERY] + h, E);
 }
 
-/* One token through all layers; those it looks back at have been there.  Returns its best guess. */
+/* One token through all layers; those it looks back at went before.  Returns the best guess. */
 static int forward(int t, int id)
 {
     for (int j = 0; j < D; j++) {
@@ -117,39 +116,40 @@ static int forward(int t, int id)
     }
     for (int i = 0; i < M; i++) {
         struct values *l = &a[i][t];
-        struct layer *n = &w.layer[i];
-        for (int k = 0; k < OUT; k++) linear(l->qkv[k], l->x, n->W[k], D, D);              /* (2) */
+        struct layer *p = &w.layer[i];
+        for (int k = 0; k < OUT; k++) linear(l->qkv[k], l->x, p->W[k], D, D);             /* (2) */
         for (int h = 0; h < D; h += E) attend(a[i], t, h);                                /* (3) */
-        linear(l->r1.G, l->c, n->W[OUT], D, D);                                           /* (4) */
-        deepnorm(l->y, &l->r1, l->x, &n->n1);                                             /* (5) */
-        linear(l->u, l->y, n->W1, F, D);                                                  /* (6) */
+        linear(l->r1.G, l->c, p->W[OUT], D, D);                                           /* (4) */
+        deepnorm(l->y, &l->r1, l->x, &p->n1);                                             /* (5) */
+        linear(l->u, l->y, p->W1, F, D);                                                  /* (6) */
         for (int f = 0; f < F; f++) l->u[f] = fmax(l->u[f], 0);                           /* (7) */
-        linear(l->r2.G, l->u, n->W2, D, F);                                               /* (8) */
-        deepnorm(a[i + 1][t].x, &l->r2, l->y, &n->n2);                                    /* (9) */
+        linear(l->r2.G, l->u, p->W2, D, F);                                               /* (8) */
+        deepnorm(a[i + 1][t].x, &l->r2, l->y, &p->n2);                                    /* (9) */
     }
-    linear(p[t], a[M][t].x, w.embed, V, D);                                              /* (10) */
-    softmax(p[t], V);                                                                    /* (11) */
+    linear(guess[t], a[M][t].x, w.embed, V, D);                                          /* (10) */
+    softmax(guess[t], V);                                                                /* (11) */
     int best = 0;
-    for (int v = 0; v < V; v++) if (p[t][v] > p[t][best]) best = v;
+    for (int v = 0; v < V; v++) if (guess[t][v] > guess[t][best]) best = v;
     return best;
 }
 
 static double backward(int t, int id, int next)
 {
-    double ds[V], loss = -log(p[t][next]);
-    for (int v = 0; v < V; v++) ds[v] = (p[t][v] - (v == next))/T;                       /* (11) */
+    double ds[V], loss = -log(guess[t][next]);
+    for (int v = 0; v < V; v++) ds[v] = (guess[t][v] - (v == next))/T;                   /* (11) */
     linear_back(da[M][t].x, dw.embed, ds, a[M][t].x, w.embed, V, D);                     /* (10) */
     for (int i = M - 1; i >= 0; i--) {
         struct values *l = &a[i][t], *d = &da[i][t];
-        struct layer *n = &w.layer[i], *dn = &dw.layer[i];
-        deepnorm_back(d->y, &d->r2, &dn->n2, da[i + 1][t].x, &l->r2, &n->n2);             /* (9) */
-        linear_back(d->u, dn->W2, d->r2.G, l->u, n->W2, D, F);                            /* (8) */
+        struct layer *p = &w.layer[i], *dp = &dw.layer[i];
+        deepnorm_back(d->y, &d->r2, &dp->n2, da[i + 1][t].x, &l->r2, &p->n2);             /* (9) */
+        linear_back(d->u, dp->W2, d->r2.G, l->u, p->W2, D, F);                            /* (8) */
         for (int f = 0; f < F; f++) if (l->u[f] <= 0) d->u[f] = 0;                        /* (7) */
-        linear_back(d->y, dn->W1, d->u, l->y, n->W1, F, D);                               /* (6) */
-        deepnorm_back(d->x, &d->r1, &dn->n1, d->y, &l->r1, &n->n1);                       /* (5) */
-        linear_back(d->c, dn->W[OUT], d->r1.G, l->c, n->W[OUT], D, D);                    /* (4) */
+        linear_back(d->y, dp->W1, d->u, l->y, p->W1, F, D);                               /* (6) */
+        deepnorm_back(d->x, &d->r1, &dp->n1, d->y, &l->r1, &p->n1);                       /* (5) */
+        linear_back(d->c, dp->W[OUT], d->r1.G, l->c, p->W[OUT], D, D);                    /* (4) */
         for (int h = 0; h < D; h += E) attend_back(da[i], a[i], t, h);                    /* (3) */
-        for (int k = 0; k < OUT; k++) linear_back(d->x, dn->W[k], d->qkv[k], l->x, n->W[k], D, D);
+        for (int k = 0; k < OUT; k++)
+            linear_back(d->x, dp->W[k], d->qkv[k], l->x, p->W[k], D, D);                  /* (2) */
     }
     add(dw.embed + id*D, sqrt(D), da[0][t].x, D);                                         /* (1) */
     return loss;
@@ -158,7 +158,7 @@ static double backward(int t, int id, int next)
 static void adam(int step, double rate, int print)
 {
     double *x = (double *)&w, *g = (double *)&dw, *m = (double *)&mean, *v = (double *)&square;
-    double sum_m = 1 - pow(0.9, step), sum_v = 1 - pow(0.98, step);
+    double sum_m = 1 - pow(0.9, step), sum_v = 1 - pow(0.98, step); /* of all weights so far */
     for (size_t i = 0; i < sizeof w/sizeof *x; i++) {
         if (print) printf("%.17g %.17g\n", x[i], g[i]);
         m[i] = 0.9*m[i] + 0.1*g[i];  v[i] = 0.98*v[i] + 0.02*g[i]*g[i];
@@ -175,14 +175,14 @@ static void draw(double *W, int n, double deviation)
 
 int main(int argc, char **argv)
 {
-    int golden = argc == 2;
+    int golden = argc == 2;             /* all numbers, for docs/checks/one-screen.c */
     alpha = argc > 2 ? atof(argv[1]) : pow(2*M, 0.25);
     beta = argc > 2 ? atof(argv[2]) : pow(8*M, -0.25);
     draw(w.embed, V*D, 1/sqrt(D));
-    for (struct layer *n = w.layer; n < w.layer + M; n++) {
-        for (int k = 0; k <= OUT; k++) draw(n->W[k], D*D, (k < VALUE ? 1 : beta)/sqrt(D));
-        draw(n->W1, F*D, beta*sqrt(2.0/(D + F)));  draw(n->W2, D*F, beta*sqrt(2.0/(D + F)));
-        for (int j = 0; j < D; j++) n->n1.g[j] = n->n2.g[j] = 1;
+    for (struct layer *p = w.layer; p < w.layer + M; p++) {
+        for (int k = 0; k <= OUT; k++) draw(p->W[k], D*D, (k < VALUE ? 1 : beta)/sqrt(D));
+        draw(p->W1, F*D, beta*sqrt(2.0/(D + F)));  draw(p->W2, D*F, beta*sqrt(2.0/(D + F)));
+        for (int j = 0; j < D; j++) p->n1.g[j] = p->n2.g[j] = 1;
     }
     for (int step = 1; step <= (golden ? 4 : 200); step++) {
         double loss = 0;
@@ -191,7 +191,7 @@ int main(int argc, char **argv)
         for (int t = T - 1; t >= 0; t--) loss += backward(t, text[t] - ' ', text[t + 1] - ' ')/T;
         if (golden) printf("%.17g\n", loss);
         else if (step == 1 || step%40 == 0) {
-            printf("step %3d   loss %.3f   %c", step, loss, text[0]);
+            printf("step %3d   loss %.3f   %c", step, loss, text[0]); /* then reads itself */
             for (int t = 0, id = text[0] - ' '; t < T; t++) putchar(' ' + (id = forward(t, id)));
             putchar('\n');
         }
