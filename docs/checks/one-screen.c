@@ -2,13 +2,16 @@
  * SPDX-License-Identifier: MIT
  *
  *     cc docs/one-screen.c -o one-screen -lm
- *     cc -DDN_DOUBLE -I. docs/checks/one-screen.c deepnet.c -o one-screen-check -lm
+ *     cc -DDN_DOUBLE docs/checks/one-screen.c deepnet.c -o one-screen-check -lm
  *     ./one-screen golden | ./one-screen-check
  *
  * Golden prints in each of its steps the loss and then every parameter before the step with its
  * gradient.  The library takes the same steps here, from parameters drawn by the same rule.
  */
-#include "deepnet.h"
+#ifndef DN_DOUBLE
+#define DN_DOUBLE                       /* as deepnet.c must be compiled, too */
+#endif
+#include "../../deepnet.h"
 
 #include <math.h>
 #include <stdio.h>
