@@ -22,15 +22,15 @@
  *
  * A place that needs a letter for something else says so; i, j, k, l and r count.  (1), (2), ... at
  * the ends of lines are the steps of a forward function; in its backward function the same numbers
- * fall.  A key such as
- * [eq:deepnorm] leads to docs/paper.md and to the test of that name and, where it has a derivative
- * of its own, to docs/derivations.md; [dev:...] marks a choice that the paper leaves open.
+ * fall.  A key such as [eq:deepnorm] leads to docs/paper.md and to the test of that name and, where
+ * it has a derivative of its own, to docs/derivations.md; [dev:...] marks a choice that the paper
+ * leaves open.
  *
  * The map.  Three tables hold what varies; a dozen operations, each with its derivative right
  * below it, hold the mathematics; the rest is short plumbing.
  *
  *      1  real numbers          float, fused multiply-add, threads
- *      2  errors                a status and a sentence
+ *      2  errors                declared: a status and a sentence
  *      3  the arena             one block, measured and carved by the same code
  *      4  the engine room       declared: functions, random numbers, the product
  *      5  TABLES 1 and 2        residual schemes; architectures with their alpha and beta
@@ -252,6 +252,7 @@ static size_t matmul_work(void);
 enum place { IN, MID, BR, OUT, PLACES };
 enum op    { ID, LN, SHIFT, HEAD_GAIN, OPS };
 enum law   { ONE, ALPHA, BETA, TOP_DOWN, BOTTOM_UP, FIXUP, T_FIXUP, SUB_LN, ADMIN, SUBLAYERS };
+
 /* Every feature that a method (column more), a configuration or a place can have: a parameter of
  * table 3 exists where one of its features does. */
 enum feature {
