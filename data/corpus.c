@@ -3,22 +3,22 @@
  *
  *     ./corpus DIR      writes DIR/{train,val,test}.{de,en}
  *
- * The six files are UTF-8, one sentence a line; line i of X.de and line i of X.en translate
+ * The six files are UTF-8, one sentence per line; line i of X.de and line i of X.en translate
  * each other. What the program guarantees:
  *
  *   - The same bytes from every compiler on every platform: integers only, a fixed seed, and
  *     never two random draws whose order C leaves open.
- *   - No German line occurs twice, and German determines English: if the grammar ever gave one
- *     German sentence two translations the program would stop with an error.
+ *   - No German line occurs twice, and German determines English: if the grammar gave one German
+ *     sentence two translations, the program would stop with an error.
  *   - No line of test or validation, in either language, occurs in another file.
  *   - A file that could not be written in full is an error: one sentence on stderr, exit 1.
  *
  * Fixed conventions make the translation a function: the German perfect is the English simple
- * past, "gerade" is the progressive, "kein" is "not a" or "not any", and "Sie" that opens a
- * statement is "she" or "they": the polite "Sie" stands where its capital letter shows.
+ * past, "gerade" is the progressive, "kein" is "not a" or "not any", and a "Sie" that opens a
+ * statement is "she" or "they", since its capital letter marks the polite form only elsewhere.
  *
- * The order of the file: words (the tables), chance, text, English and German word forms, noun
- * phrases, clauses (their contents, then the two languages' word orders), sentences, corpus.
+ * Order of this file: words (the tables), chance, text, English and German word forms, noun
+ * phrases, clauses (their contents, then each language's word order), sentences, corpus.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -41,7 +41,7 @@ enum { M, F, N, P };            /* genders; the plural behaves like a fourth one
 enum { NOM, ACC, DAT, GEN };    /* cases */
 enum { ICH, DU, ER, WIR, IHR, SIE }; /* persons */
 
-/* What a noun is: verbs choose their subjects and objects by it, adjectives their nouns. */
+/* What a noun is: by it verbs choose their subjects and objects, and adjectives their nouns. */
 enum {
     PERSON = 1 << 0, KIN = 1 << 1, ANIMAL = 1 << 2, FOOD = 1 << 3, DRINK = 1 << 4,
     TEXT = 1 << 5, SHOW = 1 << 6, CLOTH = 1 << 7, CAR = 1 << 8, LINER = 1 << 9, GOOD = 1 << 10,
@@ -53,7 +53,7 @@ enum {
     HUMAN = PERSON | KIN
 };
 
-/* An irregular English plural follows a bar. German without a singular has gender P. */
+/* An irregular English plural follows a bar. A German noun without a singular has gender P. */
 typedef struct {
     const char *de;
     int gender;
@@ -165,7 +165,7 @@ static const Noun nouns[] = {
     {"Regel", F, "Regeln", "rule", IDEA}, {"Wort", N, "Wörter", "word", IDEA},
 };
 
-/* The comparative is given where it is in use. */
+/* The comparative is given only where it is used. */
 typedef struct {
     const char *de, *en;
     unsigned kind;
@@ -225,7 +225,7 @@ static const Adjective adjectives[] = {
     {"neblig", "foggy", SKY, "", ""}, {"dunkel", "dark", SKY, "", ""},
 };
 
-/* One row a person; a form left empty is one the corpus avoids, as it would be ambiguous. */
+/* One row per person; the corpus avoids the forms left empty, which would be ambiguous. */
 typedef struct {
     const char *form[3], *self, *own;
     int person, party;
@@ -251,7 +251,7 @@ static const struct { const char *name; int who; } names[] = {
     {"Peter", HE}, {"Paul", HE}, {"Martin", HE}, {"Thomas", HE}, {"Daniel", HE}, {"Jan", HE},
 };
 
-/* Determiners: how they inflect and how English says them in the singular and the plural. */
+/* Determiners: how they inflect, and their English in the singular and the plural. */
 enum { PLAIN, ARTICLE, LIKE_DER, LIKE_EIN, LIKE_ADJECTIVE };
 enum { NO_DET, THE, OF, THIS, EVERY, WHICH, ALL, MANY, A, NOT_A, OWN, NUMBER };
 
@@ -264,8 +264,8 @@ static const struct { const char *de, *en, *en_plural; int like; } determiners[]
 };
 
 /* Verbs: the infinitive with a bar after a separable prefix, the present stem if it changes,
- * the participle; English with its past if irregular; the preposition and case of the object;
- * what may be subject and object. */
+ * the participle; English with its past if irregular; the object's preposition and case; what
+ * subject and object may be. */
 typedef struct {
     const char *de, *change, *participle, *en, *past, *prep;
     int cas;
@@ -277,13 +277,13 @@ enum {
     DAILY = 2,      /* what one does often, and may like to do */
     STATIVE = 4,    /* no progressive, no modal verb */
     SELF = 8,       /* reflexive in German */
-    GIVE = 16,      /* takes a person in the dative, too */
+    GIVE = 16,      /* also takes a person in the dative */
     PLACE = 32,     /* may say where */
     GAME = 64,      /* takes one of the games */
     WALK = 128,     /* needs a near goal */
     RIDE = 256,     /* needs a far goal */
     LIVE = 512,     /* needs a place */
-    ONCE = 1024,    /* over in a moment: no progressive */
+    ONCE = 1024,    /* momentary: no progressive */
     ALIVE = HUMAN | ANIMAL
 };
 
@@ -446,7 +446,7 @@ static const struct { const char *de, *now[6], *past[6]; } irregular[] = {
     {"möchten", {"möchte", "möchtest", "möchte", "möchten", "möchtet", "möchten"}, {0}},
 };
 
-/* Modal verbs: the English word that inflects, its past, and what links it to the main verb. */
+/* Modal verbs: the English word that inflects, its past, what links it to the main verb. */
 static const struct { const char *de, *en, *past, *link; } modals[] = {
     {"können", "can", "could", ""}, {"müssen", "have", "had", "to"},
     {"wollen", "want", "wanted", "to"}, {"dürfen", "be", "", "allowed to"},
@@ -459,7 +459,7 @@ static const char *const games[][2] = {
     {"Tennis", "tennis"}, {"Schach", "chess"}, {"Karten", "cards"}, {"Geige", "the violin"},
 };
 
-/* Places: the goal, the place, both in English, and what they serve for. */
+/* Places: as a goal and as a location, the English of both, and what they may be used for. */
 static const struct { const char *to, *at, *en_to, *en_at; unsigned use; } places[] = {
     {"nach Hause", "zu Hause", "home", "at home", WALK | PLACE},
     {"in die Schule", "in der Schule", "to school", "at school", WALK},
@@ -562,13 +562,13 @@ static const struct { const char *de, *en, *nth; } tens[] = {
     {"neunzig", "ninety", ""},
 };
 
-/* What one has or has not, as a reason for something else. */
+/* What one has or lacks, as a reason for something else. */
 static const char *const reasons[][2] = {
     {"keine Zeit", "no time"}, {"viel Zeit", "a lot of time"}, {"viel Arbeit", "a lot of work"},
     {"kein Geld", "no money"}, {"eine Prüfung", "an exam"}, {"Kopfschmerzen", "a headache"},
 };
 
-/* What people are. */
+/* Professions. */
 static const char *const jobs[][3] = {      /* masculine, feminine */
     {"Arzt", "Ärztin", "doctor"}, {"Lehrer", "Lehrerin", "teacher"},
     {"Ingenieur", "Ingenieurin", "engineer"}, {"Bäcker", "Bäckerin", "baker"},
@@ -694,7 +694,7 @@ static void add_suffix(char *word, const char *suffix)
     glue(word, suffix);
 }
 
-/* Append a verb of one or more words, the first of them inflected. */
+/* Append a verb of one or more words, the first one inflected. */
 static void add_verb(char *line, const char *verb, const char *past, int form)
 {
     char word[LINE] = "";
@@ -749,13 +749,13 @@ static const char *const article[4][4] = {
     {"des", "der", "des", "der"},
 };
 
-/* "ein" and its kind show no ending here, so that the adjective must. */
+/* "ein" and its kind have no ending here, so the adjective must show the case. */
 static int bare(int cas, int gender)
 {
     return (cas == NOM && gender == M) || (cas != DAT && cas != GEN && gender == N);
 }
 
-/* One word shows the case: if the determiner does (shown), the adjective is weak. */
+/* Only one word shows the case: if the determiner does (shown), the adjective is weak. */
 static const char *adjective_ending(int cas, int gender, int shown)
 {
     if (!shown)
@@ -812,7 +812,7 @@ static const char *irregular_form(const char *verb, int person, int past)
     return NULL;
 }
 
-/* The infinitive without and the prefix with nothing else. */
+/* The infinitive without its separable prefix. */
 static const char *simple(const Verb *v)
 {
     const char *bar = strchr(v->de, '|');
@@ -917,7 +917,7 @@ static void say_day(Text *t, const char *ending)
     say(t, "", months[month].en);
 }
 
-/* German counts the half hour towards the next hour: halb acht is half past seven. */
+/* German counts the half hour towards the next hour: "halb acht" is half past seven. */
 static void say_clock(Text *t)
 {
     static const char *const minutes[][2] = {
@@ -981,7 +981,8 @@ static void say_time(Text *t, unsigned use)
 
 /* ---- Noun phrases ---------------------------------------------------------------------- */
 
-/* A name, a pronoun or a noun with its company; "is" is the pronoun that stands for it. */
+/* A name, a pronoun, or a noun with its determiner, adjective and number; "is" is the pronoun that
+ * can stand for it. */
 typedef struct {
     const Pronoun *is, *owner;
     const char *name;
@@ -1011,7 +1012,7 @@ static void german_determiner(char *line, const NP *np, int cas, int gender, int
         add(line, word);
 }
 
-/* Render a noun phrase in a case; the English articles a and an look at the next word. */
+/* Write a noun phrase in a case; the next English word decides between a and an. */
 static void say_np(Text *t, const NP *np, int cas)
 {
     int gender = !np->noun ? 0 : np->many ? P : np->noun->gender, shown;
@@ -1109,7 +1110,7 @@ static void choose_noun(NP *np, unsigned kinds, const NP *subject)
         np->adjective = fitting_adjective(np->noun->kind);
 }
 
-/* "I see me" and "I see us" are out: first and second persons do not meet themselves. */
+/* No "I see me" or "I see us": first and second persons do not act on their own party. */
 static int may_meet(const Pronoun *p, const NP *subject, int cas)
 {
     if (!subject)
@@ -1132,7 +1133,7 @@ static void choose_person(NP *np, const NP *subject, int cas)
     }
 }
 
-/* Choose a subject (subject is NULL) or an object beside a subject. */
+/* Choose a subject (subject is NULL) or an object for a given subject. */
 static void choose_np(NP *np, unsigned kinds, const NP *subject, int cas)
 {
     do {
@@ -1149,7 +1150,7 @@ static void choose_np(NP *np, unsigned kinds, const NP *subject, int cas)
 enum { NOW, PROGRESSIVE, GLADLY, PAST, FUTURE, MODAL, MODAL_PAST, INFINITE, ANY };
 enum { YES, NICHT, KEIN };       /* YES: nothing is denied */
 
-/* What fills the middle of a clause, in the German order; NEW comes after "nicht". */
+/* What fills the middle of a clause, in German order; NEW comes after "nicht". */
 enum { EARLY, TIME, MID, DATIVE, KNOWN, WHERE, NEW, GOAL, PARTS };
 
 typedef struct {
@@ -1199,7 +1200,7 @@ static void start(Clause *c, const Verb *verb, const NP *subject, int tense)
     c->modal = (int)roll(tense == MODAL_PAST ? (unsigned)PAST_MODALS : COUNT(modals));
 }
 
-/* "an dem" and its like contract. */
+/* "an dem" and the like contract. */
 static void add_preposition(Text *t, const char *preposition, const Text *np)
 {
     static const char *const short_forms[][3] = {
@@ -1218,7 +1219,7 @@ static void add_preposition(Text *t, const char *preposition, const Text *np)
     say(t, de, np->en);
 }
 
-/* Put an object where its kind belongs: pronouns early, indefinite news late. */
+/* Put an object where its kind belongs: pronouns early, what is new late. */
 static void put_object(Clause *c, const NP *np, int cas, const char *preposition)
 {
     Text text = {"", ""};
@@ -1309,7 +1310,7 @@ static void choose_time(Clause *c)
     }
 }
 
-/* Make up a clause, about a given human subject or any. */
+/* Make a clause, about a given human subject or about any. */
 static void make_clause(Clause *c, const NP *subject, int tense)
 {
     const Verb *v;
@@ -1366,7 +1367,7 @@ static void make_weather(Clause *c, int tense)
         say_time(&c->part[TIME], tense == PAST ? PAST_TIME : FUTURE_TIME);
 }
 
-/* A state that may be the reason or the circumstance of something else. */
+/* A state that can be the reason or circumstance of something else. */
 static void make_state(Clause *c, const NP *subject, int tense)
 {
     unsigned kind = roll(10), i;
@@ -1395,7 +1396,7 @@ static void bring_forward(Clause *c, int slot)
 
 enum { STATEMENT, QUESTION, OPEN_QUESTION, SUBORDINATE, INFINITIVE, COMMAND };
 
-/* The two brackets of the German sentence: the finite verb, and the rest of the verb. */
+/* The two verb brackets of the German sentence: the finite verb, and the rest of the verb. */
 static void brackets(const Clause *c, char *finite, char *rest)
 {
     const Verb *v = c->verb;
@@ -1469,7 +1470,7 @@ static void german(char *line, const Clause *c, int shape)
 
 /* ---- Clauses: English word order ------------------------------------------------------- */
 
-/* The finite verb of a clause, what it needs to be asked and denied, and what follows it. */
+/* The finite verb of a clause, how it forms questions and negations, and what follows it. */
 typedef struct {
     enum { IS_BE, IS_HELPER, IS_VERB } kind;
     const char *word, *past;
@@ -1559,9 +1560,9 @@ static void tell(Text *t, const Clause *c, int shape)
 
 /* ---- Sentences ------------------------------------------------------------------------- */
 
-/* Each kind of sentence returns its end mark, or 0 if what it made will not do. */
+/* Each kind of sentence returns its end mark, or 0 if the sentence it made is unusable. */
 
-/* A main clause; polite "Sie" must not open it, where it would look like "sie". */
+/* A main clause; the polite "Sie" must not open it, where it would look like "sie". */
 static int declare(Text *t, const Clause *c)
 {
     if (!*c->lead.de && c->is == &pronouns[POLITE])
@@ -1589,7 +1590,7 @@ static int question(Text *t)
     return '?';
 }
 
-/* Turn a clause into one that asks for its object: what, whom, which book. */
+/* Turn a clause into a question about its object: what, whom, which book. */
 static int ask_object(Clause *c)
 {
     static const char *const who[] = {"", "wen", "wem"};
@@ -1663,7 +1664,7 @@ static int who_question(Text *t)
     return '?';
 }
 
-/* The pronoun of a person just spoken of, or someone else. */
+/* The pronoun of the person just spoken of, or someone else. */
 static void again(NP *np, const NP *before)
 {
     if (before->is == &pronouns[IT] || chance(25)) {
@@ -1705,7 +1706,7 @@ static int with_reason(Text *t)
     return '.';
 }
 
-/* "Wenn es regnet, liest er ein Buch": a clause in front, and the verb next. */
+/* "Wenn es regnet, liest er ein Buch": a subordinate clause first, and then the verb. */
 static int with_clause_first(Text *t)
 {
     static const char *const links[][2] = {
@@ -2120,7 +2121,7 @@ static int date_or_hour(Text *t)
     return declare(t, &c);
 }
 
-/* "Er wohnt seit drei Jahren in Berlin": the present, where English has the perfect. */
+/* "Er wohnt seit drei Jahren in Berlin": the present, where English uses the perfect. */
 static int since(Text *t)
 {
     Clause c;
@@ -2149,7 +2150,7 @@ static const struct { int (*make)(Text *); unsigned weight; } kinds[] = {
 
 static Text corpus[TOTAL];
 
-/* Upper case for the first letter, an umlaut (two bytes of UTF-8) included. */
+/* Upper case for the first letter, even an umlaut (two bytes of UTF-8). */
 static void capitalize(char *line)
 {
     static const char *const pairs[] = {"äÄ", "öÖ", "üÜ"};
@@ -2173,7 +2174,7 @@ static int words(const char *line)
     return n;
 }
 
-/* One sentence of any kind, three to sixteen German words long. */
+/* A sentence of any kind, three to sixteen German words long. */
 static void make_sentence(Text *t)
 {
     unsigned total = 0, i, at;
@@ -2194,7 +2195,7 @@ static void make_sentence(Text *t)
     glue(t->en, mark);
 }
 
-/* A hash table of lines, German or English: where in the corpus each stands, and how often. */
+/* A hash table of lines, German or English: where in the corpus a line is, and how often. */
 enum { SLOTS = 1 << 17 };
 
 typedef struct {
@@ -2271,7 +2272,7 @@ static void write_part(const char *dir, int part, int english_side, const unsign
         fail("cannot write in full", files[part]);
 }
 
-/* Hold out, at random, pairs whose English occurs once: no other pair can give them away. */
+/* Hold out random pairs whose English occurs once, so that no other pair gives them away. */
 static void divide(unsigned char *part_of)
 {
     int part;

@@ -1,5 +1,5 @@
-// check.mjs - the page in a headless browser: it trains, the loss falls, it translates, and
-// nothing is said on the console.  node check.mjs PAGE [FOLDER for screenshots] [STEPS]
+// check.mjs - the page in a headless browser: it trains, the loss falls, it translates, and the
+// console stays empty.  node check.mjs PAGE [FOLDER for screenshots] [STEPS]
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -53,7 +53,7 @@ async function picture(name, width, height, mobile) {
 function end(status, line) {
     console.log(line);
     browser.kill();
-    try { rmSync(profile, { recursive: true, force: true }); } catch { /* it still writes there */ }
+    try { rmSync(profile, { recursive: true, force: true }); } catch { /* still in use */ }
     process.exit(status);
 }
 

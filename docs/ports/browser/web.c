@@ -1,10 +1,10 @@
-/* web.c - what the page calls: make a model, train it a step, translate with it.
+/* web.c - what the page calls: make a model, train it for a step, translate with it.
  *
  * One instance of this module holds one model; the page runs two, which see the same batches and
- * differ in the residual scheme only.  Sentences are those of data/corpus.c, made in memory when
+ * differ only in the residual scheme.  Sentences are those of data/corpus.c, made in memory when
  * the module starts: nothing is fetched.  Text goes through one buffer, web_text().
  *
- * Compiled for anything but WebAssembly it is a program that trains the same and prints the loss:
+ * Compiled for anything but WebAssembly, it is a program that trains the same and prints the loss:
  *     web NORM LAYERS STEPS
  * SPDX-License-Identifier: MIT */
 #include "../../../deepnet.h"
@@ -16,9 +16,9 @@
 #include <math.h>
 
 enum {
-    LONGEST = 5,                        /* German words of a sentence that takes part        */
+    LONGEST = 5,                        /* words in a German sentence; longer ones are out   */
     VOCAB = 1000, DIM = 64, HEADS = 2, FFN = 64, BATCH = 256,
-    CTX = 32,                           /* tokens of a sentence, at most                     */
+    CTX = 32,                           /* most tokens in a sentence                         */
     BEAM = 4, SEED = 1
 };
 
@@ -34,7 +34,7 @@ static uint64_t place;                  /* pairs used so far */
 char *web_text(void)  { return text; }
 char *web_error(void) { return err; }
 
-/* The vocabulary, from every other pair of those that train. */
+/* The vocabulary, from every other training pair. */
 static int learn_tokens(void)
 {
     static char lines[1 << 20];
@@ -50,7 +50,7 @@ static int learn_tokens(void)
     return good;
 }
 
-/* Make the sentences and the vocabulary.  This and the next return 1, or 0 and say why in
+/* Make the sentences and the vocabulary.  This and web_make() return 1, or 0 with the reason in
  * web_error(). */
 int web_start(void)
 {
@@ -65,8 +65,8 @@ int web_start(void)
     return learn_tokens();
 }
 
-/* A model of so many layers on each side; what was there before goes.  The deeper, the lower the
- * rate: about as the square root of the depth. */
+/* A model with `layers` layers on each side, in place of the one before.  The rate falls with the
+ * square root of the depth. */
 int web_make(const char *norm, int layers)
 {
     static void *block[2];
@@ -120,7 +120,7 @@ double web_step(void)
     return dn_train_step(model, &batch, 1, &stats, err) == DN_OK ? stats.nll : -1;
 }
 
-/* Put a sentence that the model never saw into web_text(), and behind a tab its translation. */
+/* Put a sentence that the model never saw into web_text(), then a tab and its translation. */
 void web_example(int i)
 {
     const Text *t = &corpus[test[i%n_test]];

@@ -1,8 +1,8 @@
 /* adds.c - a 20-layer DeepNorm decoder learns to add, in 512 KiB of RAM, without heap or files.
  *
  * It reads sums of two digits as text, "7+5=12", and learns what follows the "=".  The RAM is
- * known before it runs: one block, whose size main compares with the model's need, the arrays and
- * start.c's stack, all counted while compiling.  SPDX-License-Identifier: MIT */
+ * counted at compile time: one block (dn_model_init checks that it is enough), the arrays, and
+ * start.c's stack.  SPDX-License-Identifier: MIT */
 #include "mcu.h"
 
 #ifndef STEPS
@@ -16,7 +16,7 @@ static struct {
     dn_real logits[CTX*DN_MIN_VOCAB], work[DN_MIN_VOCAB];
 } ram;
 
-typedef char it_fits[sizeof ram + STACK + 1024 <= RAM ? 1 : -1];        /* 1 KiB: all else */
+typedef char it_fits[sizeof ram + STACK + 1024 <= RAM ? 1 : -1];        /* 1 KiB: the rest */
 
 /* The sum k, a + b with k = 10a + b, as a row of text; its labels begin at the "=".  Returns the
  * number of tokens. */
@@ -33,7 +33,7 @@ static int write_sum(int k, int *text, int *label)
     return n + 1;
 }
 
-/* Four sums: those at i, i+1, .. in the order of a pass. */
+/* The four sums at i, i+1, .. in the order of a pass. */
 static dn_batch four_sums(int i, uint64_t pass)
 {
     const dn_batch b = { ROWS, NULL, NULL, ram.text, ram.length, ram.label };
@@ -43,7 +43,7 @@ static dn_batch four_sums(int i, uint64_t pass)
     return b;
 }
 
-/* What the model puts behind "7+5=", digit by digit. */
+/* Print what the model puts after "7+5=", digit by digit. */
 static void answer(dn_model *m, int k, char *err)
 {
     const dn_batch b = { 1, NULL, NULL, ram.text, ram.length, ram.label };

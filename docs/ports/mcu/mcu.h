@@ -4,7 +4,7 @@
 enum { STACK = 16384 };
 
 int putchar(int c);
-size_t stack_used(void);                 /* 0 where a C library is beneath */
+size_t stack_used(void);                 /* 0 elsewhere */
 
 static inline void print(const char *s) { while (*s) putchar(*s++); }
 

@@ -1,8 +1,9 @@
-/* start.c - all that stands beneath the two programs on a bare Cortex-M7: no C library.
+/* start.c - all that is beneath the two programs on a bare Cortex-M7: no C library.
  *
  * The vector table, the seven functions that deepnet.c and tokenizer.c import, and putchar over
- * semihosting, which a debugger or an emulator answers.  Compile with -fno-builtin, or gcc turns
- * memset's loop into a call of memset.  SPDX-License-Identifier: MIT */
+ * semihosting, which a debugger or an emulator answers.  Compile with
+ * -fno-tree-loop-distribute-patterns, or gcc turns memset's loop into a call of memset.
+ * SPDX-License-Identifier: MIT */
 #include "mcu.h"
 
 enum { PAINT = 0x5a5a5a5a };

@@ -3,8 +3,8 @@
  *     ./train --arch decoder --text book.txt --out model.safetensors
  *     ./train export model.safetensors --c-header weights.h             or with --int8
  *
- * In float the model reads its parameters where they are and RAM holds the rest; in 8 bits they
- * are a quarter of the size in flash, and are unpacked into RAM.  SPDX-License-Identifier: MIT */
+ * In float the model reads its parameters in place, from flash; in 8 bits they take a quarter of
+ * the flash and are unpacked into RAM.  SPDX-License-Identifier: MIT */
 #include "mcu.h"
 #include "weights.h"
 #include <string.h>
@@ -17,7 +17,7 @@ enum { PURPOSE = DN_BORROW, RAM = 320*1024 };
 
 static double memory[RAM/8];
 
-/* Take n bytes of the block; NULL, and *used says what is needed, once it is too small. */
+/* Take n bytes of the block; NULL once it is too small, and *used still counts the need. */
 static void *take(size_t *used, size_t n)
 {
     void *at = (char *)memory + *used;
