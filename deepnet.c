@@ -20,11 +20,11 @@
  *     dz       gradient of the loss with respect to z
  *     m, c     a model, its configuration                 s     a stack: ENC or DEC
  *
- * A place that needs a letter for something else says so; i, j, k, l and r count.  (1), (2), ... at
- * the ends of lines are the steps of a forward function; in its backward function the same numbers
- * fall.  A key such as [eq:deepnorm] leads to docs/paper.md and to the test of that name and, where
- * it has a derivative of its own, to docs/derivations.md; [dev:...] marks a choice that the paper
- * leaves open.
+ * A place that needs a letter for something else says so; i, j, k, l and r count.  (1), (2), ...
+ * at the ends of lines are the steps of a forward function; its backward function takes the same
+ * numbers in descending order.  A key such as [eq:deepnorm] leads to docs/paper.md and to the
+ * test of that name and, where it has a derivative of its own, to docs/derivations.md; [dev:...]
+ * marks a choice that the paper leaves open.
  *
  * The map.  Three tables hold what varies; a dozen operations, each with its derivative right
  * below it, hold the mathematics; the rest is short plumbing.
@@ -137,7 +137,7 @@ static int thread_id(void)  { return 0; }
 static int thread_max(void) { return 1; }
 #endif
 
-/* Starting threads takes as long as so many multiply-adds of a product: for fewer one is enough. */
+/* Starting threads costs as much as this many multiply-adds of a product; below that, use one. */
 #ifndef DN_START
 #define DN_START 2e5
 #endif
@@ -158,14 +158,14 @@ static dn_status fail(char *err, dn_status status, const char *format, ...);
 
 /* ---- 3 the arena ------------------------------------------------------------------------- */
 
-/* The layout code runs twice: with base == NULL it only counts, with a block it carves.  Sizes are
- * multiplied in take(), which sees when they overflow; else only in tensor_add(), which does too,
- * and in generator_lay(), behind a check. */
+/* The layout code runs twice: with base == NULL it only counts, with a block it carves.  Sizes
+ * are multiplied in take(), which detects overflow; elsewhere only in tensor_add(), which also
+ * does, and in generator_lay(), behind a check. */
 struct arena { unsigned char *base; size_t used; int overflow; };
 
 enum { ALIGN = 64 };
 
-/* The caller's block from its first aligned byte on; every need counts ALIGN - 1 bytes for that. */
+/* The caller's block, from its first aligned byte; every size includes ALIGN - 1 bytes for this. */
 static struct arena arena_on(void *block)
 {
     size_t slack = (ALIGN - (size_t)((uintptr_t)block%ALIGN))%ALIGN;
@@ -258,7 +258,7 @@ enum law   { ONE, ALPHA, BETA, TOP_DOWN, BOTTOM_UP, FIXUP, T_FIXUP, SUB_LN, ADMI
 enum feature {
     FINAL      = 1 << 0,                /* a LayerNorm after the last layer of a stack        */
     OMEGA      = 1 << 1,                /* a is a learned vector                              */
-    PROFILE    = 1 << 2,                /* which dn_profile sets                              */
+    PROFILE    = 1 << 2,                /* dn_profile sets it                                 */
     SCALED     = 1 << 3,                /* b is a learned scalar of each sub-layer, first 1   */
     GATED      = 1 << 4,                /* b is a learned scalar of each layer, first 0       */
     SHIFTED    = 1 << 5,                /* no biases; scalar shifts also before activations
@@ -1245,9 +1245,9 @@ struct stack {
     const real *positions;              /* ctx x D, learned or not                            */
 };
 
-/* What a sub-layer's backward pass needs beside its input x.  In DN_KEEP each sub-layer has its
- * own; in DN_RECOMPUTE all share one, which backward fills again, but for r: with that the last
- * product of a sub-layer is seldom needed again. */
+/* What a sub-layer's backward pass needs in addition to its input x.  In DN_KEEP each sub-layer
+ * has its own; in DN_RECOMPUTE all share one, which backward refills, except r, which spares
+ * most sub-layers recomputing their last product. */
 struct saved {
     real *n, *n_stat;                   /* in(x)                                     T x D, T x 2 */
     real *q;                            /* q, and for self-attention k, v beside it  T x 3D       */
@@ -2459,7 +2459,7 @@ static dn_status batch_check(const dn_model *m, const dn_batch *batch, int label
     return DN_OK;
 }
 
-/* Sequences one behind the other: query rows = key rows.  Returns the number of tokens. */
+/* Sequences one after another: query rows = key rows.  Returns the number of tokens. */
 static int spans_set(struct span *span, const int *len, int rows)
 {
     int at = 0;
@@ -2494,8 +2494,8 @@ static int row_finite(const real *x, size_t n)
     return 1;
 }
 
-/* After a loss that is not finite: the first sub-layer, in order of computation, whose output
- * is not, and before it the parameters, which may have been handed in that way. */
+/* After a non-finite loss: look for the first non-finite parameter, which the caller may have
+ * handed in, then the first sub-layer, in order of computation, whose output is not finite. */
 static dn_status diverged_forward(const dn_model *m, char *err)
 {
     char name[DN_NAME_MAX];
@@ -2770,8 +2770,8 @@ const dn_real *dn_generator_feed(dn_generator *gen, const int *tokens, const int
 }
 
 /* A threshold t: the p >= t are at least `count` and weigh at least `mass`; without the smallest
- * of them one of the two would fail.  Equal ones stay or go together.  Found by halving, so the
- * numbers need not be sorted and nothing else is stored; p <= 1 < hi. */
+ * of them, one of these would fail.  Ties stay or go together.  Found by halving, so the numbers
+ * need not be sorted and nothing else is stored; p <= 1 < hi. */
 static double cut_at(const real *p, int n, double floor, int count, double mass)
 {
     double lo = floor, hi = 2;
@@ -3597,7 +3597,8 @@ static int get_number(struct reader *in, uint64_t *v)
     return 1;
 }
 
-/* One pair of __metadata__: our checksum, step and configuration, the note asked for, or else. */
+/* One pair of __metadata__: our checksum, step, configuration, the note asked for, or something
+ * else. */
 static int get_metadata(struct reader *in)
 {
     char key[DN_NAME_MAX], value[DN_NAME_MAX];
@@ -3626,7 +3627,7 @@ static int get_metadata(struct reader *in)
     return in->status == DN_OK;
 }
 
-/* The layer a tensor's name speaks of: the first number in it; -1 without one. */
+/* The layer a tensor's name refers to: the first number in it; -1 if there is none. */
 static int layer_in(const char *name)
 {
     int layer = 0;
@@ -3794,7 +3795,7 @@ dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
     if (status) return status;
     if (!get_header(&in) || !checksum_check(&in, io->size)) return in.status;
     if (!in.fields) return fail(err, DN_EFORMAT, "the file has no configuration of a model");
-    /* Whoever makes this model gives no more for its parameters than the file has bytes. */
+    /* So that a small file cannot make the caller allocate a large model. */
     size_t all = dn_model_bytes(&in.config, DN_INFER, err);
     if (!all) return DN_EFORMAT;
     if (all - dn_model_bytes(&in.config, DN_BORROW, err) > io->size)
@@ -4305,7 +4306,7 @@ static inline void pack(real *dst, int w, struct mat m, int n, int K)
  * does not cross to the next SIDE rows, so each line prefetches its successor there. */
 enum { SIDE = 8 };
 
-/* Rows j, j + 1, ... of B^T from k on; returns how many there are.  Behind them: the last again. */
+/* Rows j, j + 1, ... of B^T from k on, padded by repeating the last; returns how many there are. */
 static inline int rows_from(const real *p[SIDE], struct mat b, int j, int k, int N)
 {
     int n = imin(N - j, SIDE);

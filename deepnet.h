@@ -141,10 +141,10 @@ const dn_field *dn_fields(int *count);
 const char     *dn_choice(const dn_field *f, int i);
 
 void      dn_config_default(dn_config *c);
-/* Set one field from text, "lr" "5e-4".  DN_EINVAL: no such field, or not such a value. */
+/* Set one field from text, "lr" "5e-4".  DN_EINVAL: no such field, or a value it cannot have. */
 dn_status dn_config_set(dn_config *c, const char *name, const char *value, char *err);
-/* Write a field's value, to 15 significant digits, as text for dn_config_set.  Here and for
- * dn_gains_of: of a configuration that dn_config_check accepts. */
+/* Write a field's value, to 15 significant digits, as text for dn_config_set.  Here and in
+ * dn_gains_of, c must be one that dn_config_check accepts. */
 void      dn_config_get(const dn_config *c, const dn_field *f, char text[DN_NAME_MAX]);
 /* The first wrong field, by name and value, or DN_OK. */
 dn_status dn_config_check(const dn_config *c, char *err);
@@ -159,9 +159,9 @@ dn_gains dn_gains_of(const dn_config *c, int stack, int layer);
 
 typedef struct dn_model dn_model;         /* lives inside the caller's block                 */
 
-/* DN_INFER: parameters and one forward pass; DN_BORROW: the same without the parameters, which lie
- * elsewhere; DN_TRAIN: with gradients, moments and activations (c->memory: all of them, or of each
- * sub-layer its input and what its last LayerNorm reads). */
+/* DN_INFER: parameters and one forward pass; DN_BORROW: the same without the parameters, which
+ * are kept elsewhere; DN_TRAIN: with gradients, moments and activations (c->memory: all of them,
+ * or of each sub-layer its input and what its last LayerNorm reads). */
 enum dn_purpose { DN_INFER, DN_BORROW, DN_TRAIN };
 
 /* Bytes of the block a model needs; 0 with a sentence if c is wrong or too large for size_t. */
@@ -170,13 +170,14 @@ size_t    dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err)
  * model) and draw its initial parameters.  c is copied.  NULL with a sentence on failure. */
 dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block, size_t size,
                         char *err);
-/* The same for DN_BORROW: the parameters are read where they are, in flash for example, one tensor
- * behind the other as dn_tensor_at has them.  They outlive the model, and it never writes them. */
+/* The same for DN_BORROW: the parameters are read where they are, in flash for example, one
+ * tensor behind the other as dn_tensor_at has them.  They must outlive the model, which never
+ * writes to them. */
 dn_model *dn_model_borrow(const dn_config *c, const dn_real *values, void *block, size_t size,
                           char *err);
 const dn_config *dn_model_config(const dn_model *m);
-/* Change what may change between runs: dropout, smoothing, rates, schedule, Adam, clip; that is all
- * but arch to tie, batch_tokens, seed, memory and threads.  DN_EINVAL names the first. */
+/* Change what may change between runs: dropout, smoothing, rates, schedule, Adam, clip: every
+ * field except arch to tie, batch_tokens, seed, memory and threads.  DN_EINVAL names the first. */
 dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err);
 
 /* The parameter tensors, in the order of the checkpoint.  value and grad point into the block
@@ -192,11 +193,11 @@ size_t    dn_param_count(const dn_model *m);          /* scalars in all tensors 
 
 /* ---- 4 training -------------------------------------------------------------------------- */
 
-/* Sequences are stored one behind the other without padding: row r of a stream has len[r]
- * tokens, 1 <= len[r] <= ctx, and each stream has at most batch_tokens in all.  enc is read
- * if the architecture has an encoder, dec if it has a decoder; label belongs to the stream on
- * top (dec if there is one), one per token: the id to predict there, or DN_IGNORE.  The arrays
- * stay the caller's and are only read during the call. */
+/* Sequences are stored one after another without padding: row r of a stream has len[r] tokens, at
+ * least 1 and at most ctx, and each stream has at most batch_tokens in all.  enc is read if the
+ * architecture has an encoder, dec if it has a decoder; label belongs to the stream on top (dec
+ * if there is one), one per token: the id to predict there, or DN_IGNORE.  The arrays stay the
+ * caller's and are only read during the call. */
 typedef struct dn_batch {
     int rows;
     const int *enc, *enc_len;
@@ -226,8 +227,8 @@ void      dn_zero_grad(dn_model *m);
 /* Logits of every token of the top stream, without dropout: tokens x vocab, the caller's. */
 dn_status dn_logits(dn_model *m, const dn_batch *batch, dn_real *logits, char *err);
 
-/* [eq:admin] Set Admin's skip factors by running one batch with dropout; nothing is done with any
- * other scheme.  It belongs before the first step: what was learned of the factors is lost. */
+/* [eq:admin] Set Admin's skip factors by running one batch with dropout; other schemes are left
+ * alone.  Call it before the first step: it overwrites what the factors have learned. */
 dn_status dn_profile(dn_model *m, const dn_batch *batch, char *err);
 
 /* What the last pass of a DN_TRAIN model left at sub-layer i of a stack (0 encoder, 1 decoder), i
@@ -288,7 +289,7 @@ typedef struct dn_io {
 } dn_io;
 
 /* The caller's own texts, stored and found again by key; printable ASCII without " and \.  Keys
- * are short, different, and none of checksum, format, step, config.*. */
+ * must be short, distinct, and other than checksum, format, step and config.*. */
 typedef struct dn_note { const char *key, *text; } dn_note;
 
 dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn_io *io,
@@ -296,13 +297,13 @@ dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn
 /* Read and check a file's header and checksum; the configuration it was made with (with memory
  * and threads, which are not in a file, at their defaults). */
 dn_status dn_load_config(dn_config *c, const dn_io *io, char *err);
-/* Load parameters (and moments and step in DN_TRAIN) into a model, and take over the file's
- * configuration where it says one.  What dn_model_reconfigure fixes, the seed among it, must be
- * the same, but in DN_INFER batch_tokens may differ.  After a failure the model's values and
- * configuration are unspecified. */
+/* Load parameters (and moments and step in DN_TRAIN) into a model, and take over the
+ * configuration in the file; what it does not say stays.  Fields that dn_model_reconfigure cannot
+ * change, the seed included, must match, except batch_tokens in DN_INFER.  After a failure the
+ * model's values and configuration are unspecified. */
 dn_status dn_load(dn_model *m, const dn_io *io, char *err);
-/* A note's text with its NUL; *size is the space in text and becomes the space needed.  text
- * may be NULL when *size is 0.  The checksum is not looked at: dn_load_config does that. */
+/* A note's text with its NUL; *size is the space in text and becomes the space needed.  text may
+ * be NULL when *size is 0.  The checksum is not verified here; dn_load_config does that. */
 dn_status dn_load_note(const dn_io *io, const char *key, char *text, size_t *size, char *err);
 
 /* ---- 7 tokenizer (tokenizer.c): byte-level BPE, lossless on any bytes -------------------- */
