@@ -23,8 +23,8 @@
  * A place that needs a letter for something else says so; i, j, k, l and r count.  (1), (2), ...
  * at the ends of lines are the steps of a forward function; its backward function takes the same
  * numbers in descending order.  A key such as [eq:deepnorm] leads to docs/paper.md and to the
- * test of that name and, where it has a derivative of its own, to docs/derivations.md; [dev:...]
- * marks a choice that the paper leaves open.
+ * rows of test.c with that key and, where it has a derivative of its own, to
+ * docs/derivations.md; [dev:...] marks a choice that the paper leaves open.
  *
  * The map.  Three tables hold what varies; a dozen operations, each with its derivative right
  * below it, hold the mathematics; the rest is short plumbing.
@@ -38,8 +38,8 @@
  *      7  residual              [eq:residual], the mix of DLCL, and their derivatives
  *      8  TABLE 3               parameters; what is saved for the backward pass; initialization
  *      9  sub-layers, stacks    forward, then backward
- *     10  optimizer             clipping, Adam, schedules
- *     11  training              one step
+ *     10  optimizer             Adam, schedules
+ *     11  training              one step: loss, gradient, clipping, update
  *
  * Here the paper ends; behind it
  *
@@ -55,7 +55,7 @@
  *
  *   1. Activations are written with =, parameter gradients are accumulated with +=.
  *   2. Arguments: outputs, what is saved for backward, inputs, parameters, sizes.
- *   3. Row-major, last dimension contiguous; a weight is (out, in); x has one row per token.
+ *   3. Row-major, last dimension contiguous; a weight is (outputs, inputs); x has a row per token.
  *      Sequences lie one behind the other, so no padding exists and none is computed.
  *   4. Means, variances, softmax sums, losses and norms are summed in acc (double).
  *   5. The same bits for any compiler, optimization level, vector width, number of threads,
@@ -151,16 +151,15 @@ static inline int imax(int a, int b) { return a > b ? a : b; }
 
 /* ---- 2 errors ---------------------------------------------------------------------------- */
 
-/* A sentence of texts (%s) and int64_t numbers (%d): into to, at most n bytes with its NUL; or into
- * err, a buffer of DN_ERR_MAX bytes, and then the status is returned. */
-static void say(char *to, size_t n, const char *format, ...);
+/* A sentence of texts (%s) and int64_t numbers (%d): into text, at most n bytes with its NUL; or
+ * into err, a buffer of DN_ERR_MAX bytes, and then the status is returned. */
+static void say(char *text, size_t n, const char *format, ...);
 static dn_status fail(char *err, dn_status status, const char *format, ...);
 
 /* ---- 3 the arena ------------------------------------------------------------------------- */
 
-/* The layout code runs twice: with base == NULL it only counts, with a block it carves.  Sizes
- * are multiplied in take(), which detects overflow; elsewhere only in tensor_add(), which also
- * does, and in generator_lay(), behind a check. */
+/* The layout code runs twice: with base == NULL it only counts, with a block it carves.  take()
+ * and tensor_add() multiply sizes and notice overflow. */
 struct arena { unsigned char *base; size_t used; int overflow; };
 
 enum { ALIGN = 64 };
@@ -203,10 +202,10 @@ static inline real exp_real(real x);
 static inline real tanh_real(real x);
 static inline real erf_real(real x);
 
-/* Random numbers, which are hashes of a key and an index: a key of a key, bits, N(0, 1). */
-static uint64_t rng_key(uint64_t seed, uint64_t stream);
-static inline uint32_t rng_bits(uint64_t key, uint32_t index);
-static real rng_normal(uint64_t key, uint32_t index);
+/* Random numbers, which are hashes of a key and an index. */
+static uint64_t rng_key(uint64_t seed, uint64_t stream);                /* a key made of a key */
+static inline uint32_t rng_bits(uint64_t key, uint32_t index);          /* 32 random bits      */
+static real rng_normal(uint64_t key, uint32_t index);                   /* N(0, 1)             */
 
 /* Streams of the library's own; the caller's live under the key of STREAM_CALLER. */
 enum { STREAM_INIT = 1, STREAM_DROPOUT, STREAM_MASK, STREAM_CALLER };
@@ -239,9 +238,9 @@ static size_t matmul_work(void);
  *
  *     [eq:residual]     y  =  out( a x + b br( G( in(x) ) ) )
  *
- *     in, out   before and after everything; br: after the branch; mid: inside G, before its last
- *               matrix (O of attention, W2 of the feed-forward).  Each is three letters, for self-
- *               attention, cross-attention and feed-forward:
+ *     in        applied to x before G;  br: to G's result;  out: to the sum;  mid: inside G, before
+ *               its last matrix (O of attention, W2 of the feed-forward).  Each is three letters,
+ *               for self-attention, cross-attention and feed-forward:
  *               - identity    L LayerNorm    s x plus a learned scalar    h heads times gains
  *     a         first value of what multiplies the skip: a law of skip_of()
  *     gain      of the matrices when drawn: a law of gain_of()
@@ -253,8 +252,8 @@ enum place { IN, MID, BR, OUT, PLACES };
 enum op    { ID, LN, SHIFT, HEAD_GAIN, OPS };
 enum law   { ONE, ALPHA, BETA, TOP_DOWN, BOTTOM_UP, FIXUP, T_FIXUP, SUB_LN, ADMIN, SUBLAYERS };
 
-/* Every feature that a method (column more), a configuration or a place can have: a parameter of
- * table 3 exists where one of its features does. */
+/* One bit each.  A row of table 3 names bits, and its parameter exists in the stacks or sub-layers
+ * that have one of them.  Those of a method stand in its column more. */
 enum feature {
     FINAL      = 1 << 0,                /* a LayerNorm after the last layer of a stack        */
     OMEGA      = 1 << 1,                /* a is a learned vector                              */
@@ -321,7 +320,8 @@ static const struct scheme {
  *     enc-dec: enc    0.81 (N^4 M)^(1/16)        0.87 (N^4 M)^(-1/16)
  *     enc-dec: dec    (3M)^(1/4)                 (12M)^(-1/4)
  *
- * 0.81 and 0.87 are the paper's own rounding of 27^(-1/16) and 27^(1/16)/sqrt 2. */
+ * 0.81 and 0.87 are the paper's own rounding of 27^(-1/16) and 27^(1/16)/sqrt 2.  A row holds
+ * c, k, n, m: {1, 2, 4, 0} is (2^4 N^4)^(1/16) = (2N)^(1/4), and {1, 1, 0, 0} is 1. */
 enum stack_id { ENC, DEC };
 
 struct power16 { double c; int k, n, m; };
@@ -408,35 +408,36 @@ static double skip_of(const dn_config *c, int stack, int layer)
     }
 }
 
-/* Table 3 names them: matrices, then biases, then gain and bias (_G, _B) of what stands at a place,
- * in the order of enum place, which place_of() counts on, and the rest. */
+/* The parameters of a sub-layer or stack, whose names table 3 has: matrices, their biases in the
+ * same order, gain and bias (_G, _B) of what stands at a place, in the order of enum place, and
+ * the rest. linear_of() and place_of() of section 9 rely on both orders. */
 enum slot { WQ, WK, WV, WO, W1, W2, EMBED, POSITIONS, OUTPUT, MATRICES,
             BQ = MATRICES, BK, BV, BO, B1, B2, IN_G, IN_B, MID_G, MID_B, BR_G, BR_B, OUT_G, OUT_B,
             ACT_B, SKIP, SCALE, FINAL_G, FINAL_B, MIX, MIX_G, MIX_B, SLOTS };
 
-/* What the standard deviation of a matrix is multiplied by; N: layers of this stack.  DeepNorm and
- * two others tell V, O, W1 and W2 (strong) from Q and K, which do not change the size of
+/* What the standard deviation of a matrix is multiplied by; own: layers of this stack.  DeepNorm
+ * and two others tell V, O, W1 and W2 (strong) from Q and K, which do not change the size of
  * attention's output. */
 static double gain_of(const dn_config *c, int stack, int layer, enum slot w)
 {
     const struct power16 *beta = &architectures[c->arch].beta[stack];
     int strong = w >= WV && w <= W2, embedding = w >= EMBED;
     int crossed = subs_per_layer(c, stack) == 3;
-    double N = layers_of(c, stack), subs = subs_of(c, ENC) + subs_of(c, DEC);
+    double own = layers_of(c, stack), subs = subs_of(c, ENC) + subs_of(c, DEC);
     switch (schemes[c->norm].gain) {
     case BETA:      return strong ? beta->c/root16(beta, c) : 1;
-    case TOP_DOWN:  return embedding ? 1 : 1/(N - layer);
+    case TOP_DOWN:  return embedding ? 1 : 1/(own - layer);
     case BOTTOM_UP: return embedding ? 1 : 1/sqrt(layer + 1.0);
     case FIXUP:
         if (w == WO || w == W2 || w == OUTPUT) return 0;
         return embedding ? 1 : w == W1 ? 1/sqrt(subs) : (double)exp_acc((acc)(-ln(subs)/6));
     case T_FIXUP:
-        if (w == EMBED) return 1/root4(9*N);
-        return !strong ? 1 : crossed ? 1/root4(9*N) : 0.67/root4(N);
+        if (w == EMBED) return 1/root4(9*own);
+        return !strong ? 1 : crossed ? 1/root4(9*own) : 0.67/root4(own);
     case SUB_LN:
         if (!strong) return 1;
-        if (c->arch != DN_ENC_DEC) return sqrt(ln(2*N));
-        return sqrt(ln(3.0*c->dec_layers)*(crossed ? 1 : ln(2*N)/3));
+        if (c->arch != DN_ENC_DEC) return sqrt(ln(2*own));
+        return sqrt(ln(3.0*c->dec_layers)*(crossed ? 1 : ln(2*own)/3));
     default: return 1;
     }
 }
@@ -525,7 +526,8 @@ static acc sum_all(const real *x, const real *y, size_t n, int threads)
     return total;
 }
 
-/* Threads that must add over tokens in order own columns, WIDE at a time: two cache lines. */
+/* Sums over tokens: a thread takes WIDE columns (two cache lines) and adds all tokens in order, so
+ * that the number of threads changes nothing. */
 enum { WIDE = 32 };
 
 /* [op:column-sum]  db[j] += sum over t of x[t][j] dy[t][j], t ascending; where x is NULL, of dy. */
@@ -533,8 +535,8 @@ static void columns_add(const struct team *team, real *db, const real *x, const 
                         int n)
 {
     PARALLEL_FOR(row_threads(team, T, n))
-    for (int c = 0; c < (n + WIDE - 1)/WIDE; c++) {
-        int j0 = c*WIDE, j1 = imin(n, j0 + WIDE);
+    for (int block = 0; block < (n + WIDE - 1)/WIDE; block++) {
+        int j0 = block*WIDE, j1 = imin(n, j0 + WIDE);
         for (int t = 0; t < T; t++) {
             const real *dt = ROW(dy, t, n), *xt = x ? ROW(x, t, n) : NULL;
             for (int j = j0; j < j1; j++) db[j] = fmadd(xt ? xt[j] : 1, dt[j], db[j]);
@@ -577,32 +579,33 @@ struct at_place {
 /* [op:layernorm]   y = z g + b,  z = (x - mean x)/sqrt(var x + eps)              one row of n
  *                  dx = (g dy - mean(g dy) - z mean(z g dy))/sqrt(var x + eps)
  *                  dg += z dy,  db += dy
+ * because mean and variance depend on x, too: dz/dx = (I - 1 1^T/n - z z^T/n)/sqrt(var x + eps).
  * [dev:eps] the paper names no epsilon; 1e-5 is what the code of the time used.
- * stat keeps the mean and 1/sqrt(var + eps).  y may be x; dx may be dy. */
+ * stat, two numbers a row, keeps the mean and 1/sqrt(var + eps).  y may be x; dx may be dy. */
 static const double LN_EPS = 1e-5;
 
 static void norm_row(real *y, real *stat, const real *x, const real *g, const real *b, int n)
 {
-    acc mean = sum_row(x, n)/n;
-    acc var = dot_row(x, x, mean, n)/n;
-    real u = stat[0] = (real)mean, s = stat[1] = (real)(1/sqrt_acc(var + (acc)LN_EPS));
-    for (int i = 0; i < n; i++) y[i] = fmadd((x[i] - u)*s, g[i], b[i]);
+    acc exact = sum_row(x, n)/n, var = dot_row(x, x, exact, n)/n;
+    real mean = stat[0] = (real)exact, inv = stat[1] = (real)(1/sqrt_acc(var + (acc)LN_EPS));
+    for (int i = 0; i < n; i++) y[i] = fmadd((x[i] - mean)*inv, g[i], b[i]);
 }
 
 static void norm_row_bwd(real *dx, const real *dy, const real *stat, const real *x, const real *g,
                          int n)
 {
-    acc s1[LANES] = {0}, s2[LANES] = {0};
-    real u = stat[0], s = stat[1], m1, m2;
+    acc sum_gd[LANES] = {0}, sum_zgd[LANES] = {0};
+    real mean = stat[0], inv = stat[1], mean_gd, mean_zgd;
     for (int i = 0; i < n; i += LANES)
         for (int l = 0; l < imin(LANES, n - i); l++) {
             real gd = g[i + l]*dy[i + l];
-            s1[l] += (acc)gd;
-            s2[l] += (acc)((x[i + l] - u)*s*gd);
+            sum_gd[l] += (acc)gd;
+            sum_zgd[l] += (acc)((x[i + l] - mean)*inv*gd);
         }
-    m1 = (real)(lanes_total(s1)/n);
-    m2 = (real)(lanes_total(s2)/n);
-    for (int i = 0; i < n; i++) dx[i] = (fmadd(g[i], dy[i], -m1) - (x[i] - u)*s*m2)*s;
+    mean_gd = (real)(lanes_total(sum_gd)/n);
+    mean_zgd = (real)(lanes_total(sum_zgd)/n);
+    for (int i = 0; i < n; i++)
+        dx[i] = (fmadd(g[i], dy[i], -mean_gd) - (x[i] - mean)*inv*mean_zgd)*inv;
 }
 
 static void norm_fwd(const struct team *team, real *y, real *stat, const real *x,
@@ -618,13 +621,13 @@ static void norm_bwd(const struct team *team, real *dx, const real *dy, const re
                      const real *x, const struct at_place *at, int T, int n)
 {
     PARALLEL_FOR(row_threads(team, T, n))
-    for (int c = 0; c < (n + WIDE - 1)/WIDE; c++) {
-        int j0 = c*WIDE, j1 = imin(n, j0 + WIDE);
+    for (int block = 0; block < (n + WIDE - 1)/WIDE; block++) {
+        int j0 = block*WIDE, j1 = imin(n, j0 + WIDE);
         for (int t = 0; t < T; t++) {
             const real *xt = ROW(x, t, n), *dt = ROW(dy, t, n);
-            real u = stat[2*(size_t)t], s = stat[2*(size_t)t + 1];
+            real mean = stat[2*(size_t)t], inv = stat[2*(size_t)t + 1];
             for (int j = j0; j < j1; j++) {
-                at->dg[j] = fmadd((xt[j] - u)*s, dt[j], at->dg[j]);
+                at->dg[j] = fmadd((xt[j] - mean)*inv, dt[j], at->dg[j]);
                 at->db[j] += dt[j];
             }
         }
@@ -641,7 +644,7 @@ static void scale_rows(const struct team *team, real *y, real c, int T, int n)
         for (int j = 0; j < n; j++) ROW(y, t, n)[j] *= c;
 }
 
-/* y_j = g_h x_j, h the head of column j.  y may be x. */
+/* y may be x. */
 static void heads_scale(const struct team *team, real *y, const real *x, const real *g, int H,
                         int T, int n)
 {
@@ -796,11 +799,11 @@ static void act_bwd(const struct team *team, real *du, const real *h, int kind,
 
 /* [op:attention]   c = drop(softmax(q k^T/sqrt E)) v       for each sequence and head
  *
- * A span is one sequence: nq query rows from row q, nk key rows from row k.  causal: query i sees
+ * A span is one sequence: nq query rows from row q0, nk key rows from row k0.  causal: query i sees
  * keys 0 .. nk - nq + i, which serves whole sequences and a growing cache alike.  Only the row
  * maximum and 1/(row sum) are kept; backward computes the weights again, QROWS queries at a
  * time, so the memory is 2 QROWS x ctx per thread (P and its gradient) and never T x S. */
-struct span { int q, nq, k, nk; };
+struct span { int q0, nq, k0, nk; };
 
 struct attention {
     const struct span *span;            /* of each of `rows` sequences                        */
@@ -812,9 +815,9 @@ struct attention {
 
 struct qkv { real *q, *k, *v; };        /* T x ldq, S x ldk, S x ldk: the numbers, or gradients */
 
-/* What is worked on at a time: queries i .. i + n - 1 of one span, for head h, and the m keys that
- * the last of them sees. */
-struct queries { const struct span *span; int h, i, n, m; };
+/* What is worked on at a time: n queries of one span from its query `first` on, for head h, and as
+ * many keys as the last of them sees. */
+struct queries { const struct span *span; int h, first, n, keys; };
 
 enum { QROWS = 64 };                    /* n at most */
 
@@ -832,23 +835,24 @@ static struct queries queries_at(const struct attention *att, const struct span 
 /* Where in stat, T x 2H, the two numbers are that softmax keeps of row i. */
 static size_t stat_at(const struct attention *att, const struct queries *rows, int i)
 {
-    size_t query = (size_t)rows->span->q + (size_t)(rows->i + i);
+    size_t query = (size_t)rows->span->q0 + (size_t)(rows->first + i);
     return 2*(query*(size_t)att->H + (size_t)rows->h);
 }
 
-/* P = softmax(scale S), S = q k^T in place: n rows of m.  stat: of each row the greatest argument
- * and 1/(sum of exponentials), which softmax_rows finds and softmax_again takes. */
+/* P holds q k^T, n rows of `keys` numbers, and becomes softmax(scale q k^T), 0 for keys not seen.
+ * stat, T x 2H: of each row the greatest argument and 1/(sum of exponentials), which softmax_rows
+ * finds and softmax_again takes. */
 static void softmax_rows(real *P, real *stat, const struct attention *att,
                          const struct queries *rows)
 {
     for (int i = 0; i < rows->n; i++) {
-        real *p = ROW(P, i, rows->m), *st = stat + stat_at(att, rows, i);
-        int m = keys_seen(att, rows->span, rows->i + i);
-        st[0] = att->scale*max_row(p, m);
-        for (int j = 0; j < m; j++) p[j] = exp_real(fmadd(att->scale, p[j], -st[0]));
-        st[1] = (real)(1/sum_row(p, m));
-        for (int j = 0; j < m; j++) p[j] *= st[1];
-        for (int j = m; j < rows->m; j++) p[j] = 0;
+        real *p = ROW(P, i, rows->keys), *st = stat + stat_at(att, rows, i);
+        int seen = keys_seen(att, rows->span, rows->first + i);
+        st[0] = att->scale*max_row(p, seen);
+        for (int j = 0; j < seen; j++) p[j] = exp_real(fmadd(att->scale, p[j], -st[0]));
+        st[1] = (real)(1/sum_row(p, seen));
+        for (int j = 0; j < seen; j++) p[j] *= st[1];
+        for (int j = seen; j < rows->keys; j++) p[j] = 0;
     }
 }
 
@@ -856,26 +860,26 @@ static void softmax_again(real *P, const real *stat, const struct attention *att
                           const struct queries *rows)
 {
     for (int i = 0; i < rows->n; i++) {
-        real *p = ROW(P, i, rows->m);
+        real *p = ROW(P, i, rows->keys);
         const real *st = stat + stat_at(att, rows, i);
-        int m = keys_seen(att, rows->span, rows->i + i);
-        for (int j = 0; j < m; j++) p[j] = exp_real(fmadd(att->scale, p[j], -st[0]))*st[1];
-        for (int j = m; j < rows->m; j++) p[j] = 0;
+        int seen = keys_seen(att, rows->span, rows->first + i);
+        for (int j = 0; j < seen; j++) p[j] = exp_real(fmadd(att->scale, p[j], -st[0]))*st[1];
+        for (int j = seen; j < rows->keys; j++) p[j] = 0;
     }
 }
 
-/* A = drop(P), which may be P: the masks are a function of query and head, m numbers a row. */
+/* A = drop(P), which may be P: the mask of a row is a function of query and head. */
 static void drop_weights(real *A, const real *P, const struct attention *att,
                          const struct queries *rows)
 {
     for (int i = 0; i < rows->n; i++) {
-        uint64_t query = (uint64_t)rows->span->q + (uint64_t)(rows->i + i);
-        drop_row(ROW(A, i, rows->m), ROW(P, i, rows->m), &att->drop,
-                 query*(uint64_t)att->H + (uint64_t)rows->h, rows->m);
+        uint64_t query = (uint64_t)rows->span->q0 + (uint64_t)(rows->first + i);
+        drop_row(ROW(A, i, rows->keys), ROW(P, i, rows->keys), &att->drop,
+                 query*(uint64_t)att->H + (uint64_t)rows->h, rows->keys);
     }
 }
 
-/* A multiply-add of these small products costs what 8 of a large one do; there are two products. */
+/* 16: two products, small ones, whose multiply-adds cost what 8 of a large one do. */
 static int attend_threads(const struct team *team, const struct attention *att)
 {
     double work = 0;
@@ -884,7 +888,9 @@ static int attend_threads(const struct team *team, const struct attention *att)
     return enough(team->threads, work);
 }
 
-static void attend_fwd(const struct team *team, real *c, real *stat, const struct qkv *x,
+/* c: T x D,  stat: T x 2H.  P, K, V, C and Q are what one thread works on: rows of one span, E
+ * columns of one head. */
+static void attend_fwd(const struct team *team, real *c, real *stat, const struct qkv *qkv,
                        const struct attention *att)
 {
     int E = att->E, D = att->H*E, ldq = att->ldq, ldk = att->ldk;
@@ -894,37 +900,39 @@ static void attend_fwd(const struct team *team, real *c, real *stat, const struc
         int h = (int)(job%att->H), me = thread_id();
         real *w = team->product + (size_t)me*matmul_work();
         real *P = team->attention + (size_t)me*2*QROWS*(size_t)team->ctx;
-        const real *K = ROW(x->k, span->k, ldk) + h*E, *V = ROW(x->v, span->k, ldk) + h*E;
+        const real *K = ROW(qkv->k, span->k0, ldk) + h*E, *V = ROW(qkv->v, span->k0, ldk) + h*E;
         for (int i = 0; i < span->nq; i += QROWS) {
             struct queries rows = queries_at(att, span, h, i);
-            int n = rows.n, m = rows.m;
-            const real *Q = ROW(x->q, span->q + i, ldq) + h*E;
-            real *C = ROW(c, span->q + i, D) + h*E;
-            matmul1(into(P, m), NULL, plain(Q, ldq), turned(K, ldk), n, m, E, w);         /* (1) */
-            softmax_rows(P, stat, att, &rows);                                            /* (2) */
-            drop_weights(P, P, att, &rows);                                               /* (3) */
-            matmul1(into(C, D), NULL, plain(P, m), plain(V, ldk), n, E, m, w);            /* (4) */
+            int n = rows.n, m = rows.keys;
+            const real *Q = ROW(qkv->q, span->q0 + i, ldq) + h*E;
+            real *C = ROW(c, span->q0 + i, D) + h*E;
+            matmul1(into(P, m), NULL, plain(Q, ldq), turned(K, ldk), n, m, E, w);      /* (1) */
+            softmax_rows(P, stat, att, &rows);                                         /* (2) */
+            drop_weights(P, P, att, &rows);                                            /* (3) */
+            matmul1(into(C, D), NULL, plain(P, m), plain(V, ldk), n, E, m, w);         /* (4) */
         }
     }
 }
 
-/* dS = scale P (dP - sum_j P_j dP_j): one dot product per row, because
- * dp_i/ds_j = p_i (1{i=j} - p_j).  dP becomes dS. */
+/* One row, s = scale q k^T and p = softmax(s):  dp_j/ds_k = p_j (1{j=k} - p_k), so
+ * ds_k = p_k (dp_k - sum_j p_j dp_j): one dot product a row.  dP becomes the gradient dS of q k^T,
+ * hence scale; keys not seen have p = 0 and get 0. */
 static void softmax_rows_bwd(real *dP, const real *P, const struct attention *att,
                              const struct queries *rows)
 {
     for (int i = 0; i < rows->n; i++) {
-        real *d = ROW(dP, i, rows->m);
-        const real *p = ROW(P, i, rows->m);
-        real sum = (real)dot_row(p, d, 0, rows->m);
-        for (int j = 0; j < rows->m; j++) d[j] = att->scale*p[j]*(d[j] - sum);
+        real *d = ROW(dP, i, rows->keys);
+        const real *p = ROW(P, i, rows->keys);
+        real sum = (real)dot_row(p, d, 0, rows->keys);
+        for (int j = 0; j < rows->keys; j++) d[j] = att->scale*p[j]*(d[j] - sum);
     }
 }
 
-/* dq, dk, dv = ; each (span, head) owns its rows and columns of all three.  A is drop(P) first, to
- * give dv its part, and then dA, dP and dS. */
-static void attend_bwd(const struct team *team, const struct qkv *dx, const real *dc,
-                       const real *stat, const struct qkv *x, const struct attention *att)
+/* Writes dq, dk and dv (=, not +=) from dc, T x D; each span and head has rows and columns of
+ * its own in all three.  P is made again, (1) to (3), and then the steps fall; A is in turn
+ * drop(P), the gradients of drop(P) and of P, and dS. */
+static void attend_bwd(const struct team *team, const struct qkv *dqkv, const real *dc,
+                       const real *stat, const struct qkv *qkv, const struct attention *att)
 {
     int E = att->E, D = att->H*E, ldq = att->ldq, ldk = att->ldk;
     PARALLEL_JOBS(attend_threads(team, att))
@@ -934,72 +942,71 @@ static void attend_bwd(const struct team *team, const struct qkv *dx, const real
         real *w = team->product + (size_t)me*matmul_work();
         real *P = team->attention + (size_t)me*2*QROWS*(size_t)team->ctx;
         real *A = P + QROWS*(size_t)team->ctx;
-        const real *K = ROW(x->k, span->k, ldk) + h*E, *V = ROW(x->v, span->k, ldk) + h*E;
-        real *dK = ROW(dx->k, span->k, ldk) + h*E, *dV = ROW(dx->v, span->k, ldk) + h*E;
+        const real *K = ROW(qkv->k, span->k0, ldk) + h*E, *V = ROW(qkv->v, span->k0, ldk) + h*E;
+        real *dK = ROW(dqkv->k, span->k0, ldk) + h*E, *dV = ROW(dqkv->v, span->k0, ldk) + h*E;
         for (int j = 0; j < span->nk; j++)
             for (int l = 0; l < E; l++) ROW(dK, j, ldk)[l] = ROW(dV, j, ldk)[l] = 0;
         for (int i = 0; i < span->nq; i += QROWS) {
             struct queries rows = queries_at(att, span, h, i);
-            int n = rows.n, m = rows.m;
-            const real *Q = ROW(x->q, span->q + i, ldq) + h*E;
-            const real *dC = ROW(dc, span->q + i, D) + h*E;
-            real *dQ = ROW(dx->q, span->q + i, ldq) + h*E;
-            matmul1(into(P, m), NULL, plain(Q, ldq), turned(K, ldk), n, m, E, w);         /* (1) */
-            softmax_again(P, stat, att, &rows);                                           /* (2) */
-            drop_weights(A, P, att, &rows);                                               /* (3) */
-            matmul1(into(dV, ldk), dV, turned(A, m), plain(dC, D), m, E, n, w);           /* (4) */
-            matmul1(into(A, m), NULL, plain(dC, D), turned(V, ldk), n, m, E, w);          /* (4) */
-            drop_weights(A, A, att, &rows);                                               /* (3) */
-            softmax_rows_bwd(A, P, att, &rows);                                           /* (2) */
-            matmul1(into(dQ, ldq), NULL, plain(A, m), plain(K, ldk), n, E, m, w);         /* (1) */
-            matmul1(into(dK, ldk), dK, turned(A, m), plain(Q, ldq), m, E, n, w);          /* (1) */
+            int n = rows.n, m = rows.keys;
+            const real *Q = ROW(qkv->q, span->q0 + i, ldq) + h*E;
+            const real *dC = ROW(dc, span->q0 + i, D) + h*E;
+            real *dQ = ROW(dqkv->q, span->q0 + i, ldq) + h*E;
+            matmul1(into(P, m), NULL, plain(Q, ldq), turned(K, ldk), n, m, E, w);      /* (1) */
+            softmax_again(P, stat, att, &rows);                                        /* (2) */
+            drop_weights(A, P, att, &rows);                                            /* (3) */
+            matmul1(into(dV, ldk), dV, turned(A, m), plain(dC, D), m, E, n, w);        /* (4) */
+            matmul1(into(A, m), NULL, plain(dC, D), turned(V, ldk), n, m, E, w);       /* (4) */
+            drop_weights(A, A, att, &rows);                                            /* (3) */
+            softmax_rows_bwd(A, P, att, &rows);                                        /* (2) */
+            matmul1(into(dQ, ldq), NULL, plain(A, m), plain(K, ldk), n, E, m, w);      /* (1) */
+            matmul1(into(dK, ldk), dK, turned(A, m), plain(Q, ldq), m, E, n, w);       /* (1) */
         }
     }
 }
 
-/* [op:embedding]   x_t = drop( sqrt(D) E[id_t] + pos[t] ),   E: the V x D table; t counts within
- *                                                            its sequence
- *                  dE[id_t] += sqrt(D) drop(dx_t),  dpos[t] += drop(dx_t)               */
+/* [op:embedding]   x_t = drop( sqrt(D) table[id_t] + pos[t] ),     t counts within its sequence
+ *                  dtable[id_t] += sqrt(D) drop(dx_t),  dpos[t] += drop(dx_t)               */
 struct embedding {
     int D;
-    const real *E, *pos;                /* V x D, ctx x D                                     */
-    real *dE, *dpos;                    /* dpos may be NULL                                   */
+    const real *table, *pos;            /* V x D, ctx x D                                     */
+    real *dtable, *dpos;                /* dpos may be NULL                                   */
     struct dropout drop;
 };
 
 static void embed_fwd(const struct team *team, real *x, const int *id, const struct span *span,
-                      int rows, const struct embedding *e)
+                      int rows, const struct embedding *emb)
 {
-    int D = e->D, T = span[rows - 1].q + span[rows - 1].nq;
+    int D = emb->D, T = span[rows - 1].q0 + span[rows - 1].nq;
     real scale = (real)sqrt((double)D);
     PARALLEL_FOR(row_threads(team, T, D))
     for (int r = 0; r < rows; r++)
         for (int i = 0; i < span[r].nq; i++) {
-            int t = span[r].q + i, at = span[r].nk - span[r].nq + i;
+            int t = span[r].q0 + i, at = span[r].nk - span[r].nq + i;
             real *xt = ROW(x, t, D);
-            const real *word = ROW(e->E, id[t], D), *pos = ROW(e->pos, at, D);
+            const real *word = ROW(emb->table, id[t], D), *pos = ROW(emb->pos, at, D);
             for (int j = 0; j < D; j++) xt[j] = fmadd(scale, word[j], pos[j]);
-            drop_row(xt, xt, &e->drop, (uint64_t)t, D);
+            drop_row(xt, xt, &emb->drop, (uint64_t)t, D);
         }
 }
 
-/* dx is left dropped.  Rows of E repeat, so threads own columns. */
+/* dx is left dropped.  Rows of the table repeat, so threads own columns. */
 static void embed_bwd(const struct team *team, real *dx, const int *id, const struct span *span,
-                      int rows, const struct embedding *e)
+                      int rows, const struct embedding *emb)
 {
-    int D = e->D, T = span[rows - 1].q + span[rows - 1].nq;
+    int D = emb->D, T = span[rows - 1].q0 + span[rows - 1].nq;
     real scale = (real)sqrt((double)D);
     PARALLEL_FOR(row_threads(team, T, D))
     for (int t = 0; t < T; t++)
-        drop_row(ROW(dx, t, D), ROW(dx, t, D), &e->drop, (uint64_t)t, D);
+        drop_row(ROW(dx, t, D), ROW(dx, t, D), &emb->drop, (uint64_t)t, D);
     PARALLEL_FOR(row_threads(team, T, D))
-    for (int c = 0; c < (D + WIDE - 1)/WIDE; c++)
+    for (int block = 0; block < (D + WIDE - 1)/WIDE; block++)
         for (int r = 0; r < rows; r++)
             for (int i = 0; i < span[r].nq; i++) {
-                const real *dt = ROW(dx, span[r].q + i, D);
-                real *word = ROW(e->dE, id[span[r].q + i], D);
-                real *pos = e->dpos ? ROW(e->dpos, i, D) : NULL;
-                int j0 = c*WIDE, j1 = imin(D, j0 + WIDE);
+                const real *dt = ROW(dx, span[r].q0 + i, D);
+                real *word = ROW(emb->dtable, id[span[r].q0 + i], D);
+                real *pos = emb->dpos ? ROW(emb->dpos, i, D) : NULL;
+                int j0 = block*WIDE, j1 = imin(D, j0 + WIDE);
                 for (int j = j0; j < j1; j++) word[j] = fmadd(scale, dt[j], word[j]);
                 for (int j = j0; pos && j < j1; j++) pos[j] += dt[j];
             }
@@ -1020,7 +1027,7 @@ static void sinusoids(real *pos, int ctx, int D)
 }
 
 /* [op:cross-entropy]   nll = -ln p_y,   p = softmax(z)      one token, V logits, its label y
- *                      loss = (1 - e) nll + e/V sum over v of -ln p_v     e: label smoothing
+ *                      loss = (1 - e) nll + e/V sum over v of -ln p_v         e: smoothing
  *                      dz_v = p_v - (1 - e) 1{v = y} - e/V      z becomes dz when back != 0 */
 struct token_loss { acc loss, nll; int correct; };
 
@@ -1030,37 +1037,37 @@ static acc exp_sum(real *p, const real *z, real top, int V)
     enum { CHUNK = 256 };
     acc total = 0;
     for (int i = 0; i < V; i += CHUNK) {
-        real e[CHUNK];
+        real terms[CHUNK];
         int n = imin(CHUNK, V - i);
-        for (int j = 0; j < n; j++) e[j] = exp_real(z[i + j] - top);
-        total += sum_row(e, n);
-        if (p) memcpy(p + i, e, (size_t)n*sizeof *e);
+        for (int j = 0; j < n; j++) terms[j] = exp_real(z[i + j] - top);
+        total += sum_row(terms, n);
+        if (p) memcpy(p + i, terms, (size_t)n*sizeof *terms);
     }
     return total;
 }
 
-static struct token_loss cross_entropy_row(real *z, int y, double e, int V, int back)
+static struct token_loss cross_entropy_row(real *z, int y, double smoothing, int V, int back)
 {
     real top = max_row(z, V);
-    acc mean = e > 0 ? sum_row(z, V)/V : 0, zy = (acc)z[y];
+    acc mean = smoothing > 0 ? sum_row(z, V)/V : 0, zy = (acc)z[y];
     struct token_loss out = { 0, 0, 0 };
     int best = 0;
     while (z[best] < top) best++;
     out.correct = best == y;
     acc total = exp_sum(back ? z : NULL, z, top, V), lse = (acc)top + log_acc(total);
     out.nll = lse - zy;
-    out.loss = (1 - (acc)e)*out.nll + (acc)e*(lse - mean);
+    out.loss = (1 - (acc)smoothing)*out.nll + (acc)smoothing*(lse - mean);
     if (back) {
-        real inv = (real)(1/total), each = (real)(e/V);
+        real inv = (real)(1/total), each = (real)(smoothing/V);
         for (int v = 0; v < V; v++) z[v] = fmadd(z[v], inv, -each);
-        z[y] -= (real)(1 - e);
+        z[y] -= (real)(1 - smoothing);
     }
     return out;
 }
 
 /* ---- 7 the residual equation ------------------------------------------------------------- */
 
-/* [eq:residual]   r = a x + b drop(g)                                          T rows of D
+/* [eq:residual]   r = a x + b drop(g),  g = br(G)                              T rows of D
  *                 dx = a dr,  dg = b drop(dr),
  *                 da_j += sum over t of x_tj dr_tj,  db += sum of g drop(dr)           */
 struct residual {
@@ -1071,32 +1078,33 @@ struct residual {
 };
 
 static void residual_fwd(const struct team *team, real *r, const real *x, const real *g,
-                         const struct residual *e, int T, int D)
+                         const struct residual *res, int T, int D)
 {
-    real b = e->scale ? e->scale[0] : 1;
+    real b = res->scale ? res->scale[0] : 1;
     PARALLEL_FOR(row_threads(team, T, D))
     for (int t = 0; t < T; t++) {
         real *rt = ROW(r, t, D);
         const real *xt = ROW(x, t, D);
-        drop_row(rt, ROW(g, t, D), &e->drop, (uint64_t)t, D);
-        for (int j = 0; j < D; j++) rt[j] = fmadd(e->skip ? e->skip[j] : e->a, xt[j], b*rt[j]);
+        drop_row(rt, ROW(g, t, D), &res->drop, (uint64_t)t, D);
+        for (int j = 0; j < D; j++)
+            rt[j] = fmadd(res->skip ? res->skip[j] : res->a, xt[j], b*rt[j]);
     }
 }
 
 /* d holds dr and becomes dx; g is read where b is learned. */
 static void residual_bwd(const struct team *team, real *d, real *dg, const real *x, const real *g,
-                         const struct residual *e, int T, int D)
+                         const struct residual *res, int T, int D)
 {
-    if (e->skip) columns_add(team, e->dskip, x, d, T, D);
+    if (res->skip) columns_add(team, res->dskip, x, d, T, D);
     PARALLEL_FOR(row_threads(team, T, D))
     for (int t = 0; t < T; t++) {
         real *dt = ROW(d, t, D);
-        drop_row(ROW(dg, t, D), dt, &e->drop, (uint64_t)t, D);
-        for (int j = 0; j < D; j++) dt[j] *= e->skip ? e->skip[j] : e->a;
+        drop_row(ROW(dg, t, D), dt, &res->drop, (uint64_t)t, D);
+        for (int j = 0; j < D; j++) dt[j] *= res->skip ? res->skip[j] : res->a;
     }
-    if (!e->scale) return;
-    e->dscale[0] += (real)sum_all(g, dg, (size_t)T*(size_t)D, team->threads);
-    scale_rows(team, dg, e->scale[0], T, D);
+    if (!res->scale) return;
+    res->dscale[0] += (real)sum_all(g, dg, (size_t)T*(size_t)D, team->threads);
+    scale_rows(team, dg, res->scale[0], T, D);
 }
 
 /* [eq:dlcl]   z = sum over k of w_k n_k,  n_k = LN_k(y_k):  a learned mix of all layers below,
@@ -1140,7 +1148,8 @@ static const char *const stack_name[] = { "encoder", "decoder" };
 /* TABLE 3.  A parameter is a row: in which kinds of sub-layer (or per stack), its name, shape,
  * first values, and the features of which one must be there for it to exist (0: always).  Layout,
  * initialization, optimizer and checkpoints loop over this table.  Q, K and V are drawn as three
- * matrices and lie side by side in memory, so that one product serves them all. */
+ * matrices and lie side by side in memory, so that one product serves them all.  The gate of a
+ * layer belongs to its self-attention, and its other sub-layers point to it: stacks_link(). */
 enum extent { VECTOR, OF_1, OF_D, OF_F, OF_H, OF_V, OF_CTX, OF_OUTPUTS };
 enum first  { ZEROS, ONES, SKIPS, MEANS, TABLE, XAVIER };   /* from TABLE on: random        */
 
@@ -1193,35 +1202,8 @@ static const struct param {
 };
 enum { PARAMS = (int)(sizeof params/sizeof *params) };
 
-/* The features of a stack (i < 0) or of its sub-layer i. */
-static uint64_t features(const dn_config *c, int stack, int i)
-{
-    uint64_t has = schemes[c->norm].more;
-    if (c->bias && !(has & SHIFTED)) has |= BIASED;
-    if (c->positions == DN_LEARNED) has |= LEARNED;
-    if (c->tie != DN_TIE_ALL || stack == ENC || !has_stack(c, ENC)) has |= OWN_EMBED;
-    if (c->tie == DN_TIE_NONE && stack == top_stack(c)) has |= OWN_OUTPUT;
-    for (int p = 0; i >= 0 && p < PLACES; p++) has |= AT(p, op_at(c, (enum place)p, stack, i));
-    return has;
-}
-
-static int extent_of(const dn_config *c, int stack, enum extent e)
-{
-    switch (e) {
-    case VECTOR:     return 0;
-    case OF_1:       return 1;
-    case OF_D:       return c->dim;
-    case OF_F:       return ffn_width(c);
-    case OF_H:       return c->heads;
-    case OF_V:       return c->vocab;
-    case OF_CTX:     return c->ctx;
-    case OF_OUTPUTS: return layers_of(c, stack) + 1;    /* of the embedding and each layer */
-    }
-    return 0;
-}
-
 /* A model is its parameters and a desk.  First the parameters: a tensor is a row of table 3 for one
- * stack or sub-layer, and these point to the values of theirs. */
+ * stack or sub-layer; struct sublayer and struct stack have pointers to their tensors' values. */
 struct tensor {
     const struct param *row;
     int stack, sub;                     /* sub-layer in the model's array, or -1              */
@@ -1235,7 +1217,6 @@ struct sublayer {
     enum kind kind;
     int stack, layer, index;            /* layer and index (in the model) count from 0        */
     enum op op[PLACES];
-    real a;                             /* of the residual equation, where it is not learned  */
     real *param[SLOTS];                 /* NULL where table 3 has none                        */
 };
 
@@ -1246,8 +1227,9 @@ struct stack {
 };
 
 /* What a sub-layer's backward pass needs in addition to its input x.  In DN_KEEP each sub-layer
- * has its own; in DN_RECOMPUTE all share one, which backward refills, except r, which spares
- * most sub-layers recomputing their last product. */
+ * has its own.  In DN_RECOMPUTE all share one, except r, which each keeps: backward refills the
+ * rest from x and, having r, need not repeat the sub-layer's last product, unless br or a learned
+ * b reads G. */
 struct saved {
     real *n, *n_stat;                   /* in(x)                                     T x D, T x 2 */
     real *q;                            /* q, and for self-attention k, v beside it  T x 3D       */
@@ -1256,13 +1238,14 @@ struct saved {
     real *h;                            /* feed-forward before the activation        T x F        */
     real *mid_stat;                     /*                                           T x 2        */
     real *g, *g_stat;                   /* G, where br is not the identity           T x D, T x 2 */
-    real *b;                            /* br(G), where b is learned                 T x D        */
+    real *br;                           /* br(G), where b is learned                 T x D        */
     real *r, *r_stat;                   /* a x + b br(G), where out is LayerNorm     T x D, T x 2 */
 };
 
 /* The desk: all that a pass through the network writes but parameter gradients, so that one pass
- * needs one desk.  A model has its own, a generator too.  Where nothing is kept for a backward
- * pass, sub-layers share their buffers: x and y alternate between two. */
+ * needs one desk.  A model has its own, a generator too.  In training each sub-layer has its own
+ * y, and x of the next is the same buffer; where nothing is kept for a backward pass, x and y
+ * alternate between two. */
 struct desk {
     struct team team;
     struct work {
@@ -1301,29 +1284,11 @@ struct dn_model {
     int subs, tensors;
     struct tensor *tensor;
     size_t scalars, matrix_scalars;     /* all parameters; those in matrices, which lie first */
-    real *value, *grad, *m, *v;         /* parameters, their gradients, Adam's moments        */
+    real *value, *grad, *mean, *square; /* parameters, their gradients, Adam's m and v        */
     real *sinusoid;                     /* ctx x D, or NULL                                   */
     struct desk desk;
     int64_t step;
 };
-
-static const char *kind_name(enum kind kind)
-{
-    return kind == SELF ? "self_attn" : kind == CROSS ? "cross_attn" : "ffn";
-}
-
-static const char *tensor_name(const dn_model *m, const struct tensor *t, char name[DN_NAME_MAX])
-{
-    const struct sublayer *sub = t->sub < 0 ? NULL : &m->sub[t->sub];
-    if (t->row->slot == OUTPUT)
-        say(name, DN_NAME_MAX, "%s", t->row->name);
-    else if (!sub)
-        say(name, DN_NAME_MAX, "%s.%s", stack_name[t->stack], t->row->name);
-    else
-        say(name, DN_NAME_MAX, "%s.%d.%s.%s", stack_name[t->stack], (int64_t)sub->layer,
-            kind_name(sub->kind), t->row->name);
-    return name;
-}
 
 /* [eq:xavier]  w ~ N(0, s^2),  s = gain sqrt(2/(rows + cols)).  DeepNorm's beta is the gain of V,
  * O, W1 and W2 and is used nowhere else.  [dev:embedding] the paper leaves embeddings open:
@@ -1412,7 +1377,6 @@ static struct linear output_of(const dn_model *m)
     return (struct linear){ m->c.vocab, m->c.dim, w, NULL, grad_of(m, w), NULL };
 }
 
-/* What stands at a place: LayerNorm with factor c, a shift, gains of heads, or nothing. */
 static struct at_place at_place(const dn_model *m, enum op op, double c, real *g, real *b)
 {
     return (struct at_place){ op, (real)c, m->c.heads, g, b, grad_of(m, g), grad_of(m, b) };
@@ -1426,13 +1390,14 @@ static struct at_place place_of(const dn_model *m, const struct sublayer *sub, e
                     sub->param[slot + 1]);
 }
 
-/* For DeepNorm a = alpha, the same in every layer of a stack, and nothing here is learned: skip and
+/* For DeepNorm a = alpha, which skip_of() has from table 2, and nothing here is learned: skip and
  * scale are NULL, as are their gradients. */
 static struct residual residual_of(const struct pass *pass, const struct sublayer *sub)
 {
     const dn_model *m = pass->m;
     real *skip = sub->param[SKIP], *scale = sub->param[SCALE];
-    return (struct residual){ sub->a, skip, scale, grad_of(m, skip), grad_of(m, scale),
+    return (struct residual){ (real)skip_of(&m->c, sub->stack, sub->layer), skip, scale,
+                              grad_of(m, skip), grad_of(m, scale),
                               dropout_for(pass, sub->index, DROP_BRANCH, m->c.dropout) };
 }
 
@@ -1472,8 +1437,8 @@ static void cache_append(const struct pass *pass, real *cache, const real *q)
     for (int r = 0; r < pass->rows; r++) {
         const struct span *span = &pass->desk->stream[DEC].span[r];
         for (int i = 0; i < span->nq; i++)
-            memcpy(ROW(cache, span->k + span->nk - span->nq + i, 2*D),
-                   ROW(q, span->q + i, 3*D) + D, 2*(size_t)D*sizeof(real));
+            memcpy(ROW(cache, span->k0 + span->nk - span->nq + i, 2*D),
+                   ROW(q, span->q0 + i, 3*D) + D, 2*(size_t)D*sizeof(real));
     }
 }
 
@@ -1481,9 +1446,10 @@ static void cache_append(const struct pass *pass, real *cache, const real *q)
  *
  *     g = Wo mid( attend(q, k, v) ) + bo,    q = Wq in + bq,   k, v = Wk,v src + bk,v
  *
- * src = in, or the encoder's output in cross-attention.  DeepNorm scales Wv and Wo, not Wq and Wk:
+ * src = in, so that one product makes q, k and v, T x 3D; or the encoder's output mem, S x D, in
+ * cross-attention.  DeepNorm scales Wv and Wo, not Wq and Wk:
  * softmax averages values, whatever the queries and keys, so only v and o carry magnitude (the
- * paper's lemma 4.1).  Without a place for g, only what backward reads: steps (1) to (3). */
+ * paper's lemma 4.1).  With g NULL, only what backward reads: steps (1) to (3). */
 static void attention_fwd(const struct pass *pass, const struct sublayer *sub, real *g,
                           const real *in)
 {
@@ -1495,17 +1461,17 @@ static void attention_fwd(const struct pass *pass, const struct sublayer *sub, r
     int self = sub->kind == SELF;
     real *cache = cache_of(pass, sub);
     struct attention att = attention_of(pass, sub);
-    struct qkv x = qkv_of(pass, sub);
+    struct qkv qkv = qkv_of(pass, sub);
     struct linear to_q = linear_of(m, sub, WQ, att.ldq, D), to_kv = linear_of(m, sub, WK, 2*D, D);
     struct linear to_g = linear_of(m, sub, WO, D, D);
     struct at_place mid = place_of(m, sub, MID);
-    linear_fwd(team, x.q, in, &to_q, T);                                                 /* (1) */
-    if (self && cache) cache_append(pass, cache, x.q);
-    if (!self && !cache) linear_fwd(team, x.k, pass->mem, &to_kv, S);                    /* (2) */
-    attend_fwd(team, saved->c, saved->c_stat, &x, &att);                                 /* (3) */
+    linear_fwd(team, qkv.q, in, &to_q, T);                                             /* (1) */
+    if (self && cache) cache_append(pass, cache, qkv.q);
+    if (!self && !cache) linear_fwd(team, qkv.k, pass->mem, &to_kv, S);                /* (2) */
+    attend_fwd(team, saved->c, saved->c_stat, &qkv, &att);                             /* (3) */
     if (!g) return;
-    const real *c = place_fwd(team, desk->w, saved->mid_stat, saved->c, &mid, T, D);     /* (4) */
-    linear_fwd(team, g, c, &to_g, T);                                                    /* (5) */
+    const real *o_in = place_fwd(team, desk->w, saved->mid_stat, saved->c, &mid, T, D); /* (4) */
+    linear_fwd(team, g, o_in, &to_g, T);                                               /* (5) */
 }
 
 /* din = onto + what flows through G, dmem += its part through the encoder's keys and values; dg is
@@ -1520,20 +1486,20 @@ static void attention_bwd(const struct pass *pass, const struct sublayer *sub, r
     int D = m->c.dim, T = desk->stream[sub->stack].tokens, S = desk->stream[ENC].tokens;
     int self = sub->kind == SELF;
     struct attention att = attention_of(pass, sub);
-    struct qkv x = qkv_of(pass, sub), dx = { desk->dq, desk->dq + D, desk->dq + 2*D };
+    struct qkv qkv = qkv_of(pass, sub), dqkv = { desk->dq, desk->dq + D, desk->dq + 2*D };
     struct linear to_q = linear_of(m, sub, WQ, att.ldq, D), to_kv = linear_of(m, sub, WK, 2*D, D);
     struct linear to_g = linear_of(m, sub, WO, D, D);
     struct at_place mid = place_of(m, sub, MID);
-    const real *c = place_fwd(team, desk->w, saved->mid_stat, saved->c, &mid, T, D);
-    if (!self) dx = (struct qkv){ desk->dq, desk->dkv, desk->dkv + D };
-    linear_bwd(team, desk->dc, NULL, dg, c, &to_g, T);                                   /* (5) */
-    place_bwd(team, desk->dc, saved->mid_stat, saved->c, &mid, T, D);                    /* (4) */
-    attend_bwd(team, &dx, desk->dc, saved->c_stat, &x, &att);                            /* (3) */
-    if (!self) linear_bwd(team, dmem, dmem, dx.k, pass->mem, &to_kv, S);                 /* (2) */
-    linear_bwd(team, din, onto, dx.q, in, &to_q, T);                                     /* (1) */
+    const real *o_in = place_fwd(team, desk->w, saved->mid_stat, saved->c, &mid, T, D);
+    if (!self) dqkv = (struct qkv){ desk->dq, desk->dkv, desk->dkv + D };
+    linear_bwd(team, desk->dc, NULL, dg, o_in, &to_g, T);                              /* (5) */
+    place_bwd(team, desk->dc, saved->mid_stat, saved->c, &mid, T, D);                  /* (4) */
+    attend_bwd(team, &dqkv, desk->dc, saved->c_stat, &qkv, &att);                      /* (3) */
+    if (!self) linear_bwd(team, dmem, dmem, dqkv.k, pass->mem, &to_kv, S);             /* (2) */
+    linear_bwd(team, din, onto, dqkv.q, in, &to_q, T);                                 /* (1) */
 }
 
-/* u = drop(act(h)), then mid, T x F; not kept: backward computes both again. */
+/* u and w, T x F, are not kept: backward computes both again. */
 static const real *ffn_hidden(const struct pass *pass, const struct sublayer *sub,
                               const struct at_place *mid)
 {
@@ -1556,8 +1522,8 @@ static struct at_place act_shift(const dn_model *m, const struct sublayer *sub)
  *
  *     g = W2 mid( drop( act( W1 in + b1 ) ) ) + b2
  *
- * DeepNorm scales W1 and W2, as Wv and Wo above.  Without a place for g, only what backward reads:
- * steps (1) and (2). */
+ * DeepNorm scales W1 and W2, as Wv and Wo above.  h: T x F.  With g NULL, only what backward
+ * reads: steps (1) and (2). */
 static void ffn_fwd(const struct pass *pass, const struct sublayer *sub, real *g, const real *in)
 {
     const dn_model *m = pass->m;
@@ -1566,14 +1532,14 @@ static void ffn_fwd(const struct pass *pass, const struct sublayer *sub, real *g
     int D = m->c.dim, F = ffn_width(&m->c), T = pass->desk->stream[sub->stack].tokens;
     struct linear to_h = linear_of(m, sub, W1, F, D), to_g = linear_of(m, sub, W2, D, F);
     struct at_place shift = act_shift(m, sub), mid = place_of(m, sub, MID);
-    linear_fwd(team, h, in, &to_h, T);                                                   /* (1) */
-    place_fwd(team, h, NULL, h, &shift, T, F);                                           /* (2) */
+    linear_fwd(team, h, in, &to_h, T);                                                 /* (1) */
+    place_fwd(team, h, NULL, h, &shift, T, F);                                         /* (2) */
     if (!g) return;
-    const real *u = ffn_hidden(pass, sub, &mid);                                         /* (3) */
-    linear_fwd(team, g, u, &to_g, T);                                                    /* (4) */
+    const real *u = ffn_hidden(pass, sub, &mid);                                       /* (3) */
+    linear_fwd(team, g, u, &to_g, T);                                                  /* (4) */
 }
 
-/* din = onto + what flows through G; dg is the gradient of G, T x D. */
+/* din = onto + what flows through G; dg is the gradient of G, T x D; u and du: T x F. */
 static void ffn_bwd(const struct pass *pass, const struct sublayer *sub, real *din,
                     const real *onto, const real *dg, const real *in)
 {
@@ -1586,15 +1552,15 @@ static void ffn_bwd(const struct pass *pass, const struct sublayer *sub, real *d
     struct linear to_h = linear_of(m, sub, W1, F, D), to_g = linear_of(m, sub, W2, D, F);
     struct at_place shift = act_shift(m, sub), mid = place_of(m, sub, MID);
     const real *u = ffn_hidden(pass, sub, &mid);
-    linear_bwd(team, desk->du, NULL, dg, u, &to_g, T);                                   /* (4) */
-    place_bwd(team, desk->du, saved->mid_stat, desk->u, &mid, T, F);                     /* (3) */
-    act_bwd(team, desk->du, saved->h, m->c.activation, &drop, T, F);                     /* (3) */
-    place_bwd(team, desk->du, NULL, saved->h, &shift, T, F);                             /* (2) */
-    linear_bwd(team, din, onto, desk->du, in, &to_h, T);                                 /* (1) */
+    linear_bwd(team, desk->du, NULL, dg, u, &to_g, T);                                 /* (4) */
+    place_bwd(team, desk->du, saved->mid_stat, desk->u, &mid, T, F);                   /* (3) */
+    act_bwd(team, desk->du, saved->h, m->c.activation, &drop, T, F);                   /* (3) */
+    place_bwd(team, desk->du, NULL, saved->h, &shift, T, F);                           /* (2) */
+    linear_bwd(team, din, onto, desk->du, in, &to_h, T);                               /* (1) */
 }
 
-/* [eq:residual] of one sub-layer, y = out(a x + b br(G(in(x)))), and what it is for DeepNorm, where
- * nothing stands in and br, out is LayerNorm, a = alpha and b = 1:
+/* One sub-layer, [eq:residual], and what it is for DeepNorm, where nothing stands at in and br, out
+ * is LayerNorm, a = alpha and b = 1:
  *
  *     (1)  n = in(x)                      n = x
  *     (2)  G(n)                           attention or feed-forward
@@ -1603,31 +1569,29 @@ static void ffn_bwd(const struct pass *pass, const struct sublayer *sub, real *d
  *     (5)  y = out(r)                     y = LN(r)
  *
  * again: the second run of DN_RECOMPUTE, which needs what backward reads and not y.  It leaves out
- * the last product of G, too, where backward does not read G itself: br and a learned b do. */
+ * the last product of G, too: G is needed again only for a br or a learned b. */
 static void sublayer_fwd(const struct pass *pass, const struct sublayer *sub, int again)
 {
     const dn_model *m = pass->m;
     struct desk *desk = pass->desk;
     const struct team *team = &desk->team;
-    const struct work *at = &desk->sub[sub->index];
-    struct saved *saved = at->saved;
+    const struct work *io = &desk->sub[sub->index];
+    struct saved *saved = io->saved;
     int T = desk->stream[sub->stack].tokens, D = m->c.dim;
     struct at_place in = place_of(m, sub, IN), br = place_of(m, sub, BR);
     struct at_place out = place_of(m, sub, OUT);
-    struct residual e = residual_of(pass, sub);
-    int branch_read = br.op != ID || e.scale;
-    real *branch = br.op != ID ? saved->g : e.scale ? saved->b : desk->g;
-    real *scaled = e.scale ? saved->b : desk->g;
-    if (again && !branch_read) branch = NULL;
-    const real *n = place_fwd(team, saved->n, saved->n_stat, at->x, &in, T, D);          /* (1) */
-    if (sub->kind == FFN) ffn_fwd(pass, sub, branch, n);                                 /* (2) */
-    else attention_fwd(pass, sub, branch, n);
-    if (!branch) return;
-    const real *g = place_fwd(team, scaled, saved->g_stat, branch, &br, T, D);           /* (3) */
+    struct residual res = residual_of(pass, sub);
+    real *br_g = res.scale ? saved->br : desk->g, *G = br.op == ID ? br_g : saved->g;
+    if (again && br.op == ID && !res.scale) G = NULL;
+    const real *n = place_fwd(team, saved->n, saved->n_stat, io->x, &in, T, D);        /* (1) */
+    if (sub->kind == FFN) ffn_fwd(pass, sub, G, n);                                    /* (2) */
+    else attention_fwd(pass, sub, G, n);
+    if (!G) return;
+    const real *g = place_fwd(team, br_g, saved->g_stat, G, &br, T, D);                /* (3) */
     if (again) return;
-    real *r = out.op == ID ? at->y : saved->r;
-    residual_fwd(team, r, at->x, g, &e, T, D);                                           /* (4) */
-    place_fwd(team, at->y, saved->r_stat, r, &out, T, D);                                /* (5) */
+    real *r = out.op == ID ? io->y : saved->r;
+    residual_fwd(team, r, io->x, g, &res, T, D);                                       /* (4) */
+    place_fwd(team, io->y, saved->r_stat, r, &out, T, D);                              /* (5) */
 }
 
 /* The same backward: d holds dy and becomes dx; dmem += the gradient of the encoder's output.  x
@@ -1638,29 +1602,30 @@ static void sublayer_bwd(const struct pass *pass, const struct sublayer *sub, re
     const dn_model *m = pass->m;
     struct desk *desk = pass->desk;
     const struct team *team = &desk->team;
-    const struct work *at = &desk->sub[sub->index];
-    const struct saved *saved = at->saved;
+    const struct work *io = &desk->sub[sub->index];
+    const struct saved *saved = io->saved;
     int T = desk->stream[sub->stack].tokens, D = m->c.dim;
     struct at_place in = place_of(m, sub, IN), br = place_of(m, sub, BR);
     struct at_place out = place_of(m, sub, OUT);
-    struct residual e = residual_of(pass, sub);
-    const real *n = in.op == ID ? at->x : saved->n;
-    real *dn = in.op == ID ? d : desk->dn, *onto = in.op == ID ? d : NULL, *dg = desk->dg;
+    struct residual res = residual_of(pass, sub);
+    const real *n = in.op == ID ? io->x : saved->n;
+    real *dg = desk->dg, *dn = desk->dn, *onto = NULL;
+    if (in.op == ID) dn = onto = d;     /* no norm between: the branch's dx goes onto alpha dr */
     if (m->c.memory == DN_RECOMPUTE) sublayer_fwd(pass, sub, 1);
-    place_bwd(team, d, saved->r_stat, saved->r, &out, T, D);                             /* (5) */
-    residual_bwd(team, d, dg, at->x, saved->b, &e, T, D);                                /* (4) */
-    place_bwd(team, dg, saved->g_stat, saved->g, &br, T, D);                             /* (3) */
-    if (sub->kind == FFN) ffn_bwd(pass, sub, dn, onto, dg, n);                           /* (2) */
+    place_bwd(team, d, saved->r_stat, saved->r, &out, T, D);                           /* (5) */
+    residual_bwd(team, d, dg, io->x, saved->br, &res, T, D);                           /* (4) */
+    place_bwd(team, dg, saved->g_stat, saved->g, &br, T, D);                           /* (3) */
+    if (sub->kind == FFN) ffn_bwd(pass, sub, dn, onto, dg, n);                         /* (2) */
     else attention_bwd(pass, sub, dn, onto, dmem, dg, n);
     if (in.op == ID) return;
-    place_bwd(team, dn, saved->n_stat, at->x, &in, T, D);                                /* (1) */
+    place_bwd(team, dn, saved->n_stat, io->x, &in, T, D);                              /* (1) */
     PARALLEL_FOR(row_threads(team, T, D))
     for (int t = 0; t < T; t++)
         for (int j = 0; j < D; j++) ROW(d, t, D)[j] += ROW(dn, t, D)[j];
 }
 
-/* [eq:admin]   omega = r of each sub-layer in turn, r^2 = var(omega x) + var(G) of the one below,
- *              variances over all elements of a batch; r = 1 at the foot of a stack. */
+/* [eq:admin]   r = 1 at the foot of a stack; each sub-layer in turn takes omega = r, and then
+ *              r = sqrt(var(omega x) + var(G)), variances over all elements of a batch. */
 static acc variance(const struct team *team, const real *x, size_t n)
 {
     acc mean = sum_all(x, NULL, n, team->threads)/(acc)n;
@@ -1692,7 +1657,7 @@ static struct mixing mixing_at(const struct pass *pass, int s, int l)
     const struct stack *stack = &m->stack[s];
     const struct stream *stream = &pass->desk->stream[s];
     int D = m->c.dim, outputs = layers_of(&m->c, s) + 1;
-    size_t block = (size_t)l*(size_t)stream->tokens;
+    size_t block = (size_t)l*(size_t)stream->tokens;    /* mixed: layers + 1 blocks of T x D */
     real *w = ROW(stack->param[MIX], l, outputs);
     return (struct mixing){
         at_place(m, LN, 1, ROW(stack->param[MIX_G], l, D), ROW(stack->param[MIX_B], l, D)),
@@ -1705,8 +1670,8 @@ static void layer_mix(const struct pass *pass, int s, int l, real *z, const real
     const struct stream *stream = &pass->desk->stream[s];
     struct mixing mix = mixing_at(pass, s, l);
     int T = stream->tokens, D = pass->m->c.dim;
-    place_fwd(&pass->desk->team, mix.n, mix.stat, y, &mix.at, T, D);                     /* (1) */
-    mix_fwd(&pass->desk->team, z, stream->mixed, &mix.from, T, D);                       /* (2) */
+    place_fwd(&pass->desk->team, mix.n, mix.stat, y, &mix.at, T, D);                   /* (1) */
+    mix_fwd(&pass->desk->team, z, stream->mixed, &mix.from, T, D);                     /* (2) */
 }
 
 /* d holds dz and becomes dy_l; layers above have left their share in dmixed. */
@@ -1722,45 +1687,48 @@ static void layer_mix_bwd(const struct pass *pass, int s, int l, real *d)
     const real *y = l ? desk->sub[below].y : stream->embedded;
     size_t block = (size_t)T*(size_t)D, outputs = (size_t)layers + 1;
     if (l == layers) memset(desk->dmixed, 0, outputs*block*sizeof(real));
-    mix_bwd(&desk->team, desk->dmixed, d, stream->mixed, &mix.from, T, D);               /* (2) */
+    mix_bwd(&desk->team, desk->dmixed, d, stream->mixed, &mix.from, T, D);             /* (2) */
     memcpy(d, desk->dmixed + (size_t)l*block, block*sizeof(real));
-    place_bwd(&desk->team, d, mix.stat, y, &mix.at, T, D);                               /* (1) */
+    place_bwd(&desk->team, d, mix.stat, y, &mix.at, T, D);                             /* (1) */
 }
 
-/* What stands after a whole stack: for DeepNorm nothing, since the last sub-layer ends in LN. */
+/* What stands after a whole stack: LayerNorm, or r-fixup's shift, which has a bias alone.  For
+ * DeepNorm nothing, since the last sub-layer ends in LN. */
 static struct at_place final_of(const dn_model *m, const struct stack *stack)
 {
     real *g = stack->param[FINAL_G], *b = stack->param[FINAL_B];
     return at_place(m, g ? LN : b ? SHIFT : ID, 1, g, b);
 }
 
-/* Both stacks may share E; with DN_TIE_ALL it is the output matrix, too, and three gradients add up
- * in one dE. */
+/* Both stacks may share the table; with DN_TIE_ALL it is the output matrix, too, and three
+ * gradients add up in one. */
 static struct embedding embedding_of(const struct pass *pass, int s)
 {
     const dn_model *m = pass->m;
     const struct stack *stack = &m->stack[s];
-    real *E = stack->param[EMBED];
-    return (struct embedding){ m->c.dim, E, stack->positions, grad_of(m, E),
+    real *table = stack->param[EMBED];
+    return (struct embedding){ m->c.dim, table, stack->positions, grad_of(m, table),
                                grad_of(m, stack->param[POSITIONS]),
                                dropout_for(pass, m->subs + s, DROP_EMBEDDING, m->c.dropout) };
 }
 
 /* A stack: embedding (1), sub-layers (2), for DLCL each layer behind a mix of all below, final norm
- * (3) where the scheme has one.  Returns its output, T x D. */
+ * (3) where the scheme has one.  Nothing is copied from one sub-layer to the next: x of each is the
+ * buffer that y of the one below is, and of the first it is `embedded` (stream_lay, section 12).
+ * Returns the output, T x D: without a final norm `last`, the last y. */
 static const real *stack_fwd(const struct pass *pass, int s, const int *id)
 {
     const dn_model *m = pass->m;
     const struct stack *stack = &m->stack[s];
     struct desk *desk = pass->desk;
     struct stream *stream = &desk->stream[s];
-    struct embedding e = embedding_of(pass, s);
+    struct embedding emb = embedding_of(pass, s);
     struct at_place final = final_of(m, stack);
     int mixed = stack->param[MIX] != NULL, per = subs_per_layer(&m->c, s);
     const real *y = stream->embedded;
-    embed_fwd(&desk->team, stream->embedded, id, stream->span, pass->rows, &e);          /* (1) */
+    embed_fwd(&desk->team, stream->embedded, id, stream->span, pass->rows, &emb);      /* (1) */
     if (pass->profile) *pass->profile = 1;
-    for (int i = 0; i < stack->subs; i++) {                                              /* (2) */
+    for (int i = 0; i < stack->subs; i++) {                                            /* (2) */
         const struct sublayer *sub = &m->sub[stack->first + i];
         if (mixed && i%per == 0) layer_mix(pass, s, sub->layer, desk->sub[sub->index].x, y);
         if (pass->profile) profile_sublayer(pass, sub);
@@ -1769,7 +1737,7 @@ static const real *stack_fwd(const struct pass *pass, int s, const int *id)
     }
     if (mixed) layer_mix(pass, s, layers_of(&m->c, s), stream->last, y);
     return place_fwd(&desk->team, stream->top, stream->top_stat, stream->last, &final,
-                     stream->tokens, m->c.dim);                                          /* (3) */
+                     stream->tokens, m->c.dim);                                        /* (3) */
 }
 
 /* d, T x D, holds the gradient of the output and becomes that of the embedding; what reaches the
@@ -1780,24 +1748,56 @@ static void stack_bwd(const struct pass *pass, int s, real *d, real *dmem, const
     const struct stack *stack = &m->stack[s];
     const struct desk *desk = pass->desk;
     const struct stream *stream = &desk->stream[s];
-    struct embedding e = embedding_of(pass, s);
+    struct embedding emb = embedding_of(pass, s);
     struct at_place final = final_of(m, stack);
     int mixed = stack->param[MIX] != NULL, per = subs_per_layer(&m->c, s);
     place_bwd(&desk->team, d, stream->top_stat, stream->last, &final, stream->tokens,
-              m->c.dim);                                                                 /* (3) */
-    for (int i = stack->subs; i > 0; i--) {                                              /* (2) */
+              m->c.dim);                                                               /* (3) */
+    for (int i = stack->subs; i > 0; i--) {                                            /* (2) */
         if (mixed && i%per == 0) layer_mix_bwd(pass, s, i/per, d);
         sublayer_bwd(pass, &m->sub[stack->first + i - 1], d, dmem);
     }
     if (mixed) layer_mix_bwd(pass, s, 0, d);
-    embed_bwd(&desk->team, d, id, stream->span, pass->rows, &e);                         /* (1) */
+    embed_bwd(&desk->team, d, id, stream->span, pass->rows, &emb);                     /* (1) */
 }
-
-static struct pass pass_for(dn_model *m, const dn_batch *batch, int drop, int micro);
 
 static const int *ids_of(const dn_batch *batch, int s)
 {
     return s == DEC ? batch->dec : batch->enc;
+}
+
+static const int *lengths_of(const dn_batch *batch, int s)
+{
+    return s == DEC ? batch->dec_len : batch->enc_len;
+}
+
+/* Sequences one after another: query rows = key rows.  Returns the number of tokens. */
+static int spans_set(struct span *span, const int *len, int rows)
+{
+    int at = 0;
+    for (int r = 0; r < rows; r++) {
+        span[r] = (struct span){ at, len[r], at, len[r] };
+        at += len[r];
+    }
+    return at;
+}
+
+/* A pass of a batch over the model's own desk.  Its masks are those of the coming step. */
+static struct pass pass_for(dn_model *m, const dn_batch *batch, int drop, int micro)
+{
+    struct desk *desk = &m->desk;
+    uint64_t key = rng_key((uint64_t)m->c.seed, STREAM_DROPOUT);
+    struct pass pass = { .m = m, .desk = desk, .rows = batch->rows, .drop = drop };
+    pass.key = rng_key(key, (uint64_t)m->step*65536 + (uint64_t)micro);
+    for (int s = ENC; s <= DEC; s++)
+        if (has_stack(&m->c, s))
+            desk->stream[s].tokens = spans_set(desk->stream[s].span, lengths_of(batch, s),
+                                               batch->rows);
+    for (int r = 0; m->c.arch == DN_ENC_DEC && r < batch->rows; r++) {
+        const struct span *dec = &desk->stream[DEC].span[r], *enc = &desk->stream[ENC].span[r];
+        desk->cross[r] = (struct span){ dec->q0, dec->nq, enc->k0, enc->nk };
+    }
+    return pass;
 }
 
 /* The encoder, if there is one, then the decoder, whose cross-attention reads the encoder's output
@@ -1827,7 +1827,8 @@ static void network_bwd(const struct pass *pass, const dn_batch *batch)
 
 /* ---- 10 optimizer ------------------------------------------------------------------------ */
 
-/* [eq:inv-sqrt]   lr_t = lr0 + (lr - lr0) t/W for t <= W, then lr sqrt(W/t);   t from 1 */
+/* [eq:inv-sqrt]   lr_t = lr0 + (lr - lr0) t/W for t <= W, then lr sqrt(W/t);   t from 1
+ * Or, after the warm-up, a cosine from lr to min_lr at the last step, or lr as it is. */
 double dn_learning_rate(const dn_config *c, int64_t step)
 {
     const acc pi = (acc)3.14159265358979323846;
@@ -1849,23 +1850,25 @@ static double bias_correction(double b, int64_t t)
 
 /* [eq:adam]   g = scale grad,  m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,
  *             w -= lr m^/(sqrt v^ + eps),  m^ = m/(1 - b1^t),  v^ = v/(1 - b2^t)
- * Matrices first shrink by lr times weight decay (AdamW). */
+ * Matrices, which lie first, are before that multiplied by 1 - lr weight_decay (AdamW).  Here m and
+ * v are model->mean and model->square, and c is the configuration. */
 static void adam(dn_model *m, double scale, double lr)
 {
     const dn_config *c = &m->c;
     int64_t t = m->step + 1;
-    real b1 = (real)c->beta1, b2 = (real)c->beta2, n1 = (real)(1 - c->beta1);
-    real n2 = (real)(1 - c->beta2), s = (real)scale, eps = (real)c->eps;
+    real b1 = (real)c->beta1, b2 = (real)c->beta2, one_b1 = (real)(1 - c->beta1);
+    real one_b2 = (real)(1 - c->beta2), by = (real)scale, eps = (real)c->eps;
     real rate = (real)(lr/bias_correction(c->beta1, t));
     real fix = (real)(1/sqrt(bias_correction(c->beta2, t)));
     real keep = (real)(1 - lr*c->weight_decay);
     PARALLEL_FOR(m->desk.team.threads)
     for (int p = 0; p < PIECES; p++)
         for (size_t i = piece(m->scalars, p); i < piece(m->scalars, p + 1); i++) {
-            real g = s*m->grad[i];
-            real mi = m->m[i] = fmadd(b1, m->m[i], n1*g), vi = m->v[i] = fmadd(b2, m->v[i], n2*g*g);
+            real g = by*m->grad[i];
+            real mean = m->mean[i] = fmadd(b1, m->mean[i], one_b1*g);
+            real square = m->square[i] = fmadd(b2, m->square[i], one_b2*g*g);
             real w = i < m->matrix_scalars ? keep*m->value[i] : m->value[i];
-            m->value[i] = w - rate*mi/fmadd(sqrt_real(vi), fix, eps);
+            m->value[i] = w - rate*mean/fmadd(sqrt_real(square), fix, eps);
         }
 }
 
@@ -1877,10 +1880,11 @@ static dn_status batch_check(const dn_model *m, const dn_batch *batch, int label
 static dn_status diverged_forward(const dn_model *m, char *err);
 static dn_status diverged_backward(const dn_model *m, char *err);
 
-/* The loss of a pass: logits (1) and cross-entropy (2) of the scored tokens, LOSS_ROWS at a time,
- * so that logits take LOSS_ROWS x V numbers and not T x V.  back: the gradient of the sum goes onto
- * that of the output matrix and into the top stream's d, T x D, where the stack takes over.  Sums
- * of losses go to stats: only the caller knows over how many tokens of a step to average. */
+/* The loss of a pass: logits (1) and cross-entropy (2) of the scored tokens, R = LOSS_ROWS at a
+ * time, so that logits take R x V numbers and not T x V; picked, R x D: their rows of top.
+ * back: the gradient of the sum goes onto that of the output matrix and into the top stream's d,
+ * T x D, where the stack takes over.  Sums of losses go to stats: only the caller knows over how
+ * many tokens of a step to average. */
 static void loss_run(const struct pass *pass, const real *top, const int *label, int back,
                      dn_stats *stats)
 {
@@ -1889,24 +1893,24 @@ static void loss_run(const struct pass *pass, const real *top, const int *label,
     const struct stream *stream = &desk->stream[top_stack(&m->c)];
     struct linear to_logits = output_of(m);
     int T = stream->tokens, D = m->c.dim, V = m->c.vocab, n = 0;
-    size_t row = (size_t)D*sizeof(real);
+    size_t row_bytes = (size_t)D*sizeof(real);
     acc loss = 0, nll = 0;
     for (int t = 0; t < T; t++) if (label[t] != DN_IGNORE) desk->scored[n++] = t;
-    if (back) memset(stream->d, 0, (size_t)T*row);
+    if (back) memset(stream->d, 0, (size_t)T*row_bytes);
     for (int i = 0; i < n; i += LOSS_ROWS) {
-        int rows = imin(LOSS_ROWS, n - i);
+        int R = imin(LOSS_ROWS, n - i);
         const int *at = desk->scored + i;
-        for (int r = 0; r < rows; r++) memcpy(ROW(desk->picked, r, D), ROW(top, at[r], D), row);
-        linear_fwd(&desk->team, desk->logits, desk->picked, &to_logits, rows);           /* (1) */
+        for (int r = 0; r < R; r++) memcpy(ROW(desk->picked, r, D), ROW(top, at[r], D), row_bytes);
+        linear_fwd(&desk->team, desk->logits, desk->picked, &to_logits, R);            /* (1) */
         PARALLEL_FOR(desk->team.threads)
-        for (int r = 0; r < rows; r++)                                                   /* (2) */
+        for (int r = 0; r < R; r++)                                                    /* (2) */
             desk->token_loss[i + r] = cross_entropy_row(ROW(desk->logits, r, V), label[at[r]],
                                                         m->c.label_smoothing, V, back);
         if (!back) continue;
         linear_bwd(&desk->team, desk->dpicked, NULL, desk->logits, desk->picked, &to_logits,
-                   rows);                                                                /* (1) */
-        for (int r = 0; r < rows; r++)
-            memcpy(ROW(stream->d, at[r], D), ROW(desk->dpicked, r, D), row);
+                   R);                                                                 /* (1) */
+        for (int r = 0; r < R; r++)
+            memcpy(ROW(stream->d, at[r], D), ROW(desk->dpicked, r, D), row_bytes);
     }
     /* Token by token, so that the sum has one order whatever LOSS_ROWS and threads are. */
     *stats = (dn_stats){ .tokens = n };
@@ -1952,24 +1956,24 @@ static dn_status needs_training(const dn_model *m, char *err)
     return fail(err, DN_EINVAL, "this model was made for inference: it has no gradients");
 }
 
-/* The second half of a step, with the gradient of the summed losses of s->tokens tokens in grad:
- * the mean over tokens (1), its norm over all parameters together (2), clipping to the norm that
- * the configuration allows (3), Adam (4).  The mean and the clipping are one factor, which Adam
- * applies as it reads.  Nothing is touched unless every number stays finite. */
-static dn_status step_apply(dn_model *m, dn_stats *s, char *err)
+/* The second half of a step, with the gradient of the summed losses of stats->tokens tokens in
+ * grad: the mean over tokens (1), its norm over all parameters together (2), clipping to the
+ * norm that the configuration allows (3), Adam (4).  The mean and the clipping are one factor,
+ * which Adam applies as it reads.  Nothing is touched unless every number stays finite. */
+static dn_status step_apply(dn_model *m, dn_stats *stats, char *err)
 {
     const double most = sizeof(real) == sizeof(double) ? DBL_MAX : (double)FLT_MAX;
     acc squares = sum_all(m->grad, m->grad, m->scalars, m->desk.team.threads);
-    double scale = 1.0/s->tokens, norm = scale*sqrt((double)squares);                /* (1), (2) */
-    s->lr = dn_learning_rate(&m->c, m->step + 1);
-    s->grad_norm = norm;
+    double scale = 1.0/stats->tokens, norm = scale*sqrt((double)squares);         /* (1), (2) */
+    stats->lr = dn_learning_rate(&m->c, m->step + 1);
+    stats->grad_norm = norm;
     if (!is_finite((acc)norm)) return diverged_backward(m, err);
-    if (m->c.clip > 0 && norm > m->c.clip) {                                             /* (3) */
+    if (m->c.clip > 0 && norm > m->c.clip) {                                           /* (3) */
         scale *= m->c.clip/norm;
         norm = m->c.clip;
     }
     if (norm*norm > most) return diverged_backward(m, err);     /* Adam squares it */
-    adam(m, scale, s->lr);                                                               /* (4) */
+    adam(m, scale, stats->lr);                                                         /* (4) */
     m->step++;
     return DN_OK;
 }
@@ -1977,10 +1981,10 @@ static dn_status step_apply(dn_model *m, dn_stats *s, char *err)
 /* One step: the gradients of n micro-batches, one after the other, then Adam.  How far it moves the
  * model's output is what the paper is about: with DeepNorm about as far at any depth, and the rows
  * thm:update of test.c measure it. */
-dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *s, char *err)
+dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *stats, char *err)
 {
     dn_stats one = {0};
-    *s = one;
+    *stats = one;
     if (needs_training(m, err)) return DN_EINVAL;
     if (n < 1 || n > 65536)
         return fail(err, DN_EINVAL, "a step has 1 to 65536 micro-batches, not %d", (int64_t)n);
@@ -1988,16 +1992,16 @@ dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *s, 
     dn_zero_grad(m);
     for (int i = 0; i < n; i++) {
         if (gradient_run(m, &batch[i], 1, i, &one, err)) return DN_EDIVERGED;
-        if (one.tokens > INT_MAX - s->tokens)
+        if (one.tokens > INT_MAX - stats->tokens)
             return fail(err, DN_EINVAL, "more labels in a step than %d", (int64_t)INT_MAX);
-        s->loss += one.loss;
-        s->nll += one.nll;
-        s->tokens += one.tokens;
-        s->correct += one.correct;
+        stats->loss += one.loss;
+        stats->nll += one.nll;
+        stats->tokens += one.tokens;
+        stats->correct += one.correct;
     }
-    if (!s->tokens) return fail(err, DN_EINVAL, "the batch has no label to learn from");
-    stats_average(s);
-    return step_apply(m, s, err);
+    if (!stats->tokens) return fail(err, DN_EINVAL, "the batch has no label to learn from");
+    stats_average(stats);
+    return step_apply(m, stats, err);
 }
 
 /* ---- HERE THE PAPER ENDS: what follows is plumbing ---------------------------------------- */
@@ -2008,6 +2012,54 @@ dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *s, 
  * the second carves the same things in the same order.  So code that stores into what it has just
  * taken asks first whether it was given. */
 static void config_round(dn_config *c);                 /* section 15 */
+
+/* The features of a stack (i < 0) or of its sub-layer i. */
+static uint64_t features(const dn_config *c, int stack, int i)
+{
+    uint64_t has = schemes[c->norm].more;
+    if (c->bias && !(has & SHIFTED)) has |= BIASED;
+    if (c->positions == DN_LEARNED) has |= LEARNED;
+    if (c->tie != DN_TIE_ALL || stack == ENC || !has_stack(c, ENC)) has |= OWN_EMBED;
+    if (c->tie == DN_TIE_NONE && stack == top_stack(c)) has |= OWN_OUTPUT;
+    for (int p = 0; i >= 0 && p < PLACES; p++) has |= AT(p, op_at(c, (enum place)p, stack, i));
+    return has;
+}
+
+/* An extent of table 3 in numbers; a vector has no columns. */
+static int extent_of(const dn_config *c, int stack, enum extent e)
+{
+    switch (e) {
+    case VECTOR:     return 0;
+    case OF_1:       return 1;
+    case OF_D:       return c->dim;
+    case OF_F:       return ffn_width(c);
+    case OF_H:       return c->heads;
+    case OF_V:       return c->vocab;
+    case OF_CTX:     return c->ctx;
+    case OF_OUTPUTS: return layers_of(c, stack) + 1;    /* of the embedding and each layer */
+    }
+    return 0;
+}
+
+static const char *kind_name(enum kind kind)
+{
+    return kind == SELF ? "self_attn" : kind == CROSS ? "cross_attn" : "ffn";
+}
+
+/* encoder.3.self_attn.q.weight, decoder.norm.bias, output.weight: as checkpoints and messages have
+ * it, and PyTorch's modules would. */
+static const char *tensor_name(const dn_model *m, const struct tensor *t, char name[DN_NAME_MAX])
+{
+    const struct sublayer *sub = t->sub < 0 ? NULL : &m->sub[t->sub];
+    if (t->row->slot == OUTPUT)
+        say(name, DN_NAME_MAX, "%s", t->row->name);
+    else if (!sub)
+        say(name, DN_NAME_MAX, "%s.%s", stack_name[t->stack], t->row->name);
+    else
+        say(name, DN_NAME_MAX, "%s.%d.%s.%s", stack_name[t->stack], (int64_t)sub->layer,
+            kind_name(sub->kind), t->row->name);
+    return name;
+}
 
 /* One tensor of a stack (sub < 0) or sub-layer: count it, and once there is a table note it there
  * and point to it.  rows x cols is (out, in); a vector has no cols.  The sum is made in 64 bits, so
@@ -2099,7 +2151,7 @@ static void saved_take(struct arena *arena, struct saved *v, const dn_config *c,
         v->g = take_reals(arena, T, D);
         v->g_stat = take_reals(arena, T, 2);
     }
-    if (schemes[c->norm].more & (SCALED|GATED)) v->b = take_reals(arena, T, D);
+    if (schemes[c->norm].more & (SCALED|GATED)) v->br = take_reals(arena, T, D);
 }
 
 /* r = a x + b br(G), where LayerNorm stands behind it: T x D.  For DeepNorm this is the one thing
@@ -2289,8 +2341,8 @@ static void model_lay(struct arena *arena, dn_model *m)
     if (m->tensor) tensors_lay(arena, m);
     if (m->purpose == DN_TRAIN) {
         m->grad = take_reals(arena, m->scalars, 1);
-        m->m = take_reals(arena, m->scalars, 1);
-        m->v = take_reals(arena, m->scalars, 1);
+        m->mean = take_reals(arena, m->scalars, 1);
+        m->square = take_reals(arena, m->scalars, 1);
     }
     if (c->positions == DN_SINUSOIDAL)
         m->sinusoid = take_reals(arena, (size_t)c->ctx, (size_t)c->dim);
@@ -2327,7 +2379,6 @@ static void stacks_link(dn_model *m)
             sub->stack = s;
             sub->layer = i/per;
             sub->index = stack->first + i;
-            sub->a = (real)skip_of(&m->c, s, sub->layer);
             for (int p = 0; p < PLACES; p++) sub->op[p] = op_at(&m->c, (enum place)p, s, i);
             if (!sub->param[SCALE]) sub->param[SCALE] = foot->param[SCALE];
         }
@@ -2372,8 +2423,8 @@ dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block
     if (!m) return NULL;
     model_draw(m);
     if (purpose == DN_TRAIN) {
-        zero_all(m->m, m->scalars, m->desk.team.threads);
-        zero_all(m->v, m->scalars, m->desk.team.threads);
+        zero_all(m->mean, m->scalars, m->desk.team.threads);
+        zero_all(m->square, m->scalars, m->desk.team.threads);
         dn_zero_grad(m);
     }
     return m;
@@ -2435,11 +2486,6 @@ static dn_status rows_check(const dn_config *c, const char *what, const int *id,
     return ids_check(c, what, id, *tokens, err);
 }
 
-static const int *lengths_of(const dn_batch *batch, int s)
-{
-    return s == DEC ? batch->dec_len : batch->enc_len;
-}
-
 /* Every array in range, every token id in the vocabulary: after this nothing is checked. */
 static dn_status batch_check(const dn_model *m, const dn_batch *batch, int labels, char *err)
 {
@@ -2457,35 +2503,6 @@ static dn_status batch_check(const dn_model *m, const dn_batch *batch, int label
             return fail(err, DN_EINVAL, "label %d is %d, outside the vocabulary of %d", (int64_t)t,
                         (int64_t)batch->label[t], (int64_t)c->vocab);
     return DN_OK;
-}
-
-/* Sequences one after another: query rows = key rows.  Returns the number of tokens. */
-static int spans_set(struct span *span, const int *len, int rows)
-{
-    int at = 0;
-    for (int r = 0; r < rows; r++) {
-        span[r] = (struct span){ at, len[r], at, len[r] };
-        at += len[r];
-    }
-    return at;
-}
-
-/* A pass of a batch over the model's own desk.  Its masks are those of the coming step. */
-static struct pass pass_for(dn_model *m, const dn_batch *batch, int drop, int micro)
-{
-    struct desk *desk = &m->desk;
-    uint64_t key = rng_key((uint64_t)m->c.seed, STREAM_DROPOUT);
-    struct pass pass = { .m = m, .desk = desk, .rows = batch->rows, .drop = drop };
-    pass.key = rng_key(key, (uint64_t)m->step*65536 + (uint64_t)micro);
-    for (int s = ENC; s <= DEC; s++)
-        if (has_stack(&m->c, s))
-            desk->stream[s].tokens = spans_set(desk->stream[s].span, lengths_of(batch, s),
-                                               batch->rows);
-    for (int r = 0; m->c.arch == DN_ENC_DEC && r < batch->rows; r++) {
-        const struct span *dec = &desk->stream[DEC].span[r], *enc = &desk->stream[ENC].span[r];
-        desk->cross[r] = (struct span){ dec->q, dec->nq, enc->k, enc->nk };
-    }
-    return pass;
 }
 
 static int row_finite(const real *x, size_t n)
@@ -2753,7 +2770,7 @@ const dn_real *dn_generator_feed(dn_generator *gen, const int *tokens, const int
         span[r] = (struct span){ at, len[r], r*c->ctx, gen->len[r] + len[r] };
         if (has_stack(c, ENC)) {
             const struct span *s = &source[r/gen->beam];
-            desk->cross[r] = (struct span){ at, len[r], s->k, s->nk };
+            desk->cross[r] = (struct span){ at, len[r], s->k0, s->nk };
         }
         at += len[r];
     }
@@ -2762,7 +2779,7 @@ const dn_real *dn_generator_feed(dn_generator *gen, const int *tokens, const int
     const real *top = stack_fwd(&pass, DEC, tokens);
     for (int r = 0; r < gen->rows; r++) {
         gen->len[r] += len[r];
-        memcpy(ROW(desk->picked, r, D), ROW(top, span[r].q + len[r] - 1, D),
+        memcpy(ROW(desk->picked, r, D), ROW(top, span[r].q0 + len[r] - 1, D),
                (size_t)D*sizeof(real));
     }
     linear_fwd(&desk->team, desk->logits, desk->picked, &to_logits, gen->rows);
@@ -2819,13 +2836,13 @@ int dn_sample(const dn_real *logits, int vocab, const dn_sampling *how, double u
     for (int j = 0; j < vocab; j++)
         work[j] = exp_real((logits[j] - top)/temperature);
     if (how->top_k > 0 && how->top_k < vocab)
-        cut = cut_at(work, vocab, 0, how->top_k, 0);                                     /* (1) */
+        cut = cut_at(work, vocab, 0, how->top_k, 0);                                   /* (1) */
     left = mass_above(work, vocab, cut);
-    if (how->top_p < 1) {                                                                /* (2) */
+    if (how->top_p < 1) {                                                              /* (2) */
         cut = cut_at(work, vocab, cut, 1, how->top_p*left);
         left = mass_above(work, vocab, cut);
     }
-    left *= u;                                                                           /* (3) */
+    left *= u;                                                                         /* (3) */
     for (int j = 0; j < vocab; j++) {
         if ((double)work[j] < cut) continue;
         last = j;
@@ -2967,17 +2984,17 @@ dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_
     }
     for (int t = 0; busy; t++) {
         for (int r = 0; r < gen->rows; r++) ROW(gen->ids, r, c->ctx)[t] = gen->feed[r];
-        if (!dn_generator_feed(gen, gen->feed, one, err)) return DN_EINVAL;              /* (1) */
+        if (!dn_generator_feed(gen, gen->feed, one, err)) return DN_EINVAL;            /* (1) */
         PARALLEL_FOR(row_threads(&gen->desk.team, gen->rows, c->vocab))
         for (int i = 0; i < n; i++)
-            if (!gen->found[i].done) list_fill(gen, i, t == 0);                          /* (2) */
+            if (!gen->found[i].done) list_fill(gen, i, t == 0);                        /* (2) */
         busy = 0;
-        for (int i = 0; i < n; i++) {                                                    /* (3) */
+        for (int i = 0; i < n; i++) {                                                  /* (3) */
             int limit = has_stack(c, ENC) ? imin(c->ctx, 2*enc_len[i] + 10) : c->ctx;
             beam_advance(gen, i, how->length_penalty, limit, ROW(out, i, c->ctx));
             busy |= !gen->found[i].done;
         }
-        rows_adopt(gen);                                                                 /* (4) */
+        rows_adopt(gen);                                                               /* (4) */
     }
     for (int i = 0; i < n; i++) out_len[i] = gen->found[i].length;
     return DN_OK;
@@ -3438,7 +3455,7 @@ static void put_header(struct writer *out, const dn_model *m, const dn_note *not
 static uint64_t put_file(struct writer *out, const dn_model *m, const dn_note *notes, int n_notes,
                          const char *checksum, uint64_t header)
 {
-    const real *part[] = { m->value, m->m, m->v };
+    const real *part[] = { m->value, m->mean, m->square };
     int parts = m->purpose == DN_TRAIN ? 3 : 1;
     unsigned char bytes[8];
     for (int i = 0; i < 8; i++) bytes[i] = (unsigned char)(header >> 8*i);
@@ -3833,7 +3850,7 @@ dn_status dn_load(dn_model *m, const dn_io *io, char *err)
 {
     struct reader in;
     char name[DN_NAME_MAX];
-    real *part[] = { m->value, m->m, m->v };
+    real *part[] = { m->value, m->mean, m->square };
     if (m->purpose == DN_BORROW)
         return fail(err, DN_EINVAL, "borrowed parameters stay as they are");
     for (int i = 0; i < m->tensors; i++) memset(m->tensor[i].file, 0, sizeof m->tensor[i].file);

@@ -1735,6 +1735,102 @@ static double slope(dn_model *m, const dn_batch *b, int dropout, dn_real *p)
     return smooth ? (8*near - far)/(12*h) : near/(2*h);
 }
 
+/* The slope of sum(w y) along *x, where op makes the n numbers y. */
+static double slope_of(void (*op)(void *), void *what, dn_real *x, const dn_real *y,
+                       const dn_real *w, int n)
+{
+    const double factor[] = { -1, 8, -8, 1 }, h = 1.0/1024;
+    const dn_real at = *x;
+    double sum = 0;
+    for (int i = 0; i < 4; i++) {                       /* at 2h, h, -h, -2h */
+        *x = at + (dn_real)((i < 2 ? 2 - i : 1 - i)*h);
+        op(what);
+        for (int j = 0; j < n; j++)
+            sum += factor[i]*(double)w[j]*(double)y[j];
+    }
+    *x = at;
+    return sum/(12*h);
+}
+
+/* A row of LayerNorm with gains that are not 1, and whose length is no multiple of LANES. */
+enum { NORM_N = 13 };
+struct norm_call { real x[NORM_N], y[NORM_N], stat[2], g[NORM_N], b[NORM_N]; };
+
+static void norm_call(void *what)
+{
+    struct norm_call *c = what;
+    norm_row(c->y, c->stat, c->x, c->g, c->b, NORM_N);
+}
+
+static double t_grad_norm(void)
+{
+    struct norm_call c;
+    real w[NORM_N], dx[NORM_N], dg[NORM_N] = { 0 }, db[NORM_N] = { 0 };
+    const struct at_place at = { LN, 1, 1, c.g, c.b, dg, db };
+    const struct team team = { 1, 1, NULL, NULL };
+    double e = 0;
+    for (int i = 0; i < NORM_N; i++) {
+        c.x[i] = (real)(3*by_rule("x", (size_t)i) + 1);
+        c.g[i] = (real)(1 + by_rule("g", (size_t)i));
+        c.b[i] = (real)by_rule("b", (size_t)i);
+        w[i] = (real)by_rule("w", (size_t)i);
+    }
+    norm_call(&c);
+    norm_bwd(&team, dx, w, c.stat, c.x, &at, 1, NORM_N);
+    for (int i = 0; i < NORM_N; i++) {
+        const double x = slope_of(norm_call, &c, &c.x[i], c.y, w, NORM_N);
+        const double g = slope_of(norm_call, &c, &c.g[i], c.y, w, NORM_N);
+        const double b = slope_of(norm_call, &c, &c.b[i], c.y, w, NORM_N);
+        worst(&e, fabs(x - (double)dx[i]), "dx of %d: %g for %g", i, (double)dx[i], x);
+        worst(&e, fabs(g - (double)dg[i]), "dg of %d: %g for %g", i, (double)dg[i], g);
+        worst(&e, fabs(b - (double)db[i]), "db of %d: %g for %g", i, (double)db[i], b);
+    }
+    return e;
+}
+
+/* Two causal sequences, one of more than QROWS queries, two heads, dropout of weights. */
+enum { ATTEND_T = QROWS + 7, ATTEND_D = 6, ATTEND_N = ATTEND_T*ATTEND_D };
+struct attend_call {
+    struct team team;
+    struct attention att;
+    real q[ATTEND_N], k[ATTEND_N], v[ATTEND_N], c[ATTEND_N], stat[4*ATTEND_T];
+};
+
+static void attend_call(void *what)
+{
+    struct attend_call *a = what;
+    attend_fwd(&a->team, a->c, a->stat, &(struct qkv){ a->q, a->k, a->v }, &a->att);
+}
+
+static double t_grad_attention(void)
+{
+    static const struct span span[] = { { 0, 4, 0, 4 }, { 4, ATTEND_T - 4, 4, ATTEND_T - 4 } };
+    struct attend_call *a = get_block(sizeof *a);
+    real *w = get_block(4*ATTEND_N*sizeof *w), *d[] = { w + ATTEND_N, w + 2*ATTEND_N,
+                                                       w + 3*ATTEND_N };
+    real *x[] = { a->q, a->k, a->v };
+    double e = 0;
+    a->team = (struct team){ 1, ATTEND_T, get_block(MATMUL_WORK*sizeof(real)),
+                             get_block(2*QROWS*ATTEND_T*sizeof(real)) };
+    a->att = (struct attention){ span, 2, 2, ATTEND_D/2, 1, ATTEND_D, ATTEND_D, (real)0.7,
+                                 dropout_at(5, 0.2) };
+    for (int i = 0; i < ATTEND_N; i++) {
+        w[i] = (real)by_rule("w", (size_t)i);
+        for (int k = 0; k < 3; k++)
+            x[k][i] = (real)(2*by_rule("q", (size_t)(i + k*ATTEND_N)));
+    }
+    attend_call(a);
+    attend_bwd(&a->team, &(struct qkv){ d[0], d[1], d[2] }, w, a->stat,
+               &(struct qkv){ a->q, a->k, a->v }, &a->att);
+    for (int k = 0; k < 3; k++)
+        for (int i = k; i < ATTEND_N; i += 5) {
+            const double want = slope_of(attend_call, a, &x[k][i], a->c, w, ATTEND_N);
+            worst(&e, fabs(want - (double)d[k][i]), "d%c, %d: %g for %g", "qkv"[k], i,
+                  (double)d[k][i], want);
+        }
+    return e;
+}
+
 /* The gradient of all parameters in one array; returns the largest. */
 static double get_gradient(dn_model *m, const dn_batch *b, int dropout, double *grad)
 {
@@ -4943,6 +5039,8 @@ static const struct test {
     { "op:mlm", "15 % are scored: 80, 10, 10 (in standard errors)", t_mask_shares, 4, 4 },
     { "op:mlm", "masks belong to a token's place in the run", t_mask_index, 0, 0 },
     /* B gradients */
+    { "op:layernorm", "its derivatives are central differences", t_grad_norm, 1e-9, -1 },
+    { "op:attention", "its derivatives are central differences", t_grad_attention, 1e-9, -1 },
     { "grad:residual op:column-sum", "each scheme's gradient is the slope (gelu)",
       t_grad_gelu, 1e-8, 1e-4 },
     { "grad:recompute", "the same recomputed (gelu-tanh, learned positions)",
@@ -5045,7 +5143,7 @@ static const struct test {
       t_scalar_post_ln, 1e-8, 1e-8, 0, "slope", "eq. (5)" },
     { "eq:scalar", "(8) takes for 1 a product that is 6.4 at N = 100",
       t_scalar_product, 6.5, 6.5, 6.3, "value", "eq. (7)-(8)" },
-    { "eq:ln-jacobian", "LayerNorm's Jacobian has norm sqrt(d)/|x - mean|",
+    { "eq:ln-jacobian", "LayerNorm's Jacobian: its norm is sqrt(d)/|x - mean|",
       t_norm_jacobian, 1e-9, 1e-5, 0, "error", "section 3" },
     { "lemma:magnitude", "attention: no row is longer than all values",
       t_lemma, 1 + 1e-14, 1 + 1e-6, 0, "ratio", "lemma 4.1" },
