@@ -116,7 +116,8 @@ figures: docs/figures/figures.c train $(LIBRARY) $(CORPUS)
 	./figures $(FIGURES) >figures.sh && sh -e figures.sh && rm figures.sh
 
 clean:
-	rm -f .flags train test test.f64 test.f32 bench bench-serial figures figures.sh data/corpus \
+	rm -f .flags train test test.f64 test.f32 bench bench-serial one-screen figures figures.sh \
+	    data/corpus \
 	    data/train.?? data/val.?? data/test.?? docs/ports/browser/deepnet.html
 	rm -rf fuzz.tmp
 

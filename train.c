@@ -219,7 +219,7 @@ static const struct option {
     { "patience", COUNT, AT(patience), "0", 0, "Run",
       "stop after this many validations without a better one; 0: never" },
     { "on-divergence", WORD, AT(on_divergence), "stop", 0, "Run",
-      "or rollback: to the last checkpoint, with half the learning rate; at most 5 times" },
+      "stop, or rollback: go back to the last checkpoint with half the rate, at most 5 times" },
     { "keep-best", COUNT, AT(keep_best), "1", 0, "Run",
       "1: keep the model with the best validation too, as OUT.best" },
 
@@ -239,8 +239,8 @@ static const struct option {
 
     { "plot", OUTPUT, AT(plot), NULL, 0, "Plot", "draw the loss of this run here, as SVG" },
     { "log", OUTPUT, AT(log), NULL, 0, "Plot",
-      "write progress here too, as CSV; after plot: the same as --log-axes" },
-    { "log-axes", WORD, AT(log_axes), NULL, 0, "Plot", "the logarithmic axes: x, y or xy" },
+      "write progress here too, as CSV (for plot: --log-axes)" },
+    { "log-axes", WORD, AT(log_axes), NULL, 0, "Plot", "the logarithmic axes of a plot: x, y or xy" },
     { "x", WORD, AT(x), "step", 0, "Plot", "the column across" },
     { "y", WORD, AT(y), NULL, 0, "Plot", "the columns up, with commas between (loss,val)" },
     { "by", WORD, AT(by), NULL, 0, "Plot", "a column: one line for each of its values" },
@@ -695,8 +695,8 @@ static void unknown_option(const char *where, const char *name)
             least = edit_distance(name, word);
             nearest = word;
         }
-    if (nearest) fail(2, "%sthere is no option --%s; did you mean --%s?", where, name, nearest);
-    fail(2, "%sthere is no option --%s", where, name);
+    if (nearest) fail(2, "%sthere is no option '--%s'; did you mean --%s?", where, name, nearest);
+    fail(2, "%sthere is no option '--%s'", where, name);
 }
 
 static void value_set(struct options *o, const char *where, const struct option *p,
@@ -972,9 +972,13 @@ static void help_print(const char *self, const char *arch)
         printf("  %-19s %s\n", presets[i].name,
                presets[i].help ? presets[i].help : presets[i].values);
     puts("\nOther names");
-    for (int i = 0; i < LENGTH(aliases); i++)
-        printf("  -%s%s = --%s\n", aliases[i].word[1] ? "-" : "", aliases[i].word,
-               aliases[i].name);
+    for (int i = 0; i < LENGTH(aliases); i++) {
+        const char *word = aliases[i].word;
+        printf("  -%s%s = --%s", word[1] ? "-" : "", word, aliases[i].name);
+        for (; i + 1 < LENGTH(aliases) && strcmp(aliases[i + 1].word, word) == 0; i++)
+            printf(" and --%s", aliases[i + 1].name);
+        putchar('\n');
+    }
     puts("\nExit status: 0 success, 1 failed, 2 wrong usage, 3 diverged, 128 + signal.");
 }
 
@@ -1942,7 +1946,7 @@ static dn_status evaluate(struct session *s, const struct corpus *c, struct scor
         sum->tokens += stats.tokens;
         sum->correct += stats.correct;
     }
-    if (!(sum->tokens > 0)) fail(1, "%s: there is no token to score", c->name);
+    if (!(sum->tokens > 0)) fail(1, "%s: too short, there is no token to score", c->name);
     return DN_OK;
 }
 
@@ -2038,7 +2042,7 @@ static struct plot plot_of(const struct options *o)
     p.title = o->title;
     p.optional = !o->y;
     if (o->log_axes && (!*o->log_axes || o->log_axes[strspn(o->log_axes, "xy")]))
-        fail(2, "--log-axes cannot be '%s'; it is one of x, y, xy", o->log_axes);
+        fail(2, "the logarithmic axes cannot be '%s'; they are x, y or xy", o->log_axes);
     for (int axis = 0; axis < 2; axis++)
         p.log[axis] = o->log_axes && strchr(o->log_axes, "xy"[axis]);
     for (;; y++) {

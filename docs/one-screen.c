@@ -175,7 +175,7 @@ static void draw(double *W, int n, double deviation)
 
 int main(int argc, char **argv)
 {
-    int golden = argc == 2;             /* all numbers, for docs/checks/one-screen.c */
+    int golden = argc == 2 && !strcmp(argv[1], "golden");   /* for docs/checks/one-screen.c */
     alpha = argc > 2 ? atof(argv[1]) : pow(2*M, 0.25);
     beta = argc > 2 ? atof(argv[2]) : pow(8*M, -0.25);
     draw(w.embed, V*D, 1/sqrt(D));
