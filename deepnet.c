@@ -35,16 +35,16 @@
  *      4  the engine room       declared: functions, random numbers, the product
  *      5  TABLES 1 and 2        residual schemes; architectures with their alpha and beta
  *      6  operations            linear, norm, activation, dropout, attention, embedding, loss
- *      7  residual              [eq:residual], the mix of DLCL, and their derivatives
+ *      7  the residual equation [eq:residual], the mix of DLCL, and their derivatives
  *      8  TABLE 3               parameters; what is saved for the backward pass; initialization
- *      9  sub-layers, stacks    forward, then backward
+ *      9  sub-layers and stacks forward, then backward
  *     10  optimizer             Adam, schedules
  *     11  training              one step: loss, gradient, clipping, update
  *
  * Here the paper ends; behind it
  *
  *     12  memory                who lies where in the block
- *     13  batches, divergence   what is checked, what is said; evaluation; masked tokens
+ *     13  batches, passes       what is checked; evaluation; divergence; masked tokens
  *     14  generation            cache, sampling, beam search
  *     15  sentences, options    what err says; every option once
  *     16  checkpoints           safetensors
@@ -86,6 +86,8 @@
 typedef dn_real real;
 #ifndef DN_ACC
 #define DN_ACC double         /* -DDN_ACC=float for a target without doubles */
+#elif defined DN_DOUBLE
+#error "DN_ACC is for builds in float: here sums would be narrower than what they sum"
 #endif
 typedef DN_ACC acc;
 
@@ -322,7 +324,7 @@ static const struct scheme {
  *
  * 0.81 and 0.87 are the paper's own rounding of 27^(-1/16) and 27^(1/16)/sqrt 2.  A row holds
  * c, k, n, m: {1, 2, 4, 0} is (2^4 N^4)^(1/16) = (2N)^(1/4), and {1, 1, 0, 0} is 1. */
-enum stack_id { ENC, DEC };
+enum { ENC, DEC };
 
 struct power16 { double c; int k, n, m; };
 
@@ -341,11 +343,11 @@ static const struct architecture {
 };
 
 /* (k^4 N^n M^m)^(1/16): only products and square roots, so the same bits everywhere. */
-static double root16(const struct power16 *r, const dn_config *c)
+static double root16(const struct power16 *power, const dn_config *c)
 {
-    double x = (double)r->k*r->k*r->k*r->k;
-    for (int i = 0; i < r->n; i++) x *= c->enc_layers;
-    for (int i = 0; i < r->m; i++) x *= c->dec_layers;
+    double x = (double)power->k*power->k*power->k*power->k;
+    for (int i = 0; i < power->n; i++) x *= c->enc_layers;
+    for (int i = 0; i < power->m; i++) x *= c->dec_layers;
     return sqrt(sqrt(sqrt(sqrt(x))));
 }
 
@@ -358,6 +360,7 @@ static int layers_of(const dn_config *c, int stack)
 
 static int ffn_width(const dn_config *c) { return c->ffn ? c->ffn : 4*c->dim; }
 static int threads_of(const dn_config *c) { return c->threads ? c->threads : thread_max(); }
+
 /* What a sub-layer computes; the bits make sets of kinds. */
 enum kind { SELF = 1, CROSS = 2, FFN = 4, STACK = 8 };
 
@@ -370,6 +373,8 @@ static int subs_of(const dn_config *c, int stack)
 {
     return has_stack(c, stack) ? layers_of(c, stack)*subs_per_layer(c, stack) : 0;
 }
+
+static int subs_of_both(const dn_config *c) { return subs_of(c, ENC) + subs_of(c, DEC); }
 
 /* Sub-layer i of a stack, from 0: self, (cross,) feed-forward, and again. */
 static enum kind kind_at(const dn_config *c, int stack, int i)
@@ -395,7 +400,7 @@ static enum op op_at(const dn_config *c, enum place place, int stack, int i)
 static double ln(double x) { return (double)log_acc((acc)x); }
 static double root4(double x) { return sqrt(sqrt(x)); }
 
-/* a, at first, in a layer of a stack, from 0. */
+/* The first value of a in a layer, from 0, of a stack. */
 static double skip_of(const dn_config *c, int stack, int layer)
 {
     const struct power16 *alpha = &architectures[c->arch].alpha[stack];
@@ -415,24 +420,24 @@ enum slot { WQ, WK, WV, WO, W1, W2, EMBED, POSITIONS, OUTPUT, MATRICES,
             BQ = MATRICES, BK, BV, BO, B1, B2, IN_G, IN_B, MID_G, MID_B, BR_G, BR_B, OUT_G, OUT_B,
             ACT_B, SKIP, SCALE, FINAL_G, FINAL_B, MIX, MIX_G, MIX_B, SLOTS };
 
-/* What the standard deviation of a matrix is multiplied by; own: layers of this stack.  DeepNorm
- * and two others tell V, O, W1 and W2 (strong) from Q and K, which do not change the size of
- * attention's output. */
-static double gain_of(const dn_config *c, int stack, int layer, enum slot w)
+/* What the standard deviation of a matrix is multiplied by; own: layers of this stack.  DeepNorm,
+ * T-Fixup and Sub-LN tell V, O, W1 and W2 (strong: what they scale adds up) from Q and K, which do
+ * not change the size of attention's output. */
+static double gain_of(const dn_config *c, int stack, int layer, enum slot slot)
 {
     const struct power16 *beta = &architectures[c->arch].beta[stack];
-    int strong = w >= WV && w <= W2, embedding = w >= EMBED;
+    int strong = slot >= WV && slot <= W2, embedding = slot >= EMBED;
     int crossed = subs_per_layer(c, stack) == 3;
-    double own = layers_of(c, stack), subs = subs_of(c, ENC) + subs_of(c, DEC);
+    double own = layers_of(c, stack), subs = subs_of_both(c);
     switch (schemes[c->norm].gain) {
     case BETA:      return strong ? beta->c/root16(beta, c) : 1;
     case TOP_DOWN:  return embedding ? 1 : 1/(own - layer);
     case BOTTOM_UP: return embedding ? 1 : 1/sqrt(layer + 1.0);
     case FIXUP:
-        if (w == WO || w == W2 || w == OUTPUT) return 0;
-        return embedding ? 1 : w == W1 ? 1/sqrt(subs) : (double)exp_acc((acc)(-ln(subs)/6));
+        if (slot == WO || slot == W2 || slot == OUTPUT) return 0;
+        return embedding ? 1 : slot == W1 ? 1/sqrt(subs) : (double)exp_acc((acc)(-ln(subs)/6));
     case T_FIXUP:
-        if (w == EMBED) return 1/root4(9*own);
+        if (slot == EMBED) return 1/root4(9*own);
         return !strong ? 1 : crossed ? 1/root4(9*own) : 0.67/root4(own);
     case SUB_LN:
         if (!strong) return 1;
@@ -546,21 +551,23 @@ static void columns_add(const struct team *team, real *db, const real *x, const 
 
 /* [op:linear]   y = x W^T + b         x: T x I,  W: O x I,  b: O or NULL,  y: T x O
  *               dx = onto + dy W,  dW += dy^T x,  db += column sums of dy
- * onto: dx itself, or NULL for 0. */
+ * onto, of linear_bwd: dx itself, or NULL for 0. */
 struct linear { int O, I; const real *W, *b; real *dW, *db; };
 
-static void linear_fwd(const struct team *team, real *y, const real *x, const struct linear *l,
+static void linear_fwd(const struct team *team, real *y, const real *x, const struct linear *map,
                        int T)
 {
-    matmul(team, into(y, l->O), l->b, plain(x, l->I), turned(l->W, l->I), T, l->O, l->I);
+    int O = map->O, I = map->I;
+    matmul(team, into(y, O), map->b, plain(x, I), turned(map->W, I), T, O, I);
 }
 
 static void linear_bwd(const struct team *team, real *dx, const real *onto, const real *dy,
-                       const real *x, const struct linear *l, int T)
+                       const real *x, const struct linear *map, int T)
 {
-    matmul(team, into(dx, l->I), onto, plain(dy, l->O), plain(l->W, l->I), T, l->I, l->O);
-    matmul(team, into(l->dW, l->I), l->dW, turned(dy, l->O), plain(x, l->I), l->O, l->I, T);
-    if (l->db) columns_add(team, l->db, NULL, dy, T, l->O);
+    int O = map->O, I = map->I;
+    matmul(team, into(dx, I), onto, plain(dy, O), plain(map->W, I), T, I, O);
+    matmul(team, into(map->dW, I), map->dW, turned(dy, O), plain(x, I), O, I, T);
+    if (map->db) columns_add(team, map->db, NULL, dy, T, O);
 }
 
 /* [op:place]   What may stand at a place of the residual equation.            T rows of n
@@ -681,7 +688,7 @@ static const real *place_fwd(const struct team *team, real *y, real *stat, const
 static void place_bwd(const struct team *team, real *d, const real *stat, const real *x,
                       const struct at_place *at, int T, int n)
 {
-    int E = n/at->H;
+    int E = n/at->H;                    /* columns of a head */
     switch (at->op) {
     case LN:
         if (at->c < 1) scale_rows(team, d, at->c, T, n);
@@ -711,8 +718,8 @@ struct dropout { uint64_t key; uint32_t limit; real scale; };   /* p 2^32, 1/(1 
 
 static struct dropout dropout_at(uint64_t key, double p)
 {
-    struct dropout d = { key, (uint32_t)(p*4294967296.0), (real)(1/(1 - p)) };
-    return d;
+    struct dropout drop = { key, (uint32_t)(p*4294967296.0), (real)(1/(1 - p)) };
+    return drop;
 }
 
 static void drop_row(real *y, const real *x, const struct dropout *drop, uint64_t row, int n)
@@ -845,13 +852,14 @@ static size_t stat_at(const struct attention *att, const struct queries *rows, i
 static void softmax_rows(real *P, real *stat, const struct attention *att,
                          const struct queries *rows)
 {
+    const real scale = att->scale;      /* by itself: for a compiler P may overlap att and stat */
     for (int i = 0; i < rows->n; i++) {
         real *p = ROW(P, i, rows->keys), *st = stat + stat_at(att, rows, i);
         int seen = keys_seen(att, rows->span, rows->first + i);
-        st[0] = att->scale*max_row(p, seen);
-        for (int j = 0; j < seen; j++) p[j] = exp_real(fmadd(att->scale, p[j], -st[0]));
-        st[1] = (real)(1/sum_row(p, seen));
-        for (int j = 0; j < seen; j++) p[j] *= st[1];
+        real top = st[0] = scale*max_row(p, seen);
+        for (int j = 0; j < seen; j++) p[j] = exp_real(fmadd(scale, p[j], -top));
+        real inverse = st[1] = (real)(1/sum_row(p, seen));
+        for (int j = 0; j < seen; j++) p[j] *= inverse;
         for (int j = seen; j < rows->keys; j++) p[j] = 0;
     }
 }
@@ -859,11 +867,13 @@ static void softmax_rows(real *P, real *stat, const struct attention *att,
 static void softmax_again(real *P, const real *stat, const struct attention *att,
                           const struct queries *rows)
 {
+    const real scale = att->scale;
     for (int i = 0; i < rows->n; i++) {
         real *p = ROW(P, i, rows->keys);
         const real *st = stat + stat_at(att, rows, i);
+        real top = st[0], inverse = st[1];
         int seen = keys_seen(att, rows->span, rows->first + i);
-        for (int j = 0; j < seen; j++) p[j] = exp_real(fmadd(att->scale, p[j], -st[0]))*st[1];
+        for (int j = 0; j < seen; j++) p[j] = exp_real(fmadd(scale, p[j], -top))*inverse;
         for (int j = seen; j < rows->keys; j++) p[j] = 0;
     }
 }
@@ -879,7 +889,8 @@ static void drop_weights(real *A, const real *P, const struct attention *att,
     }
 }
 
-/* 16: two products, small ones, whose multiply-adds cost what 8 of a large one do. */
+/* 16: two products (five in backward), small ones, whose multiply-adds cost what 8 of a large one
+ * do. */
 static int attend_threads(const struct team *team, const struct attention *att)
 {
     double work = 0;
@@ -1625,7 +1636,7 @@ static void sublayer_bwd(const struct pass *pass, const struct sublayer *sub, re
 }
 
 /* [eq:admin]   r = 1 at the foot of a stack; each sub-layer in turn takes omega = r, and then
- *              r = sqrt(var(omega x) + var(G)), variances over all elements of a batch. */
+ *              r = sqrt(var(omega x) + var(drop(G))), over all elements of a batch. */
 static acc variance(const struct team *team, const real *x, size_t n)
 {
     acc mean = sum_all(x, NULL, n, team->threads)/(acc)n;
@@ -1902,7 +1913,7 @@ static void loss_run(const struct pass *pass, const real *top, const int *label,
         const int *at = desk->scored + i;
         for (int r = 0; r < R; r++) memcpy(ROW(desk->picked, r, D), ROW(top, at[r], D), row_bytes);
         linear_fwd(&desk->team, desk->logits, desk->picked, &to_logits, R);            /* (1) */
-        PARALLEL_FOR(desk->team.threads)
+        PARALLEL_FOR(row_threads(&desk->team, R, V))
         for (int r = 0; r < R; r++)                                                    /* (2) */
             desk->token_loss[i + r] = cross_entropy_row(ROW(desk->logits, r, V), label[at[r]],
                                                         m->c.label_smoothing, V, back);
@@ -2081,9 +2092,10 @@ static void tensor_add(struct arena *arena, dn_model *m, const struct param *row
     m->scalars = (size_t)all;
 }
 
-/* All tensors: matrices of both stacks first, then vectors, so that weight decay is a prefix.  Both
- * times stack by stack and sub-layer by sub-layer in the order of table 3, so that Wq, Wk and Wv
- * become neighbours, and so do their biases. */
+/* All tensors: first the matrices of both stacks that weight decay shrinks, so that they are a
+ * prefix of the parameter array, then vectors and DLCL's mix.  Both times stack by stack and
+ * sub-layer by sub-layer in the order of table 3, so that Wq, Wk and Wv become neighbours, and so
+ * do their biases. */
 static void tensors_lay(struct arena *arena, dn_model *m)
 {
     m->tensors = 0;
@@ -2130,46 +2142,46 @@ struct use { size_t T, R; int train, cached; };
 
 /* What sub-layers of these kinds keep for backward, but for r: see struct saved for the shapes.  A
  * generator's cross-attention finds k and v in the cache, so S = 0 there. */
-static void saved_take(struct arena *arena, struct saved *v, const dn_config *c, unsigned kinds,
+static void saved_take(struct arena *arena, struct saved *saved, const dn_config *c, unsigned kinds,
                        const struct use *use)
 {
     size_t T = use->T, S = use->cached ? 0 : T, D = (size_t)c->dim, H = (size_t)c->heads;
     if (stands(c, IN, kinds)) {
-        v->n = take_reals(arena, T, D);
-        v->n_stat = take_reals(arena, T, 2);
+        saved->n = take_reals(arena, T, D);
+        saved->n_stat = take_reals(arena, T, 2);
     }
-    if (kinds & SELF)       v->q = take_reals(arena, T, 3*D);
-    else if (kinds & CROSS) v->q = take_reals(arena, T, D);
-    if (kinds & CROSS)      v->kv = take_reals(arena, S, 2*D);
+    if (kinds & SELF)       saved->q = take_reals(arena, T, 3*D);
+    else if (kinds & CROSS) saved->q = take_reals(arena, T, D);
+    if (kinds & CROSS)      saved->kv = take_reals(arena, S, 2*D);
     if (kinds & (SELF|CROSS)) {
-        v->c = take_reals(arena, T, D);
-        v->c_stat = take_reals(arena, T, 2*H);
+        saved->c = take_reals(arena, T, D);
+        saved->c_stat = take_reals(arena, T, 2*H);
     }
-    if (kinds & FFN)           v->h = take_reals(arena, T, (size_t)ffn_width(c));
-    if (stands(c, MID, kinds)) v->mid_stat = take_reals(arena, T, 2);
+    if (kinds & FFN)           saved->h = take_reals(arena, T, (size_t)ffn_width(c));
+    if (stands(c, MID, kinds)) saved->mid_stat = take_reals(arena, T, 2);
     if (stands(c, BR, kinds)) {
-        v->g = take_reals(arena, T, D);
-        v->g_stat = take_reals(arena, T, 2);
+        saved->g = take_reals(arena, T, D);
+        saved->g_stat = take_reals(arena, T, 2);
     }
-    if (schemes[c->norm].more & (SCALED|GATED)) v->br = take_reals(arena, T, D);
+    if (schemes[c->norm].more & (SCALED|GATED)) saved->br = take_reals(arena, T, D);
 }
 
 /* r = a x + b br(G), where LayerNorm stands behind it: T x D.  For DeepNorm this is the one thing
  * besides x that DN_RECOMPUTE keeps of a sub-layer. */
-static void sum_take(struct arena *arena, struct saved *v, const dn_config *c, unsigned kinds,
+static void sum_take(struct arena *arena, struct saved *saved, const dn_config *c, unsigned kinds,
                      const struct use *use)
 {
     if (!stands(c, OUT, kinds)) return;
-    v->r = take_reals(arena, use->T, (size_t)c->dim);
-    v->r_stat = take_reals(arena, use->T, 2);
+    saved->r = take_reals(arena, use->T, (size_t)c->dim);
+    saved->r_stat = take_reals(arena, use->T, 2);
 }
 
 /* Who keeps what: without a backward pass all sub-layers write into one struct saved; in DN_KEEP
  * each has its own; in DN_RECOMPUTE each has its r, and all else is shared.  For DeepNorm, reals
- * per token and sub-layer, with x:
+ * per token and sub-layer, with x (recompute: x and r):
  *
  *                        keep                            recompute
- *     self-attention     x, q, k, v, c, r: 6D + 2H + 2   x, r: 2D + 2
+ *     self-attention     x, q, k, v, c, r: 6D + 2H + 2   2D + 2
  *     cross-attention    x, q, k, v, c, r: 6D + 2H + 2   2D + 2
  *     feed-forward       x, h, r: 2D + F + 2             2D + 2
  *
@@ -2178,7 +2190,7 @@ static void saved_lay(struct arena *arena, struct desk *desk, const dn_config *c
                       const struct use *use)
 {
     unsigned all = c->arch == DN_ENC_DEC ? SELF|CROSS|FFN : SELF|FFN;
-    int first = subs_of(c, ENC), subs = first + subs_of(c, DEC);
+    int first = subs_of(c, ENC), subs = subs_of_both(c);
     struct saved *saved = take(arena, sizeof *saved, use->train ? (size_t)subs : 1, 1, 1);
     struct saved shared = {0};
     if (!use->train || c->memory == DN_RECOMPUTE) saved_take(arena, &shared, c, all, use);
@@ -2206,10 +2218,10 @@ static size_t outputs_of(const dn_config *c)
     return 1 + (size_t)imax(enc, dec);
 }
 
-/* What a stack writes besides the x and y of sub-layers: for DeepNorm the embedding alone, since no
- * norm stands after a stack and no layer is mixed.  In a generator the encoder has finished before
- * the decoder begins, so both write into the same; the sources' spans are read later, so these are
- * each stack's own. */
+/* What a stack writes besides the x and y of sub-layers: for DeepNorm the embedding, and a
+ * gradient or a second buffer, since no norm stands after a stack and no layer is mixed.  In a
+ * generator the encoder has finished before the decoder begins, so both write into the same; the
+ * sources' spans are read later, so these are each stack's own. */
 static void stream_take(struct arena *arena, struct desk *desk, const dn_config *c, int s,
                         const struct use *use)
 {
@@ -2262,7 +2274,7 @@ static void stream_lay(struct arena *arena, struct desk *desk, const dn_config *
  * source in cross-attention; ctx rows for each sequence, one sequence behind the other. */
 static void cache_lay(struct arena *arena, struct desk *desk, const dn_config *c, size_t T)
 {
-    int first = subs_of(c, ENC), subs = first + subs_of(c, DEC);
+    int first = subs_of(c, ENC), subs = subs_of_both(c);
     desk->cache = take(arena, sizeof(real *), (size_t)subs, 1, 1);
     for (int i = 0; i < subs; i++) {
         int none = i < first || kind_at(c, DEC, i - first) == FFN;
@@ -2302,7 +2314,7 @@ static void scratch_take(struct arena *arena, struct desk *desk, const dn_config
 static void desk_lay(struct arena *arena, struct desk *desk, const dn_config *c,
                      const struct use *use)
 {
-    size_t subs = (size_t)subs_of(c, ENC) + (size_t)subs_of(c, DEC);
+    size_t subs = (size_t)subs_of_both(c);
     team_take(arena, &desk->team, c);
     desk->sub = take(arena, sizeof *desk->sub, subs, 1, 1);
     for (int s = ENC; s <= DEC; s++) {
@@ -2320,8 +2332,8 @@ static void desk_lay(struct arena *arena, struct desk *desk, const dn_config *c,
  *
  *     dn_model, sub-layers, table of tensors, values, gradient, both moments, sinusoids, desk
  *
- * What only training needs is left out for other purposes, and values where they are borrowed.
- * tensors_lay runs twice even in one run: how long its table must be it only then knows. */
+ * What only training needs is left out for other purposes, and values where they are borrowed.  The
+ * carving run calls tensors_lay twice: only after the first call is known how long the table is. */
 static void model_lay(struct arena *arena, dn_model *m)
 {
     const dn_config *c = &m->c;
@@ -2395,12 +2407,12 @@ static dn_model *model_new(const dn_config *c, enum dn_purpose purpose, real *va
                            size_t size, char *err)
 {
     size_t need = dn_model_bytes(c, purpose, err);
-    struct arena arena = arena_on(block);
     if (!need) return NULL;
     if (!block) size = 0;
     if (size < need)
         return fail(err, DN_ENOMEM, "the model needs %d bytes, the block has %d", (int64_t)need,
                     (int64_t)size), NULL;
+    struct arena arena = arena_on(block);
     dn_model *m = take(&arena, sizeof *m, 1, 1, 1);
     memset(m, 0, sizeof *m);
     m->c = *c;
@@ -2439,7 +2451,7 @@ dn_model *dn_model_borrow(const dn_config *c, const dn_real *values, void *block
     return model_new(c, DN_BORROW, (real *)values, block, size, err);
 }
 
-/* What a user may know of a model; the pointers lead into its block. */
+/* What a user may know of a model. */
 const dn_config *dn_model_config(const dn_model *m) { return &m->c; }
 size_t  dn_param_count(const dn_model *m)  { return m->scalars; }
 int     dn_tensor_count(const dn_model *m) { return m->tensors; }
@@ -2457,14 +2469,14 @@ dn_tensor dn_tensor_at(const dn_model *m, int i)
     return out;
 }
 
-/* ---- 13 batches, other passes, divergence ------------------------------------------------ */
+/* ---- 13 batches, passes ------------------------------------------------------------------- */
 
 static dn_status ids_check(const dn_config *c, const char *what, const int *id, int n, char *err)
 {
     for (int t = 0; t < n; t++)
         if (id[t] < 0 || id[t] >= c->vocab)
-            return fail(err, DN_EINVAL, "token %d of the %s is %d, not below vocab %d", (int64_t)t,
-                        what, (int64_t)id[t], (int64_t)c->vocab);
+            return fail(err, DN_EINVAL, "token %d of the %s is %d, outside the vocabulary of %d",
+                        (int64_t)t, what, (int64_t)id[t], (int64_t)c->vocab);
     return DN_OK;
 }
 
@@ -2531,7 +2543,8 @@ static dn_status diverged_forward(const dn_model *m, char *err)
     return fail(err, DN_EDIVERGED, "step %d: the logits are not finite", m->step + 1);
 }
 
-/* The order of computation: a stack's embedding, its sub-layers, what stands on top of it. */
+/* The order of computation: a stack's embedding, its sub-layers, what stands on top of it.  DLCL's
+ * mix, which is everywhere, counts as the embedding. */
 static int order_of(const dn_model *m, const struct tensor *t)
 {
     enum slot slot = t->row->slot;
@@ -2634,19 +2647,22 @@ void dn_mask_tokens(int *input, int *label, const int *tokens, int n, int vocab,
  * token changes, because the decoder is causal.  They stay in a cache, and the work for a token
  * grows with the length, not with its square.  What the decoder computes is sections 6 to 9 as they
  * stand: only spans say that there are more keys than queries. */
+
 /* Beam search: a hypothesis is a row, a candidate is one more id for it, and found is what a source
- * has so far: its best hypothesis that ended, as ids of the caller's. */
+ * has so far: its best hypothesis that ended, whose ids lie in the caller's out. */
 static const double NO_HYPOTHESIS = -1e30;              /* score of a row that has none       */
 struct candidate { double score; int row, id; };        /* row -1: none                      */
-struct found { double best; int ended, done, length; }; /* hypotheses of a source that ended  */
+struct found { double best; int ended, done, length; };     /* how many ended; no more to do; ids */
 
 /* Its cache takes M x 2 x 2D reals for each token of each sequence where there is an encoder, half
- * of that in a decoder alone; all else takes a few T x D whatever the depth. */
+ * of that in a decoder alone.  All else takes a few T x D and T x F whatever the depth, but for
+ * DLCL's mix, which takes T x D for each layer. */
 struct dn_generator {
     const dn_model *m;
     struct desk desk;                   /* with the cache, and logits of all rows             */
     int capacity, rows, beam;           /* sequences there is room for; in use; per source    */
-    int *len, *parent, *feed;           /* tokens of each row so far; beam search             */
+    int *len;                           /* tokens of each row so far                          */
+    int *parent, *feed, *one;           /* beam search: row gone on from, id fed, 1           */
     real *spare;                        /* to move a cache into: capacity x ctx x 2D          */
     int *ids, *ids_next;                /* beam search: capacity x ctx                        */
     double *score, *score_next;         /* capacity                                           */
@@ -2663,7 +2679,8 @@ static void generator_lay(struct arena *arena, dn_generator *gen, const dn_confi
     desk_lay(arena, &gen->desk, c, &use);
     gen->len    = take(arena, sizeof(int), R, 1, 1);
     gen->parent = take(arena, sizeof(int), R, 1, 1);
-    gen->feed   = take(arena, sizeof(int), R, 2, 1);
+    gen->feed   = take(arena, sizeof(int), R, 1, 1);
+    gen->one    = take(arena, sizeof(int), R, 1, 1);
     gen->spare  = take_reals(arena, T, 2*(size_t)c->dim);
     gen->ids      = take(arena, sizeof(int), T, 1, 1);
     gen->ids_next = take(arena, sizeof(int), T, 1, 1);
@@ -2673,7 +2690,7 @@ static void generator_lay(struct arena *arena, dn_generator *gen, const dn_confi
     gen->found = take(arena, sizeof(struct found), R, 1, 1);
 }
 
-/* rows x ctx must be an int, as the number of tokens of every pass is. */
+/* rows x ctx, the tokens of a pass, is an int with room for the sums that loops make. */
 size_t dn_generator_bytes(const dn_config *c, int rows, char *err)
 {
     struct arena arena = { NULL, 0, 0 };
@@ -2681,7 +2698,7 @@ size_t dn_generator_bytes(const dn_config *c, int rows, char *err)
     if (dn_config_check(c, err)) return 0;
     if (!has_stack(c, DEC))
         return fail(err, DN_EINVAL, "an encoder alone does not generate"), 0;
-    if (rows < 1 || rows > INT_MAX/c->ctx)
+    if (rows < 1 || rows > (1 << 30)/c->ctx)
         return fail(err, DN_EINVAL, "cannot generate %d sequences at once", (int64_t)rows), 0;
     take(&arena, sizeof gen, 1, 1, 1);
     generator_lay(&arena, &gen, c);
@@ -2692,12 +2709,12 @@ size_t dn_generator_bytes(const dn_config *c, int rows, char *err)
 dn_generator *dn_generator_init(const dn_model *m, int rows, void *block, size_t size, char *err)
 {
     size_t need = dn_generator_bytes(&m->c, rows, err);
-    struct arena arena = arena_on(block);
     if (!need) return NULL;
     if (!block) size = 0;
     if (size < need)
         return fail(err, DN_ENOMEM, "the generator needs %d bytes, the block has %d",
                     (int64_t)need, (int64_t)size), NULL;
+    struct arena arena = arena_on(block);
     dn_generator *gen = take(&arena, sizeof *gen, 1, 1, 1);
     *gen = (dn_generator){ .m = m, .capacity = rows };
     generator_lay(&arena, gen, &m->c);
@@ -2721,17 +2738,17 @@ static void sources_encode(dn_generator *gen, int n, const int *id, const int *l
     }
 }
 
-/* beam rows for each of n sources, all empty: row r belongs to source r/beam.  Nothing is written
- * before all is checked, but that what was begun earlier is over. */
+/* beam rows for each of n sources, all empty: row r belongs to source r/beam.  What was
+ * begun earlier is over, even if this is refused. */
 static dn_status generator_begin(dn_generator *gen, int n, int beam, const int *enc,
                                  const int *enc_len, char *err)
 {
     const dn_config *c = &gen->m->c;
     int tokens;
+    gen->rows = 0;
     if (n < 1 || beam < 1 || n > gen->capacity/beam)
         return fail(err, DN_EINVAL, "%d sequences of %d are more than the generator's %d",
                     (int64_t)n, (int64_t)beam, (int64_t)gen->capacity);
-    gen->rows = 0;
     if (has_stack(c, ENC)) {            /* there is room for n rows of ctx */
         if (rows_check(c, stack_name[ENC], enc, enc_len, n, INT_MAX, &tokens, err))
             return DN_EINVAL;
@@ -2968,23 +2985,23 @@ static void beam_advance(dn_generator *gen, int i, double penalty, int limit, in
  *     (2) lists the 2 B best continuations of each source,
  *     (3) divides them into those that ended and those that go on, and
  *     (4) lets each row adopt the past of the one it goes on from,
- * until every source has its B ends or has reached 2 len + 10 ids. */
+ * until every source has its B ends or is at its limit: ctx, and with a source 2 len + 10 ids. */
 dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_len,
                        const dn_beam *how, int *out, int *out_len, char *err)
 {
     const dn_config *c = &gen->m->c;
-    int *one = gen->feed + gen->capacity, busy = 1;
+    int busy = 1;
     dn_status status = generator_begin(gen, n, how->beam, enc, enc_len, err);
     if (status) return status;
     memset(gen->found, 0, (size_t)n*sizeof *gen->found);
     for (int r = 0; r < gen->rows; r++) {
         gen->feed[r] = DN_BOS;
         gen->score[r] = 0;
-        one[r] = 1;
+        gen->one[r] = 1;
     }
     for (int t = 0; busy; t++) {
         for (int r = 0; r < gen->rows; r++) ROW(gen->ids, r, c->ctx)[t] = gen->feed[r];
-        if (!dn_generator_feed(gen, gen->feed, one, err)) return DN_EINVAL;            /* (1) */
+        if (!dn_generator_feed(gen, gen->feed, gen->one, err)) return DN_EINVAL;       /* (1) */
         PARALLEL_FOR(row_threads(&gen->desk.team, gen->rows, c->vocab))
         for (int i = 0; i < n; i++)
             if (!gen->found[i].done) list_fill(gen, i, t == 0);                        /* (2) */
@@ -3133,7 +3150,8 @@ void dn_config_default(dn_config *c)
     for (int i = 0; i < FIELDS; i++) field_put(c, &fields[i], fields[i].fallback);
 }
 
-/* m 10^e for m below 10^15 and e within +-37: one exact operation for e within +-22. */
+/* m 10^e for m below 10^15 and e within +-37: one rounding, so the nearest double, for e within
+ * +-22. */
 static double scale10(double m, int e)
 {
     double p = 1;
@@ -3271,14 +3289,14 @@ dn_status dn_config_check(const dn_config *c, char *err)
 }
 
 /* Fixed are the fields from which sizes, values already drawn, or what was learned follow: all but
- * the rates and the schedule. */
+ * real numbers, warmup, steps and schedule. */
 dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err)
 {
     if (dn_config_check(c, err)) return DN_EINVAL;
     for (const dn_field *f = fields; f < fields + FIELDS; f++) {
-        int free = f->kind == DN_FLOAT || f->at == offsetof(dn_config, warmup)
+        int may_change = f->kind == DN_FLOAT || f->at == offsetof(dn_config, warmup)
                    || f->at == offsetof(dn_config, steps) || f->at == offsetof(dn_config, schedule);
-        if (!free && field_value(c, f) != field_value(&m->c, f))
+        if (!may_change && field_value(c, f) != field_value(&m->c, f))
             return fail(err, DN_EINVAL, "%s cannot change once the model is made", f->name);
     }
     m->c = *c;

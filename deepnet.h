@@ -181,7 +181,8 @@ const dn_config *dn_model_config(const dn_model *m);
 dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err);
 
 /* The parameter tensors, in the order of the checkpoint.  value and grad point into the block
- * (grad is NULL unless DN_TRAIN); rows x cols, row-major; a vector has cols == 0. */
+ * (value of DN_BORROW to what was handed in; grad is NULL unless DN_TRAIN); rows x cols, row-major;
+ * a vector has cols == 0. */
 typedef struct dn_tensor {
     char name[DN_NAME_MAX];
     int rows, cols;

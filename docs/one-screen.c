@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: MIT
  *
  * The decoder of "DeepNet: Scaling Transformers to 1,000 Layers", arXiv 2203.00555, reads letters
- * and guesses the next.  The paper adds alpha, in deepnorm(), and beta, in main().  (1) to (11) of
- * forward() fall in backward().  dz is the gradient of the loss by z, added up over all uses of z.
+ * and guesses the next.  The paper adds alpha, in deepnorm(), and beta, in main().  backward() has
+ * (1) to (11) of forward() in reverse.  dz is the gradient of the loss with respect to z.
  *
  *     ./one-screen            learns a sentence by heart; cc -O2 one-screen.c -o one-screen -lm
  *     ./one-screen 1 1        alpha = beta = 1, Post-LN: learns how frequent each letter is */
