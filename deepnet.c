@@ -2024,7 +2024,10 @@ dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *sta
  * taken asks first whether it was given. */
 static void config_round(dn_config *c);                 /* section 15 */
 
-/* The features of a stack (i < 0) or of its sub-layer i. */
+/* The features of a stack (i < 0) or of its sub-layer i: the method's, those that the
+ * configuration adds, and what stands at the places of this sub-layer.  A stack has an embedding
+ * of its own unless it shares the encoder's, and an output matrix of its own unless that is an
+ * embedding. */
 static uint64_t features(const dn_config *c, int stack, int i)
 {
     uint64_t has = schemes[c->norm].more;
@@ -2310,7 +2313,8 @@ static void scratch_take(struct arena *arena, struct desk *desk, const dn_config
         desk->dmixed = take(arena, sizeof(real), outputs_of(c), T, D);
 }
 
-/* A whole desk: threads, streams, cache, what is kept, scratch. */
+/* A whole desk: threads, streams, cache, what is kept, scratch.  Where batches are large this is
+ * most of a model's block, and the part that a second pass at the same time would need again. */
 static void desk_lay(struct arena *arena, struct desk *desk, const dn_config *c,
                      const struct use *use)
 {
