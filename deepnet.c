@@ -1228,6 +1228,7 @@ struct sublayer {
     enum kind kind;
     int stack, layer, index;            /* layer and index (in the model) count from 0        */
     enum op op[PLACES];
+    real a;                             /* skip_of(): for DeepNorm alpha                      */
     real *param[SLOTS];                 /* NULL where table 3 has none                        */
 };
 
@@ -1401,14 +1402,13 @@ static struct at_place place_of(const dn_model *m, const struct sublayer *sub, e
                     sub->param[slot + 1]);
 }
 
-/* For DeepNorm a = alpha, which skip_of() has from table 2, and nothing here is learned: skip and
- * scale are NULL, as are their gradients. */
+/* For DeepNorm a = alpha of table 2, as stacks_link() has it from skip_of(), and nothing here is
+ * learned: skip and scale are NULL, as are their gradients. */
 static struct residual residual_of(const struct pass *pass, const struct sublayer *sub)
 {
     const dn_model *m = pass->m;
     real *skip = sub->param[SKIP], *scale = sub->param[SCALE];
-    return (struct residual){ (real)skip_of(&m->c, sub->stack, sub->layer), skip, scale,
-                              grad_of(m, skip), grad_of(m, scale),
+    return (struct residual){ sub->a, skip, scale, grad_of(m, skip), grad_of(m, scale),
                               dropout_for(pass, sub->index, DROP_BRANCH, m->c.dropout) };
 }
 
@@ -2395,6 +2395,7 @@ static void stacks_link(dn_model *m)
             sub->stack = s;
             sub->layer = i/per;
             sub->index = stack->first + i;
+            sub->a = (real)skip_of(&m->c, s, sub->layer);
             for (int p = 0; p < PLACES; p++) sub->op[p] = op_at(&m->c, (enum place)p, s, i);
             if (!sub->param[SCALE]) sub->param[SCALE] = foot->param[SCALE];
         }
