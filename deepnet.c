@@ -112,14 +112,13 @@ static inline real fmadd(real a, real b, real c)
 #endif
 }
 
-static inline real sqrt_real(real x)
-{
 #ifdef DN_DOUBLE
-    return sqrt(x);
+#define REAL_MAX DBL_MAX
+static inline real sqrt_real(real x) { return sqrt(x); }
 #else
-    return sqrtf(x);
+#define REAL_MAX FLT_MAX
+static inline real sqrt_real(real x) { return sqrtf(x); }
 #endif
-}
 
 static inline acc sqrt_acc(acc x) { return (acc)sqrt((double)x); }
 
@@ -352,7 +351,8 @@ static double root16(const struct power16 *power, const dn_config *c)
 }
 
 static int has_stack(const dn_config *c, int stack) { return architectures[c->arch].has[stack]; }
-static int top_stack(const dn_config *c)            { return has_stack(c, DEC) ? DEC : ENC; }
+static int top_stack(const dn_config *c) { return has_stack(c, DEC) ? DEC : ENC; }
+static int crossed(const dn_config *c) { return has_stack(c, ENC) && has_stack(c, DEC); }
 static int layers_of(const dn_config *c, int stack)
 {
     return stack == DEC ? c->dec_layers : c->enc_layers;
@@ -366,7 +366,7 @@ enum kind { SELF = 1, CROSS = 2, FFN = 4, STACK = 8 };
 
 static int subs_per_layer(const dn_config *c, int stack)
 {
-    return stack == DEC && has_stack(c, ENC) ? 3 : 2;
+    return stack == DEC && crossed(c) ? 3 : 2;
 }
 
 static int subs_of(const dn_config *c, int stack)
@@ -427,7 +427,7 @@ static double gain_of(const dn_config *c, int stack, int layer, enum slot slot)
 {
     const struct power16 *beta = &architectures[c->arch].beta[stack];
     int strong = slot >= WV && slot <= W2, embedding = slot >= EMBED;
-    int crossed = subs_per_layer(c, stack) == 3;
+    int of_three = subs_per_layer(c, stack) == 3;
     double own = layers_of(c, stack), subs = subs_of_both(c);
     switch (schemes[c->norm].gain) {
     case BETA:      return strong ? beta->c/root16(beta, c) : 1;
@@ -438,19 +438,13 @@ static double gain_of(const dn_config *c, int stack, int layer, enum slot slot)
         return embedding ? 1 : slot == W1 ? 1/sqrt(subs) : (double)exp_acc((acc)(-ln(subs)/6));
     case T_FIXUP:
         if (slot == EMBED) return 1/root4(9*own);
-        return !strong ? 1 : crossed ? 1/root4(9*own) : 0.67/root4(own);
+        return !strong ? 1 : of_three ? 1/root4(9*own) : 0.67/root4(own);
     case SUB_LN:
         if (!strong) return 1;
-        if (c->arch != DN_ENC_DEC) return sqrt(ln(2*own));
-        return sqrt(ln(3.0*c->dec_layers)*(crossed ? 1 : ln(2*own)/3));
+        if (!crossed(c)) return sqrt(ln(2*own));
+        return sqrt(ln(3.0*c->dec_layers)*(of_three ? 1 : ln(2*own)/3));
     default: return 1;
     }
-}
-
-dn_gains dn_gains_of(const dn_config *c, int stack, int layer)
-{
-    dn_gains g = { skip_of(c, stack, layer), gain_of(c, stack, layer, WV) };
-    return g;
 }
 
 /* ---- 6 operations ------------------------------------------------------------------------ */
@@ -1804,7 +1798,7 @@ static struct pass pass_for(dn_model *m, const dn_batch *batch, int drop, int mi
         if (has_stack(&m->c, s))
             desk->stream[s].tokens = spans_set(desk->stream[s].span, lengths_of(batch, s),
                                                batch->rows);
-    for (int r = 0; m->c.arch == DN_ENC_DEC && r < batch->rows; r++) {
+    for (int r = 0; crossed(&m->c) && r < batch->rows; r++) {
         const struct span *dec = &desk->stream[DEC].span[r], *enc = &desk->stream[ENC].span[r];
         desk->cross[r] = (struct span){ dec->q0, dec->nq, enc->k0, enc->nk };
     }
@@ -1830,7 +1824,7 @@ static void network_bwd(const struct pass *pass, const dn_batch *batch)
     const dn_config *c = &pass->m->c;
     struct stream *stream = pass->desk->stream;
     real *dmem = stream[ENC].d;
-    if (c->arch == DN_ENC_DEC)
+    if (crossed(c))
         memset(dmem, 0, (size_t)stream[ENC].tokens*(size_t)c->dim*sizeof(real));
     for (int s = DEC; s >= ENC; s--)
         if (has_stack(c, s)) stack_bwd(pass, s, stream[s].d, dmem, ids_of(batch, s));
@@ -1887,6 +1881,7 @@ static void adam(dn_model *m, double scale, double lr)
 
 /* Section 13 has what is said when something is wrong: with the batch, which is checked before
  * anything is computed, with an activation or a parameter, with a gradient. */
+static dn_status needs_training(const dn_model *m, char *err);
 static dn_status batch_check(const dn_model *m, const dn_batch *batch, int labels, char *err);
 static dn_status diverged_forward(const dn_model *m, char *err);
 static dn_status diverged_backward(const dn_model *m, char *err);
@@ -1956,24 +1951,12 @@ static void stats_average(dn_stats *stats)
     stats->nll /= stats->tokens;
 }
 
-void dn_zero_grad(dn_model *m)
-{
-    if (m->grad) zero_all(m->grad, m->scalars, m->desk.team.threads);
-}
-
-static dn_status needs_training(const dn_model *m, char *err)
-{
-    if (m->purpose == DN_TRAIN) return DN_OK;
-    return fail(err, DN_EINVAL, "this model was made for inference: it has no gradients");
-}
-
 /* The second half of a step, with the gradient of the summed losses of stats->tokens tokens in
  * grad: the mean over tokens (1), its norm over all parameters together (2), clipping to the
  * norm that the configuration allows (3), Adam (4).  The mean and the clipping are one factor,
  * which Adam applies as it reads.  Nothing is touched unless every number stays finite. */
 static dn_status step_apply(dn_model *m, dn_stats *stats, char *err)
 {
-    const double most = sizeof(real) == sizeof(double) ? DBL_MAX : (double)FLT_MAX;
     acc squares = sum_all(m->grad, m->grad, m->scalars, m->desk.team.threads);
     double scale = 1.0/stats->tokens, norm = scale*sqrt((double)squares);         /* (1), (2) */
     stats->lr = dn_learning_rate(&m->c, m->step + 1);
@@ -1983,7 +1966,7 @@ static dn_status step_apply(dn_model *m, dn_stats *stats, char *err)
         scale *= m->c.clip/norm;
         norm = m->c.clip;
     }
-    if (norm*norm > most) return diverged_backward(m, err);     /* Adam squares it */
+    if (norm*norm > (double)REAL_MAX) return diverged_backward(m, err);     /* Adam squares it */
     adam(m, scale, stats->lr);                                                         /* (4) */
     m->step++;
     return DN_OK;
@@ -2192,7 +2175,7 @@ static void sum_take(struct arena *arena, struct saved *saved, const dn_config *
 static void saved_lay(struct arena *arena, struct desk *desk, const dn_config *c,
                       const struct use *use)
 {
-    unsigned all = c->arch == DN_ENC_DEC ? SELF|CROSS|FFN : SELF|FFN;
+    unsigned all = crossed(c) ? SELF|CROSS|FFN : SELF|FFN;
     int first = subs_of(c, ENC), subs = subs_of_both(c);
     struct saved *saved = take(arena, sizeof *saved, use->train ? (size_t)subs : 1, 1, 1);
     struct saved shared = {0};
@@ -2307,7 +2290,7 @@ static void scratch_take(struct arena *arena, struct desk *desk, const dn_config
     desk->dc = take_reals(arena, T, D);
     desk->du = take_reals(arena, T, F);
     desk->dq = take_reals(arena, T, 3*D);
-    if (c->arch == DN_ENC_DEC) desk->dkv = take_reals(arena, T, 2*D);
+    if (crossed(c)) desk->dkv = take_reals(arena, T, 2*D);
     desk->dpicked = take_reals(arena, R, D);
     if (schemes[c->norm].more & MIXED)
         desk->dmixed = take(arena, sizeof(real), outputs_of(c), T, D);
@@ -2326,7 +2309,8 @@ static void desk_lay(struct arena *arena, struct desk *desk, const dn_config *c,
         stream_take(arena, desk, c, s, use);
         stream_lay(arena, desk, c, s, use);
     }
-    desk->cross = take(arena, sizeof(struct span), use->cached ? use->R : use->T, 1, 1);
+    if (crossed(c))
+        desk->cross = take(arena, sizeof(struct span), use->cached ? use->R : use->T, 1, 1);
     if (use->cached) cache_lay(arena, desk, c, use->T);
     saved_lay(arena, desk, c, use);
     scratch_take(arena, desk, c, use);
@@ -2571,6 +2555,17 @@ static dn_status diverged_backward(const dn_model *m, char *err)
         return fail(err, DN_EDIVERGED, "step %d: the gradient is too large", m->step + 1);
     return fail(err, DN_EDIVERGED, "step %d: the gradient of %s is not finite", m->step + 1,
                 tensor_name(m, found, name));
+}
+
+static dn_status needs_training(const dn_model *m, char *err)
+{
+    if (m->purpose == DN_TRAIN) return DN_OK;
+    return fail(err, DN_EINVAL, "this model was made for inference: it has no gradients");
+}
+
+void dn_zero_grad(dn_model *m)
+{
+    if (m->grad) zero_all(m->grad, m->scalars, m->desk.team.threads);
 }
 
 dn_status dn_gradient(dn_model *m, const dn_batch *batch, int dropout, dn_stats *s, char *err)
@@ -3293,6 +3288,12 @@ dn_status dn_config_check(const dn_config *c, char *err)
     return DN_OK;
 }
 
+dn_gains dn_gains_of(const dn_config *c, int stack, int layer)
+{
+    dn_gains g = { skip_of(c, stack, layer), gain_of(c, stack, layer, WV) };
+    return g;
+}
+
 /* Fixed are the fields from which sizes, values already drawn, or what was learned follow: all but
  * real numbers, warmup, steps and schedule. */
 dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err)
@@ -3992,7 +3993,6 @@ static acc cos_acc(acc x) { return sine(x, 1); }
 
 #ifdef DN_DOUBLE
 
-#define REAL_MAX DBL_MAX
 #define EXP_MIN (-708.3)
 #define EXP_MAX 709.4
 
@@ -4010,7 +4010,6 @@ static real erf_real(real x)
 
 #else
 
-#define REAL_MAX FLT_MAX
 #define EXP_MIN (-87.3f)
 #define EXP_MAX 88.37f
 
