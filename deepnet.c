@@ -6,8 +6,8 @@
  *
  *     [eq:deepnorm]      x'  =  LN( alpha x + G(x) )
  *
- * with two constants that depend on nothing but the depth: alpha multiplies the skip
- * connection, always; beta scales four of the weight matrices once, when they are drawn.
+ * with two constants that depend on nothing but architecture and depth: alpha multiplies the skip
+ * connection, always; beta scales V, O, W1 and W2 of every layer once, when they are drawn.
  * Everything below exists so that this line can be trained, measured and compared.
  *
  * The letters, here and in every comment:
@@ -17,7 +17,8 @@
  *     T, S     tokens of the stream worked on, and of the stream attended to
  *     D, F     width of the stream, of the feed-forward   H     heads, each of width E = D/H
  *     V        vocabulary                                 alpha, beta    the paper's constants
- *     dz       gradient of the loss with respect to z
+ *     n, g, r  in(x), br(G) and a x + b g of [eq:residual], section 5: y = out(r)
+ *     dz       gradient of the loss with respect to z     d     a gradient, from dy to dx in place
  *     m, c     a model, its configuration                 s     a stack: ENC or DEC
  *
  * A place that needs a letter for something else says so; i, j, k, l and r count.  (1), (2), ...
@@ -237,7 +238,7 @@ static size_t matmul_work(void);
 
 /* TABLE 1.  Every method is one row of the one residual equation
  *
- *     [eq:residual]     y  =  out( a x + b br( G( in(x) ) ) )
+ *     [eq:residual]     y  =  out( a x + b br( G( in(x) ) ) )        in training b drop(br(G))
  *
  *     in        applied to x before G;  br: to G's result;  out: to the sum;  mid: inside G, before
  *               its last matrix (O of attention, W2 of the feed-forward).  Each is three letters,
@@ -545,7 +546,8 @@ static void columns_add(const struct team *team, real *db, const real *x, const 
 
 /* [op:linear]   y = x W^T + b         x: T x I,  W: O x I,  b: O or NULL,  y: T x O
  *               dx = onto + dy W,  dW += dy^T x,  db += column sums of dy
- * onto, of linear_bwd: dx itself, or NULL for 0. */
+ * onto, of linear_bwd: NULL for 0, or dx itself, where gradients of two uses of x meet: of skip and
+ * branch, or of one decoder sub-layer and the next in dmem. */
 struct linear { int O, I; const real *W, *b; real *dW, *db; };
 
 static void linear_fwd(const struct team *team, real *y, const real *x, const struct linear *map,
@@ -566,12 +568,12 @@ static void linear_bwd(const struct team *team, real *dx, const real *onto, cons
 
 /* [op:place]   What may stand at a place of the residual equation.            T rows of n
  *
- *     L   y = c LN(x)                      c = 1, or 1/sqrt(layer), layer from 1
+ *     L   y = factor LN(x)                 factor = 1, or 1/sqrt(layer), layer from 1
  *     s   y = x + b                        db += sum of dy
  *     h   y = g_h x for head h of H        dg_h += sum of x dy,  dx = g_h dy               */
 struct at_place {
     enum op op;
-    real c;
+    real factor;
     int H;
     const real *g, *b;                  /* L: n of each;  s: one b;  h: H of g               */
     real *dg, *db;
@@ -663,7 +665,7 @@ static const real *place_fwd(const struct team *team, real *y, real *stat, const
     switch (at->op) {
     case LN:
         norm_fwd(team, y, stat, x, at, T, n);
-        if (at->c < 1) scale_rows(team, y, at->c, T, n);
+        if (at->factor < 1) scale_rows(team, y, at->factor, T, n);
         return y;
     case SHIFT:
         PARALLEL_FOR(row_threads(team, T, n))
@@ -685,7 +687,7 @@ static void place_bwd(const struct team *team, real *d, const real *stat, const 
     int E = n/at->H;                    /* columns of a head */
     switch (at->op) {
     case LN:
-        if (at->c < 1) scale_rows(team, d, at->c, T, n);
+        if (at->factor < 1) scale_rows(team, d, at->factor, T, n);
         norm_bwd(team, d, d, stat, x, at, T, n);
         return;
     case SHIFT:
@@ -1072,7 +1074,7 @@ static struct token_loss cross_entropy_row(real *z, int y, double smoothing, int
 
 /* ---- 7 the residual equation ------------------------------------------------------------- */
 
-/* [eq:residual]   r = a x + b drop(g),  g = br(G)                              T rows of D
+/* [eq:residual]   r = a x + b drop(g),  g = br(G) and no gain                  T rows of D
  *                 dx = a dr,  dg = b drop(dr),
  *                 da_j += sum over t of x_tj dr_tj,  db += sum of g drop(dr)           */
 struct residual {
@@ -1096,7 +1098,8 @@ static void residual_fwd(const struct team *team, real *r, const real *x, const 
     }
 }
 
-/* d holds dr and becomes dx; g is read where b is learned. */
+/* d holds dr and becomes dx; dg is first drop(dr), for db, and then b drop(dr).  g is read only
+ * where b is learned, else it may be NULL. */
 static void residual_bwd(const struct team *team, real *d, real *dg, const real *x, const real *g,
                          const struct residual *res, int T, int D)
 {
@@ -1245,7 +1248,7 @@ struct saved {
     real *mid_stat;                     /*                                           T x 2        */
     real *g, *g_stat;                   /* G, where br is not the identity           T x D, T x 2 */
     real *br;                           /* br(G), where b is learned                 T x D        */
-    real *r, *r_stat;                   /* a x + b br(G), where out is LayerNorm     T x D, T x 2 */
+    real *r, *r_stat;                   /* a x + b drop(br(G)), where out is LN      T x D, T x 2 */
 };
 
 /* The desk: all that a pass through the network writes but parameter gradients, so that one pass
@@ -1383,9 +1386,9 @@ static struct linear output_of(const dn_model *m)
     return (struct linear){ m->c.vocab, m->c.dim, w, NULL, grad_of(m, w), NULL };
 }
 
-static struct at_place at_place(const dn_model *m, enum op op, double c, real *g, real *b)
+static struct at_place at_place(const dn_model *m, enum op op, double factor, real *g, real *b)
 {
-    return (struct at_place){ op, (real)c, m->c.heads, g, b, grad_of(m, g), grad_of(m, b) };
+    return (struct at_place){ op, (real)factor, m->c.heads, g, b, grad_of(m, g), grad_of(m, b) };
 }
 
 static struct at_place place_of(const dn_model *m, const struct sublayer *sub, enum place place)
@@ -1495,7 +1498,7 @@ static void attention_bwd(const struct pass *pass, const struct sublayer *sub, r
     struct linear to_q = linear_of(m, sub, WQ, att.ldq, D), to_kv = linear_of(m, sub, WK, 2*D, D);
     struct linear to_g = linear_of(m, sub, WO, D, D);
     struct at_place mid = place_of(m, sub, MID);
-    const real *o_in = place_fwd(team, desk->w, saved->mid_stat, saved->c, &mid, T, D);
+    const real *o_in = place_fwd(team, desk->w, saved->mid_stat, saved->c, &mid, T, D); /* again */
     if (!self) dqkv = (struct qkv){ desk->dq, desk->dkv, desk->dkv + D };
     linear_bwd(team, desk->dc, NULL, dg, o_in, &to_g, T);                              /* (5) */
     place_bwd(team, desk->dc, saved->mid_stat, saved->c, &mid, T, D);                  /* (4) */
@@ -1556,7 +1559,7 @@ static void ffn_bwd(const struct pass *pass, const struct sublayer *sub, real *d
     struct dropout drop = dropout_for(pass, sub->index, DROP_ACTIVATION, m->c.act_dropout);
     struct linear to_h = linear_of(m, sub, W1, F, D), to_g = linear_of(m, sub, W2, D, F);
     struct at_place shift = act_shift(m, sub), mid = place_of(m, sub, MID);
-    const real *u = ffn_hidden(pass, sub, &mid);
+    const real *u = ffn_hidden(pass, sub, &mid);        /* (3) again */
     linear_bwd(team, desk->du, NULL, dg, u, &to_g, T);                                 /* (4) */
     place_bwd(team, desk->du, saved->mid_stat, desk->u, &mid, T, F);                   /* (3) */
     act_bwd(team, desk->du, saved->h, m->c.activation, &drop, T, F);                   /* (3) */
@@ -1600,8 +1603,9 @@ static void sublayer_fwd(const struct pass *pass, const struct sublayer *sub, in
 }
 
 /* The same backward: d holds dy and becomes dx; dmem += the gradient of the encoder's output.  x
- * has two ways to y, skip and branch: d carries alpha dr along the skip while dg goes through the
- * branch, and both meet where in(x) has been reversed. */
+ * has two ways to y: d carries a dr along the skip, for DeepNorm alpha dr, while dg goes through
+ * the branch.  Without a norm at in the last product of G's backward adds the one onto the other,
+ * else the sum stands at the end, behind (1). */
 static void sublayer_bwd(const struct pass *pass, const struct sublayer *sub, real *d, real *dmem)
 {
     const dn_model *m = pass->m;
@@ -1615,7 +1619,7 @@ static void sublayer_bwd(const struct pass *pass, const struct sublayer *sub, re
     struct residual res = residual_of(pass, sub);
     const real *n = in.op == ID ? io->x : saved->n;
     real *dg = desk->dg, *dn = desk->dn, *onto = NULL;
-    if (in.op == ID) dn = onto = d;     /* no norm between: the branch's dx goes onto alpha dr */
+    if (in.op == ID) dn = onto = d;     /* no norm between: the branch's dx goes onto a dr */
     if (m->c.memory == DN_RECOMPUTE) sublayer_fwd(pass, sub, 1);
     place_bwd(team, d, saved->r_stat, saved->r, &out, T, D);                           /* (5) */
     residual_bwd(team, d, dg, io->x, saved->br, &res, T, D);                           /* (4) */
