@@ -359,6 +359,9 @@ static int layers_of(const dn_config *c, int stack)
     return stack == DEC ? c->dec_layers : c->enc_layers;
 }
 
+/* Outputs that DLCL mixes: of the embedding and of each layer. */
+static int outputs_of(const dn_config *c, int stack) { return layers_of(c, stack) + 1; }
+
 static int ffn_width(const dn_config *c) { return c->ffn ? c->ffn : 4*c->dim; }
 static int threads_of(const dn_config *c) { return c->threads ? c->threads : thread_max(); }
 
@@ -375,6 +378,8 @@ static int subs_of(const dn_config *c, int stack)
     return has_stack(c, stack) ? layers_of(c, stack)*subs_per_layer(c, stack) : 0;
 }
 
+/* Both stacks' sub-layers stand in one array, the encoder's first. */
+static int first_of(const dn_config *c, int stack) { return stack == DEC ? subs_of(c, ENC) : 0; }
 static int subs_of_both(const dn_config *c) { return subs_of(c, ENC) + subs_of(c, DEC); }
 
 /* Sub-layer i of a stack, from 0: self, (cross,) feed-forward, and again. */
@@ -1494,12 +1499,12 @@ static void attention_bwd(const struct pass *pass, const struct sublayer *sub, r
     int D = m->c.dim, T = desk->stream[sub->stack].tokens, S = desk->stream[ENC].tokens;
     int self = sub->kind == SELF;
     struct attention att = attention_of(pass, sub);
-    struct qkv qkv = qkv_of(pass, sub), dqkv = { desk->dq, desk->dq + D, desk->dq + 2*D };
+    real *dk = self ? desk->dq + D : desk->dkv;
+    struct qkv qkv = qkv_of(pass, sub), dqkv = { desk->dq, dk, dk + D };
     struct linear to_q = linear_of(m, sub, WQ, att.ldq, D), to_kv = linear_of(m, sub, WK, 2*D, D);
     struct linear to_g = linear_of(m, sub, WO, D, D);
     struct at_place mid = place_of(m, sub, MID);
     const real *o_in = place_fwd(team, desk->w, saved->mid_stat, saved->c, &mid, T, D); /* again */
-    if (!self) dqkv = (struct qkv){ desk->dq, desk->dkv, desk->dkv + D };
     linear_bwd(team, desk->dc, NULL, dg, o_in, &to_g, T);                              /* (5) */
     place_bwd(team, desk->dc, saved->mid_stat, saved->c, &mid, T, D);                  /* (4) */
     attend_bwd(team, &dqkv, desk->dc, saved->c_stat, &qkv, &att);                      /* (3) */
@@ -1665,7 +1670,7 @@ static struct mixing mixing_at(const struct pass *pass, int s, int l)
     const dn_model *m = pass->m;
     const struct stack *stack = &m->stack[s];
     const struct stream *stream = &pass->desk->stream[s];
-    int D = m->c.dim, outputs = layers_of(&m->c, s) + 1;
+    int D = m->c.dim, outputs = outputs_of(&m->c, s);
     size_t block = (size_t)l*(size_t)stream->tokens;    /* mixed: layers + 1 blocks of T x D */
     real *w = ROW(stack->param[MIX], l, outputs);
     return (struct mixing){
@@ -1691,11 +1696,11 @@ static void layer_mix_bwd(const struct pass *pass, int s, int l, real *d)
     struct desk *desk = pass->desk;
     const struct stream *stream = &desk->stream[s];
     struct mixing mix = mixing_at(pass, s, l);
-    int T = stream->tokens, D = m->c.dim, layers = layers_of(&m->c, s);
+    int T = stream->tokens, D = m->c.dim, outputs = outputs_of(&m->c, s);
     int below = stack->first + l*subs_per_layer(&m->c, s) - 1;
     const real *y = l ? desk->sub[below].y : stream->embedded;
-    size_t block = (size_t)T*(size_t)D, outputs = (size_t)layers + 1;
-    if (l == layers) memset(desk->dmixed, 0, outputs*block*sizeof(real));
+    size_t block = (size_t)T*(size_t)D;
+    if (l == outputs - 1) memset(desk->dmixed, 0, (size_t)outputs*block*sizeof(real));
     mix_bwd(&desk->team, desk->dmixed, d, stream->mixed, &mix.from, T, D);             /* (2) */
     memcpy(d, desk->dmixed + (size_t)l*block, block*sizeof(real));
     place_bwd(&desk->team, d, mix.stat, y, &mix.at, T, D);                             /* (1) */
@@ -2037,7 +2042,7 @@ static int extent_of(const dn_config *c, int stack, enum extent e)
     case OF_H:       return c->heads;
     case OF_V:       return c->vocab;
     case OF_CTX:     return c->ctx;
-    case OF_OUTPUTS: return layers_of(c, stack) + 1;    /* of the embedding and each layer */
+    case OF_OUTPUTS: return outputs_of(c, stack);
     }
     return 0;
 }
@@ -2069,13 +2074,12 @@ static void tensor_add(struct arena *arena, dn_model *m, const struct param *row
                        int sub)
 {
     int rows = extent_of(&m->c, stack, row->rows), cols = extent_of(&m->c, stack, row->cols);
-    size_t count = (size_t)rows*(size_t)imax(cols, 1);
-    uint64_t all = (uint64_t)rows*(uint64_t)imax(cols, 1) + m->scalars;
+    uint64_t count = (uint64_t)rows*(uint64_t)imax(cols, 1), all = count + m->scalars;
     if (all > SIZE_MAX/sizeof(real)) arena->overflow = 1;
     if (m->tensor) {
         real **param = sub < 0 ? m->stack[stack].param : m->sub[sub].param;
-        m->tensor[m->tensors] = (struct tensor){ row, stack, sub, rows, cols, m->scalars, count,
-                                                 {0, 0, 0} };
+        m->tensor[m->tensors] = (struct tensor){ row, stack, sub, rows, cols, m->scalars,
+                                                 (size_t)count, {0, 0, 0} };
         param[row->slot] = m->value + m->scalars;
     }
     m->tensors++;
@@ -2126,9 +2130,9 @@ static void team_take(struct arena *arena, struct team *team, const dn_config *c
     team->attention = take(arena, sizeof(real), (size_t)team->threads, 2*QROWS, (size_t)c->ctx);
 }
 
-/* What a desk is for: streams of T tokens and at most as many sequences, logits of R tokens at a
+/* What a desk is for: streams of T tokens in at most `rows` sequences, logits of R tokens at a
  * time; train: a backward pass may follow; cached: a generator's, keys and values in a cache. */
-struct use { size_t T, R; int train, cached; };
+struct use { size_t T, rows, R; int train, cached; };
 
 /* What sub-layers of these kinds keep for backward, but for r: see struct saved for the shapes.  A
  * generator's cross-attention finds k and v in the cache, so S = 0 there. */
@@ -2180,7 +2184,7 @@ static void saved_lay(struct arena *arena, struct desk *desk, const dn_config *c
                       const struct use *use)
 {
     unsigned all = crossed(c) ? SELF|CROSS|FFN : SELF|FFN;
-    int first = subs_of(c, ENC), subs = subs_of_both(c);
+    int first = first_of(c, DEC), subs = subs_of_both(c);
     struct saved *saved = take(arena, sizeof *saved, use->train ? (size_t)subs : 1, 1, 1);
     struct saved shared = {0};
     if (!use->train || c->memory == DN_RECOMPUTE) saved_take(arena, &shared, c, all, use);
@@ -2201,11 +2205,11 @@ static void saved_lay(struct arena *arena, struct desk *desk, const dn_config *c
     }
 }
 
-/* How many outputs DLCL's last mix reads: of the embedding and each layer of the deeper stack. */
-static size_t outputs_of(const dn_config *c)
+/* Of the deeper stack. */
+static size_t most_outputs(const dn_config *c)
 {
-    int enc = has_stack(c, ENC) ? c->enc_layers : 0, dec = has_stack(c, DEC) ? c->dec_layers : 0;
-    return 1 + (size_t)imax(enc, dec);
+    int enc = has_stack(c, ENC) ? outputs_of(c, ENC) : 0;
+    return (size_t)imax(enc, has_stack(c, DEC) ? outputs_of(c, DEC) : 0);
 }
 
 /* What a stack writes besides the x and y of sub-layers: for DeepNorm the embedding, and a
@@ -2217,8 +2221,8 @@ static void stream_take(struct arena *arena, struct desk *desk, const dn_config 
 {
     struct stream *stream = &desk->stream[s];
     unsigned more = schemes[c->norm].more;
-    size_t T = use->T, D = (size_t)c->dim, outputs = outputs_of(c);
-    if (use->cached && s == DEC && has_stack(c, ENC)) {
+    size_t T = use->T, D = (size_t)c->dim;
+    if (use->cached && s == DEC && crossed(c)) {
         *stream = desk->stream[ENC];
     } else {
         stream->embedded = take_reals(arena, T, D);
@@ -2228,12 +2232,12 @@ static void stream_take(struct arena *arena, struct desk *desk, const dn_config 
             stream->top_stat = take_reals(arena, T, 2);
         }
         if (more & MIXED) {
-            if (!use->cached) outputs = (size_t)layers_of(c, s) + 1;
+            size_t outputs = use->cached ? most_outputs(c) : (size_t)outputs_of(c, s);
             stream->mixed = take(arena, sizeof(real), outputs, T, D);
             stream->mixed_stat = take(arena, sizeof(real), outputs, T, 2);
         }
     }
-    stream->span = take(arena, sizeof(struct span), use->cached ? use->R : T, 1, 1);
+    stream->span = take(arena, sizeof(struct span), use->rows, 1, 1);
     if (use->train) stream->d = take_reals(arena, T, D);
 }
 
@@ -2244,7 +2248,7 @@ static void stream_lay(struct arena *arena, struct desk *desk, const dn_config *
 {
     struct stream *stream = &desk->stream[s];
     size_t T = use->T, D = (size_t)c->dim;
-    int first = s == DEC ? subs_of(c, ENC) : 0, per = subs_per_layer(c, s);
+    int first = first_of(c, s), per = subs_per_layer(c, s);
     int mixed = use->train && (schemes[c->norm].more & MIXED);
     real *two[2] = { stream->embedded, stream->other }, *x = two[0];
     for (int i = 0; i < subs_of(c, s); i++) {
@@ -2264,7 +2268,7 @@ static void stream_lay(struct arena *arena, struct desk *desk, const dn_config *
  * source in cross-attention; ctx rows for each sequence, one sequence behind the other. */
 static void cache_lay(struct arena *arena, struct desk *desk, const dn_config *c, size_t T)
 {
-    int first = subs_of(c, ENC), subs = subs_of_both(c);
+    int first = first_of(c, DEC), subs = subs_of_both(c);
     desk->cache = take(arena, sizeof(real *), (size_t)subs, 1, 1);
     for (int i = 0; i < subs; i++) {
         int none = i < first || kind_at(c, DEC, i - first) == FFN;
@@ -2297,7 +2301,7 @@ static void scratch_take(struct arena *arena, struct desk *desk, const dn_config
     if (crossed(c)) desk->dkv = take_reals(arena, T, 2*D);
     desk->dpicked = take_reals(arena, R, D);
     if (schemes[c->norm].more & MIXED)
-        desk->dmixed = take(arena, sizeof(real), outputs_of(c), T, D);
+        desk->dmixed = take(arena, sizeof(real), most_outputs(c), T, D);
 }
 
 /* A whole desk: threads, streams, cache, what is kept, scratch.  Where batches are large this is
@@ -2313,8 +2317,7 @@ static void desk_lay(struct arena *arena, struct desk *desk, const dn_config *c,
         stream_take(arena, desk, c, s, use);
         stream_lay(arena, desk, c, s, use);
     }
-    if (crossed(c))
-        desk->cross = take(arena, sizeof(struct span), use->cached ? use->R : use->T, 1, 1);
+    if (crossed(c)) desk->cross = take(arena, sizeof(struct span), use->rows, 1, 1);
     if (use->cached) cache_lay(arena, desk, c, use->T);
     saved_lay(arena, desk, c, use);
     scratch_take(arena, desk, c, use);
@@ -2329,14 +2332,13 @@ static void desk_lay(struct arena *arena, struct desk *desk, const dn_config *c,
 static void model_lay(struct arena *arena, dn_model *m)
 {
     const dn_config *c = &m->c;
-    struct use use = { (size_t)c->batch_tokens, (size_t)imin(LOSS_ROWS, c->batch_tokens),
-                       m->purpose == DN_TRAIN, 0 };
-    m->subs = 0;
+    size_t T = (size_t)c->batch_tokens, R = (size_t)imin(LOSS_ROWS, c->batch_tokens);
+    struct use use = { T, T, R, m->purpose == DN_TRAIN, 0 };
     for (int s = ENC; s <= DEC; s++) {
-        m->stack[s].first = m->subs;
+        m->stack[s].first = first_of(c, s);
         m->stack[s].subs = subs_of(c, s);
-        m->subs += m->stack[s].subs;
     }
+    m->subs = subs_of_both(c);
     m->sub = take(arena, sizeof *m->sub, (size_t)m->subs, 1, 1);
     if (m->sub) memset(m->sub, 0, (size_t)m->subs*sizeof *m->sub);
     tensors_lay(arena, m);
@@ -2679,7 +2681,7 @@ struct dn_generator {
 static void generator_lay(struct arena *arena, dn_generator *gen, const dn_config *c)
 {
     size_t R = (size_t)gen->capacity, T = R*(size_t)c->ctx;
-    struct use use = { T, R, 0, 1 };
+    struct use use = { T, R, R, 0, 1 };
     desk_lay(arena, &gen->desk, c, &use);
     gen->len    = take(arena, sizeof(int), R, 1, 1);
     gen->parent = take(arena, sizeof(int), R, 1, 1);
