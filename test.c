@@ -1703,69 +1703,63 @@ static double t_mask_index(void)
 /* ---- B gradients ------------------------------------------------------------------------- */
 
 /* The sum of the losses: the plain model's, or with dropout the library's own. */
-static double loss_of(dn_model *m, const dn_batch *b, int dropout)
+struct loss_call { dn_model *m; const dn_batch *b; int dropout; };
+
+static double loss_call(void *what)
 {
+    const struct loss_call *call = what;
     dn_stats s;
-    if (!dropout)
-        return plain_loss(m, b, &s);
-    if (dn_gradient(m, b, 1, &s, err) != DN_OK)
+    if (!call->dropout)
+        return plain_loss(call->m, call->b, &s);
+    if (dn_gradient(call->m, call->b, 1, &s, err) != DN_OK)
         return NAN;
     return s.loss*s.tokens;
 }
 
-/* The slope of the loss along one parameter.  Four points where the loss is smooth; two very
- * close ones for relu, lest a step cross its kink.  Steps are powers of two: exact in float. */
-static double slope(dn_model *m, const dn_batch *b, int dropout, dn_real *p)
+/* The slope of f along *p.  Four points where f is smooth; two very close ones for relu, lest a
+ * step cross its kink.  Steps are powers of two: exact in float. */
+static double slope(double (*f)(void *), void *what, dn_real *p, int smooth)
 {
     const dn_real at = *p;
-    const int smooth = dn_model_config(m)->activation != DN_RELU;
     const double h = smooth ? 1.0/2048 : 1.0/(1 << 22);
     double near, far = 0;
     *p = at + (dn_real)h;
-    near = loss_of(m, b, dropout);
+    near = f(what);
     *p = at - (dn_real)h;
-    near -= loss_of(m, b, dropout);
+    near -= f(what);
     if (smooth) {
         *p = at + (dn_real)(2*h);
-        far = loss_of(m, b, dropout);
+        far = f(what);
         *p = at - (dn_real)(2*h);
-        far -= loss_of(m, b, dropout);
+        far -= f(what);
     }
     *p = at;
     return smooth ? (8*near - far)/(12*h) : near/(2*h);
 }
 
-/* The slope of sum(w y) along *x, where op makes the n numbers y. */
-static double slope_of(void (*op)(void *), void *what, dn_real *x, const dn_real *y,
-                       const dn_real *w, int n)
+static double weighted_sum(const dn_real *w, const dn_real *y, int n)
 {
-    const double factor[] = { -1, 8, -8, 1 }, h = 1.0/1024;
-    const dn_real at = *x;
     double sum = 0;
-    for (int i = 0; i < 4; i++) {                       /* at 2h, h, -h, -2h */
-        *x = at + (dn_real)((i < 2 ? 2 - i : 1 - i)*h);
-        op(what);
-        for (int j = 0; j < n; j++)
-            sum += factor[i]*(double)w[j]*(double)y[j];
-    }
-    *x = at;
-    return sum/(12*h);
+    for (int i = 0; i < n; i++)
+        sum += (double)w[i]*(double)y[i];
+    return sum;
 }
 
 /* A row of LayerNorm with gains that are not 1, and whose length is no multiple of LANES. */
 enum { NORM_N = 13 };
-struct norm_call { real x[NORM_N], y[NORM_N], stat[2], g[NORM_N], b[NORM_N]; };
+struct norm_call { real x[NORM_N], y[NORM_N], stat[2], g[NORM_N], b[NORM_N], w[NORM_N]; };
 
-static void norm_call(void *what)
+static double norm_call(void *what)
 {
     struct norm_call *c = what;
     norm_row(c->y, c->stat, c->x, c->g, c->b, NORM_N);
+    return weighted_sum(c->w, c->y, NORM_N);
 }
 
 static double t_grad_norm(void)
 {
     struct norm_call c;
-    real w[NORM_N], dx[NORM_N], dg[NORM_N] = { 0 }, db[NORM_N] = { 0 };
+    real dx[NORM_N], dg[NORM_N] = { 0 }, db[NORM_N] = { 0 };
     const struct at_place at = { LN, 1, 1, c.g, c.b, dg, db };
     const struct team team = { 1, 1, NULL, NULL };
     double e = 0;
@@ -1773,14 +1767,14 @@ static double t_grad_norm(void)
         c.x[i] = (real)(3*by_rule("x", (size_t)i) + 1);
         c.g[i] = (real)(1 + by_rule("g", (size_t)i));
         c.b[i] = (real)by_rule("b", (size_t)i);
-        w[i] = (real)by_rule("w", (size_t)i);
+        c.w[i] = (real)by_rule("w", (size_t)i);
     }
     norm_call(&c);
-    norm_bwd(&team, dx, w, c.stat, c.x, &at, 1, NORM_N);
+    norm_bwd(&team, dx, c.w, c.stat, c.x, &at, 1, NORM_N);
     for (int i = 0; i < NORM_N; i++) {
-        const double x = slope_of(norm_call, &c, &c.x[i], c.y, w, NORM_N);
-        const double g = slope_of(norm_call, &c, &c.g[i], c.y, w, NORM_N);
-        const double b = slope_of(norm_call, &c, &c.b[i], c.y, w, NORM_N);
+        const double x = slope(norm_call, &c, &c.x[i], 1);
+        const double g = slope(norm_call, &c, &c.g[i], 1);
+        const double b = slope(norm_call, &c, &c.b[i], 1);
         worst(&e, fabs(x - (double)dx[i]), "dx of %d: %g for %g", i, (double)dx[i], x);
         worst(&e, fabs(g - (double)dg[i]), "dg of %d: %g for %g", i, (double)dg[i], g);
         worst(&e, fabs(b - (double)db[i]), "db of %d: %g for %g", i, (double)db[i], b);
@@ -1793,21 +1787,21 @@ enum { ATTEND_T = QROWS + 7, ATTEND_D = 6, ATTEND_N = ATTEND_T*ATTEND_D };
 struct attend_call {
     struct team team;
     struct attention att;
-    real q[ATTEND_N], k[ATTEND_N], v[ATTEND_N], c[ATTEND_N], stat[4*ATTEND_T];
+    real q[ATTEND_N], k[ATTEND_N], v[ATTEND_N], c[ATTEND_N], w[ATTEND_N], stat[4*ATTEND_T];
 };
 
-static void attend_call(void *what)
+static double attend_call(void *what)
 {
     struct attend_call *a = what;
     attend_fwd(&a->team, a->c, a->stat, &(struct qkv){ a->q, a->k, a->v }, &a->att);
+    return weighted_sum(a->w, a->c, ATTEND_N);
 }
 
 static double t_grad_attention(void)
 {
     static const struct span span[] = { { 0, 4, 0, 4 }, { 4, ATTEND_T - 4, 4, ATTEND_T - 4 } };
     struct attend_call *a = get_block(sizeof *a);
-    real *w = get_block(4*ATTEND_N*sizeof *w), *d[] = { w + ATTEND_N, w + 2*ATTEND_N,
-                                                       w + 3*ATTEND_N };
+    real *dq = get_block(3*ATTEND_N*sizeof *dq), *d[] = { dq, dq + ATTEND_N, dq + 2*ATTEND_N };
     real *x[] = { a->q, a->k, a->v };
     double e = 0;
     a->team = (struct team){ 1, ATTEND_T, get_block(MATMUL_WORK*sizeof(real)),
@@ -1815,16 +1809,16 @@ static double t_grad_attention(void)
     a->att = (struct attention){ span, 2, 2, ATTEND_D/2, 1, ATTEND_D, ATTEND_D, (real)0.7,
                                  dropout_at(5, 0.2) };
     for (int i = 0; i < ATTEND_N; i++) {
-        w[i] = (real)by_rule("w", (size_t)i);
+        a->w[i] = (real)by_rule("w", (size_t)i);
         for (int k = 0; k < 3; k++)
             x[k][i] = (real)(2*by_rule("q", (size_t)(i + k*ATTEND_N)));
     }
     attend_call(a);
-    attend_bwd(&a->team, &(struct qkv){ d[0], d[1], d[2] }, w, a->stat,
+    attend_bwd(&a->team, &(struct qkv){ d[0], d[1], d[2] }, a->w, a->stat,
                &(struct qkv){ a->q, a->k, a->v }, &a->att);
     for (int k = 0; k < 3; k++)
         for (int i = k; i < ATTEND_N; i += 5) {
-            const double want = slope_of(attend_call, a, &x[k][i], a->c, w, ATTEND_N);
+            const double want = slope(attend_call, a, &x[k][i], 1);
             worst(&e, fabs(want - (double)d[k][i]), "d%c, %d: %g for %g", "qkv"[k], i,
                   (double)d[k][i], want);
         }
@@ -1857,6 +1851,8 @@ static void check_gradient(double *e, const dn_config *c, int dropout)
     dn_model *m = make_model(c, DN_TRAIN);
     const dn_batch *b = fill_batch(&s, c, c->ctx < PLAIN_LEN ? 3 : 5, 0);
     double *grad = get_block(dn_param_count(m)*sizeof *grad);
+    struct loss_call call = { m, b, dropout };
+    const int smooth = c->activation != DN_RELU;
     fill_parameters(m);
     const double top = get_gradient(m, b, dropout, grad);
     for (int i = 0; i < dn_tensor_count(m); i++) {
@@ -1867,7 +1863,7 @@ static void check_gradient(double *e, const dn_config *c, int dropout)
             if (fabs(grad[k]) > fabs(grad[at[0]]))
                 at[0] = k;
         for (int k = 0; k < 3; k++)
-            worst(e, fabs(grad[at[k]] - slope(m, b, dropout, t.value + at[k]))
+            worst(e, fabs(grad[at[k]] - slope(loss_call, &call, t.value + at[k], smooth))
                      /(fabs(grad[at[0]]) + 1e-2*top), "%s %s %s: %s[%d]",
                   name_of("arch", c->arch), name_of("norm", c->norm),
                   name_of("activation", c->activation), t.name, (int)at[k]);
