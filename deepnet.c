@@ -125,16 +125,24 @@ static inline acc sqrt_acc(acc x) { return (acc)sqrt((double)x); }
 
 static inline int is_finite(acc x) { return x - x == 0; }
 
-/* Threads: PARALLEL_FOR(n) before a canonical loop whose iterations write disjoint outputs. */
+/* Threads: PARALLEL_FOR(n) before a canonical loop whose iterations write disjoint outputs, or,
+ * where they take different times, PARALLEL_JOBS(n), which hands them out one by one in ascending
+ * order.  What jobs share they change behind ONE_AT_A_TIME. */
+#ifndef DN_TEAM
+#define DN_TEAM(n) (n)        /* a hook for those who count how often threads start and meet */
+#endif
 #ifdef _OPENMP
 #define DN_PRAGMA(x) _Pragma(#x)
-#define PARALLEL_FOR(n)  DN_PRAGMA(omp parallel for num_threads(n) schedule(static))
-#define PARALLEL_JOBS(n) DN_PRAGMA(omp parallel for num_threads(n) schedule(dynamic))
+#define PARALLEL_FOR(n)  DN_PRAGMA(omp parallel for num_threads(DN_TEAM(n)) schedule(static))
+#define PARALLEL_JOBS(n) \
+    DN_PRAGMA(omp parallel for num_threads(DN_TEAM(n)) schedule(monotonic: dynamic))
+#define ONE_AT_A_TIME    DN_PRAGMA(omp critical(deepnet))
 static int thread_id(void)  { return omp_get_thread_num(); }
 static int thread_max(void) { return omp_get_max_threads(); }
 #else
 #define PARALLEL_FOR(n)  (void)(n);
 #define PARALLEL_JOBS(n) (void)(n);
+#define ONE_AT_A_TIME
 static int thread_id(void)  { return 0; }
 static int thread_max(void) { return 1; }
 #endif
@@ -351,6 +359,8 @@ static double root16(const struct power16 *power, const dn_config *c)
     return sqrt(sqrt(sqrt(sqrt(x))));
 }
 
+enum { PART_TOKENS = 128, PARTS_MOST = 8 };
+
 static int has_stack(const dn_config *c, int stack) { return architectures[c->arch].has[stack]; }
 static int top_stack(const dn_config *c) { return has_stack(c, DEC) ? DEC : ENC; }
 static int crossed(const dn_config *c) { return has_stack(c, ENC) && has_stack(c, DEC); }
@@ -364,6 +374,24 @@ static int outputs_of(const dn_config *c, int stack) { return layers_of(c, stack
 
 static int ffn_width(const dn_config *c) { return c->ffn ? c->ffn : 4*c->dim; }
 static int threads_of(const dn_config *c) { return c->threads ? c->threads : thread_max(); }
+
+/* The parts of a step, where the configuration leaves it open: as many as leave each the tokens
+ * that make its products worth their packing, and the longest row. */
+static int parts_of(const dn_config *c)
+{
+    int parts = 1, least = imax(imax(PART_TOKENS, c->dim), c->ctx);
+    if (c->parts) return c->parts;
+    while (parts < PARTS_MOST && c->batch_tokens/(2*parts) >= least) parts *= 2;
+    return parts;
+}
+
+/* Tokens of a stream that a desk has room for: those of a part, and as parts are not all alike a
+ * quarter more. */
+static int desk_tokens(const dn_config *c)
+{
+    int parts = parts_of(c), each = (c->batch_tokens + parts - 1)/parts;
+    return parts == 1 ? each : imin(c->batch_tokens, imax(c->ctx, each + each/4));
+}
 
 /* What a sub-layer computes; the bits make sets of kinds. */
 enum kind { SELF = 1, CROSS = 2, FFN = 4, STACK = 8 };
@@ -1300,7 +1328,9 @@ struct dn_model {
     size_t scalars, matrix_scalars;     /* all parameters; those in matrices, which lie first */
     real *value, *grad, *mean, *square; /* parameters, their gradients, Adam's m and v        */
     real *sinusoid;                     /* ctx x D, or NULL                                   */
-    struct desk desk;
+    int threads, parts, desks;          /* a step is cut into parts; desks worked on at once  */
+    struct desk *desk;
+    struct parts *sum;                  /* section 13: what parts leave, and their sums       */
     int64_t step;
 };
 
@@ -1335,7 +1365,7 @@ static void model_draw(dn_model *m)
         int drawn = t->row->first >= TABLE, cols = imax(t->cols, 1);
         acc s = drawn ? (acc)deviation(m, t) : 0;
         uint64_t key = rng_key(seed, (uint64_t)i);
-        PARALLEL_FOR(m->desk.team.threads)
+        PARALLEL_FOR(m->threads)
         for (int r = 0; r < t->rows; r++) {
             uint64_t row_key = rng_key(key, (uint64_t)r);
             real *w = ROW(m->value + t->at, r, cols);
@@ -1349,10 +1379,11 @@ static void model_draw(dn_model *m)
 /* ---- 9 sub-layers and stacks ------------------------------------------------------------- */
 
 /* One run through the network, on one desk.  Its masks follow from key, and that from the seed, the
- * step and the micro-batch: backward finds those of forward without a state. */
+ * step and the rows: backward finds those of forward without a state. */
 struct pass {
     const dn_model *m;
     struct desk *desk;
+    real *grad;                         /* gradients of the parameters, or NULL               */
     int rows;                           /* sequences                                          */
     int drop;                           /* with dropout                                       */
     uint64_t key;                       /* of the dropout masks                               */
@@ -1371,36 +1402,40 @@ static struct dropout dropout_for(const struct pass *pass, int index, enum site 
 
 /* The functions that follow gather what an operation needs: the parameters of one sub-layer, their
  * gradients, which lie at the same place of another array, and sizes. */
-static real *grad_of(const dn_model *m, const real *value)
+static real *grad_of(const struct pass *pass, const real *value)
 {
-    return value && m->grad ? m->grad + (value - m->value) : NULL;
+    return value && pass->grad ? pass->grad + (value - pass->m->value) : NULL;
 }
 
 /* The map of matrix W, with O outputs: Q, K and V lie side by side, so O = 3D takes all three. */
-static struct linear linear_of(const dn_model *m, const struct sublayer *sub, enum slot W, int O,
-                               int I)
+static struct linear linear_of(const struct pass *pass, const struct sublayer *sub, enum slot W,
+                               int O, int I)
 {
     real *w = sub->param[W], *b = sub->param[BQ + (W - WQ)];
-    return (struct linear){ O, I, w, b, grad_of(m, w), grad_of(m, b) };
+    return (struct linear){ O, I, w, b, grad_of(pass, w), grad_of(pass, b) };
 }
 
 /* The logits of the top stack: z = y E^T where the embedding is tied, no bias. */
-static struct linear output_of(const dn_model *m)
+static struct linear output_of(const struct pass *pass)
 {
-    real *w = m->stack[top_stack(&m->c)].param[OUTPUT];
-    return (struct linear){ m->c.vocab, m->c.dim, w, NULL, grad_of(m, w), NULL };
+    const dn_config *c = &pass->m->c;
+    real *w = pass->m->stack[top_stack(c)].param[OUTPUT];
+    return (struct linear){ c->vocab, c->dim, w, NULL, grad_of(pass, w), NULL };
 }
 
-static struct at_place at_place(const dn_model *m, enum op op, double factor, real *g, real *b)
+static struct at_place at_place(const struct pass *pass, enum op op, double factor, real *g,
+                                real *b)
 {
-    return (struct at_place){ op, (real)factor, m->c.heads, g, b, grad_of(m, g), grad_of(m, b) };
+    return (struct at_place){ op, (real)factor, pass->m->c.heads, g, b, grad_of(pass, g),
+                              grad_of(pass, b) };
 }
 
-static struct at_place place_of(const dn_model *m, const struct sublayer *sub, enum place place)
+static struct at_place place_of(const struct pass *pass, const struct sublayer *sub,
+                                enum place place)
 {
     int slot = IN_G + 2*(int)place;     /* gain and bias, as enum slot has them */
-    int by_depth = place == IN && (schemes[m->c.norm].more & BY_DEPTH);
-    return at_place(m, sub->op[place], by_depth ? 1/sqrt(sub->layer + 1.0) : 1, sub->param[slot],
+    int by_depth = place == IN && (schemes[pass->m->c.norm].more & BY_DEPTH);
+    return at_place(pass, sub->op[place], by_depth ? 1/sqrt(sub->layer + 1.0) : 1, sub->param[slot],
                     sub->param[slot + 1]);
 }
 
@@ -1410,7 +1445,7 @@ static struct residual residual_of(const struct pass *pass, const struct sublaye
 {
     const dn_model *m = pass->m;
     real *skip = sub->param[SKIP], *scale = sub->param[SCALE];
-    return (struct residual){ sub->a, skip, scale, grad_of(m, skip), grad_of(m, scale),
+    return (struct residual){ sub->a, skip, scale, grad_of(pass, skip), grad_of(pass, scale),
                               dropout_for(pass, sub->index, DROP_BRANCH, m->c.dropout) };
 }
 
@@ -1475,9 +1510,9 @@ static void attention_fwd(const struct pass *pass, const struct sublayer *sub, r
     real *cache = cache_of(pass, sub);
     struct attention att = attention_of(pass, sub);
     struct qkv qkv = qkv_of(pass, sub);
-    struct linear to_q = linear_of(m, sub, WQ, att.ldq, D), to_kv = linear_of(m, sub, WK, 2*D, D);
-    struct linear to_g = linear_of(m, sub, WO, D, D);
-    struct at_place mid = place_of(m, sub, MID);
+    struct linear to_q = linear_of(pass, sub, WQ, att.ldq, D), to_kv = linear_of(pass, sub, WK, 2*D, D);
+    struct linear to_g = linear_of(pass, sub, WO, D, D);
+    struct at_place mid = place_of(pass, sub, MID);
     linear_fwd(team, qkv.q, in, &to_q, T);                                             /* (1) */
     if (self && cache) cache_append(pass, cache, qkv.q);
     if (!self && !cache) linear_fwd(team, qkv.k, pass->mem, &to_kv, S);                /* (2) */
@@ -1501,9 +1536,9 @@ static void attention_bwd(const struct pass *pass, const struct sublayer *sub, r
     struct attention att = attention_of(pass, sub);
     real *dk = self ? desk->dq + D : desk->dkv;
     struct qkv qkv = qkv_of(pass, sub), dqkv = { desk->dq, dk, dk + D };
-    struct linear to_q = linear_of(m, sub, WQ, att.ldq, D), to_kv = linear_of(m, sub, WK, 2*D, D);
-    struct linear to_g = linear_of(m, sub, WO, D, D);
-    struct at_place mid = place_of(m, sub, MID);
+    struct linear to_q = linear_of(pass, sub, WQ, att.ldq, D), to_kv = linear_of(pass, sub, WK, 2*D, D);
+    struct linear to_g = linear_of(pass, sub, WO, D, D);
+    struct at_place mid = place_of(pass, sub, MID);
     const real *o_in = place_fwd(team, desk->w, saved->mid_stat, saved->c, &mid, T, D); /* again */
     linear_bwd(team, desk->dc, NULL, dg, o_in, &to_g, T);                              /* (5) */
     place_bwd(team, desk->dc, saved->mid_stat, saved->c, &mid, T, D);                  /* (4) */
@@ -1526,9 +1561,9 @@ static const real *ffn_hidden(const struct pass *pass, const struct sublayer *su
 }
 
 /* r-fixup's scalar before the activation. */
-static struct at_place act_shift(const dn_model *m, const struct sublayer *sub)
+static struct at_place act_shift(const struct pass *pass, const struct sublayer *sub)
 {
-    return at_place(m, sub->param[ACT_B] ? SHIFT : ID, 1, NULL, sub->param[ACT_B]);
+    return at_place(pass, sub->param[ACT_B] ? SHIFT : ID, 1, NULL, sub->param[ACT_B]);
 }
 
 /* G of a feed-forward sub-layer, T x D:
@@ -1543,8 +1578,8 @@ static void ffn_fwd(const struct pass *pass, const struct sublayer *sub, real *g
     const struct team *team = &pass->desk->team;
     real *h = pass->desk->sub[sub->index].saved->h;
     int D = m->c.dim, F = ffn_width(&m->c), T = pass->desk->stream[sub->stack].tokens;
-    struct linear to_h = linear_of(m, sub, W1, F, D), to_g = linear_of(m, sub, W2, D, F);
-    struct at_place shift = act_shift(m, sub), mid = place_of(m, sub, MID);
+    struct linear to_h = linear_of(pass, sub, W1, F, D), to_g = linear_of(pass, sub, W2, D, F);
+    struct at_place shift = act_shift(pass, sub), mid = place_of(pass, sub, MID);
     linear_fwd(team, h, in, &to_h, T);                                                 /* (1) */
     place_fwd(team, h, NULL, h, &shift, T, F);                                         /* (2) */
     if (!g) return;
@@ -1562,8 +1597,8 @@ static void ffn_bwd(const struct pass *pass, const struct sublayer *sub, real *d
     const struct saved *saved = desk->sub[sub->index].saved;
     int D = m->c.dim, F = ffn_width(&m->c), T = desk->stream[sub->stack].tokens;
     struct dropout drop = dropout_for(pass, sub->index, DROP_ACTIVATION, m->c.act_dropout);
-    struct linear to_h = linear_of(m, sub, W1, F, D), to_g = linear_of(m, sub, W2, D, F);
-    struct at_place shift = act_shift(m, sub), mid = place_of(m, sub, MID);
+    struct linear to_h = linear_of(pass, sub, W1, F, D), to_g = linear_of(pass, sub, W2, D, F);
+    struct at_place shift = act_shift(pass, sub), mid = place_of(pass, sub, MID);
     const real *u = ffn_hidden(pass, sub, &mid);        /* (3) again */
     linear_bwd(team, desk->du, NULL, dg, u, &to_g, T);                                 /* (4) */
     place_bwd(team, desk->du, saved->mid_stat, desk->u, &mid, T, F);                   /* (3) */
@@ -1591,8 +1626,8 @@ static void sublayer_fwd(const struct pass *pass, const struct sublayer *sub, in
     const struct work *io = &desk->sub[sub->index];
     struct saved *saved = io->saved;
     int T = desk->stream[sub->stack].tokens, D = m->c.dim;
-    struct at_place in = place_of(m, sub, IN), br = place_of(m, sub, BR);
-    struct at_place out = place_of(m, sub, OUT);
+    struct at_place in = place_of(pass, sub, IN), br = place_of(pass, sub, BR);
+    struct at_place out = place_of(pass, sub, OUT);
     struct residual res = residual_of(pass, sub);
     real *br_g = res.scale ? saved->br : desk->g, *G = br.op == ID ? br_g : saved->g;
     if (again && br.op == ID && !res.scale) G = NULL;
@@ -1619,8 +1654,8 @@ static void sublayer_bwd(const struct pass *pass, const struct sublayer *sub, re
     const struct work *io = &desk->sub[sub->index];
     const struct saved *saved = io->saved;
     int T = desk->stream[sub->stack].tokens, D = m->c.dim;
-    struct at_place in = place_of(m, sub, IN), br = place_of(m, sub, BR);
-    struct at_place out = place_of(m, sub, OUT);
+    struct at_place in = place_of(pass, sub, IN), br = place_of(pass, sub, BR);
+    struct at_place out = place_of(pass, sub, OUT);
     struct residual res = residual_of(pass, sub);
     const real *n = in.op == ID ? io->x : saved->n;
     real *dg = desk->dg, *dn = desk->dn, *onto = NULL;
@@ -1674,8 +1709,8 @@ static struct mixing mixing_at(const struct pass *pass, int s, int l)
     size_t block = (size_t)l*(size_t)stream->tokens;    /* mixed: layers + 1 blocks of T x D */
     real *w = ROW(stack->param[MIX], l, outputs);
     return (struct mixing){
-        at_place(m, LN, 1, ROW(stack->param[MIX_G], l, D), ROW(stack->param[MIX_B], l, D)),
-        { l, w, grad_of(m, w) }, stream->mixed + block*(size_t)D, stream->mixed_stat + 2*block };
+        at_place(pass, LN, 1, ROW(stack->param[MIX_G], l, D), ROW(stack->param[MIX_B], l, D)),
+        { l, w, grad_of(pass, w) }, stream->mixed + block*(size_t)D, stream->mixed_stat + 2*block };
 }
 
 /* z, T x D, is read by the first sub-layer of layer l; n_l stays for all layers above. */
@@ -1708,10 +1743,10 @@ static void layer_mix_bwd(const struct pass *pass, int s, int l, real *d)
 
 /* What stands after a whole stack: LayerNorm, or r-fixup's shift, which has a bias alone.  For
  * DeepNorm nothing, since the last sub-layer ends in LN. */
-static struct at_place final_of(const dn_model *m, const struct stack *stack)
+static struct at_place final_of(const struct pass *pass, const struct stack *stack)
 {
     real *g = stack->param[FINAL_G], *b = stack->param[FINAL_B];
-    return at_place(m, g ? LN : b ? SHIFT : ID, 1, g, b);
+    return at_place(pass, g ? LN : b ? SHIFT : ID, 1, g, b);
 }
 
 /* Both stacks may share the table; with DN_TIE_ALL it is the output matrix, too, and three
@@ -1721,8 +1756,8 @@ static struct embedding embedding_of(const struct pass *pass, int s)
     const dn_model *m = pass->m;
     const struct stack *stack = &m->stack[s];
     real *table = stack->param[EMBED];
-    return (struct embedding){ m->c.dim, table, stack->positions, grad_of(m, table),
-                               grad_of(m, stack->param[POSITIONS]),
+    return (struct embedding){ m->c.dim, table, stack->positions, grad_of(pass, table),
+                               grad_of(pass, stack->param[POSITIONS]),
                                dropout_for(pass, m->subs + s, DROP_EMBEDDING, m->c.dropout) };
 }
 
@@ -1737,7 +1772,7 @@ static const real *stack_fwd(const struct pass *pass, int s, const int *id)
     struct desk *desk = pass->desk;
     struct stream *stream = &desk->stream[s];
     struct embedding emb = embedding_of(pass, s);
-    struct at_place final = final_of(m, stack);
+    struct at_place final = final_of(pass, stack);
     int mixed = stack->param[MIX] != NULL, per = subs_per_layer(&m->c, s);
     const real *y = stream->embedded;
     embed_fwd(&desk->team, stream->embedded, id, stream->span, pass->rows, &emb);      /* (1) */
@@ -1763,7 +1798,7 @@ static void stack_bwd(const struct pass *pass, int s, real *d, real *dmem, const
     const struct desk *desk = pass->desk;
     const struct stream *stream = &desk->stream[s];
     struct embedding emb = embedding_of(pass, s);
-    struct at_place final = final_of(m, stack);
+    struct at_place final = final_of(pass, stack);
     int mixed = stack->param[MIX] != NULL, per = subs_per_layer(&m->c, s);
     place_bwd(&desk->team, d, stream->top_stat, stream->last, &final, stream->tokens,
               m->c.dim);                                                               /* (3) */
@@ -1773,6 +1808,14 @@ static void stack_bwd(const struct pass *pass, int s, real *d, real *dmem, const
     }
     if (mixed) layer_mix_bwd(pass, s, 0, d);
     embed_bwd(&desk->team, d, id, stream->span, pass->rows, &emb);                     /* (1) */
+}
+
+/* Of the dropout masks of the coming step, for a pass that begins with this row of a micro-batch. */
+static uint64_t masks_key(const dn_model *m, int micro, int row)
+{
+    uint64_t key = rng_key((uint64_t)m->c.seed, STREAM_DROPOUT);
+    key = rng_key(key, (uint64_t)m->step*65536 + (uint64_t)micro);
+    return row ? rng_key(key, (uint64_t)row) : key;
 }
 
 static const int *ids_of(const dn_batch *batch, int s)
@@ -1796,13 +1839,10 @@ static int spans_set(struct span *span, const int *len, int rows)
     return at;
 }
 
-/* A pass of a batch over the model's own desk.  Its masks are those of the coming step. */
-static struct pass pass_for(dn_model *m, const dn_batch *batch, int drop, int micro)
+/* A pass of these rows over a desk that has room for them. */
+static struct pass pass_for(const dn_model *m, struct desk *desk, const dn_batch *batch)
 {
-    struct desk *desk = &m->desk;
-    uint64_t key = rng_key((uint64_t)m->c.seed, STREAM_DROPOUT);
-    struct pass pass = { .m = m, .desk = desk, .rows = batch->rows, .drop = drop };
-    pass.key = rng_key(key, (uint64_t)m->step*65536 + (uint64_t)micro);
+    struct pass pass = { .m = m, .desk = desk, .rows = batch->rows };
     for (int s = ENC; s <= DEC; s++)
         if (has_stack(&m->c, s))
             desk->stream[s].tokens = spans_set(desk->stream[s].span, lengths_of(batch, s),
@@ -1875,7 +1915,7 @@ static void adam(dn_model *m, double scale, double lr)
     real rate = (real)(lr/bias_correction(c->beta1, t));
     real fix = (real)(1/sqrt(bias_correction(c->beta2, t)));
     real keep = (real)(1 - lr*c->weight_decay);
-    PARALLEL_FOR(m->desk.team.threads)
+    PARALLEL_FOR(m->threads)
     for (int p = 0; p < PIECES; p++)
         for (size_t i = piece(m->scalars, p); i < piece(m->scalars, p + 1); i++) {
             real g = by*m->grad[i];
@@ -1890,26 +1930,45 @@ static void adam(dn_model *m, double scale, double lr)
 
 /* Section 13 has what is said when something is wrong: with the batch, which is checked before
  * anything is computed, with an activation or a parameter, with a gradient. */
-static dn_status needs_training(const dn_model *m, char *err);
-static dn_status batch_check(const dn_model *m, const dn_batch *batch, int labels, char *err);
-static dn_status diverged_forward(const dn_model *m, char *err);
+static dn_status diverged_forward(const dn_model *m, const struct desk *desk, char *err);
 static dn_status diverged_backward(const dn_model *m, char *err);
+
+/* [rule:parts]   One unit of work.  The rows of a step, in order through its micro-batches, go to P
+ * parts, a power of two: a row of w tokens behind b of t goes where its middle lies, to part
+ * (2 b + w) P/(2 t).  A part runs by itself, on one desk and from a gradient of zero, in as many
+ * passes as its rows need there.  The gradient of the step is the sum over a binary tree,
+ *
+ *     ((part 0 + part 1) + (part 2 + part 3)) + ...,  and so are its losses.
+ *
+ * Nothing in this asks who computes a part, so threads and machines may share them out as they
+ * like.  Section 13 does: share_next() divides, parts_run() shares out and sums. */
+struct task {
+    dn_model *m;
+    const dn_batch *batch;              /* n micro-batches                                    */
+    int n, drop, back;                  /* with dropout; with a backward pass,                */
+    int onto;                           /* whose gradient goes onto the one that is there     */
+    struct token_loss *loss;            /* of each token of the batch, or NULL                */
+    real *logits;                       /* asked for instead of losses, T x V, or NULL        */
+};
+struct share { dn_batch batch; int micro, row, at; };   /* from this row and token of its batch */
+struct cut { int micro, row, at[2]; int64_t behind, all; };       /* where the next one begins */
+
+static struct cut cut_begin(const struct task *task);
+static int share_next(struct share *share, struct cut *cut, const struct task *task, int part);
 
 /* The loss of a pass: logits (1) and cross-entropy (2) of the scored tokens, R = LOSS_ROWS at a
  * time, so that logits take R x V numbers and not T x V; picked, R x D: their rows of top.
  * back: the gradient of the sum goes onto that of the output matrix and into the top stream's d,
- * T x D, where the stack takes over.  Sums of losses go to stats: only the caller knows over how
- * many tokens of a step to average. */
+ * T x D, where the stack takes over.  loss: of each token, T. */
 static void loss_run(const struct pass *pass, const real *top, const int *label, int back,
-                     dn_stats *stats)
+                     struct token_loss *loss)
 {
     const dn_model *m = pass->m;
     struct desk *desk = pass->desk;
     const struct stream *stream = &desk->stream[top_stack(&m->c)];
-    struct linear to_logits = output_of(m);
+    struct linear to_logits = output_of(pass);
     int T = stream->tokens, D = m->c.dim, V = m->c.vocab, n = 0;
     size_t row_bytes = (size_t)D*sizeof(real);
-    acc loss = 0, nll = 0;
     for (int t = 0; t < T; t++) if (label[t] != DN_IGNORE) desk->scored[n++] = t;
     if (back) memset(stream->d, 0, (size_t)T*row_bytes);
     for (int i = 0; i < n; i += LOSS_ROWS) {
@@ -1919,37 +1978,40 @@ static void loss_run(const struct pass *pass, const real *top, const int *label,
         linear_fwd(&desk->team, desk->logits, desk->picked, &to_logits, R);            /* (1) */
         PARALLEL_FOR(row_threads(&desk->team, R, V))
         for (int r = 0; r < R; r++)                                                    /* (2) */
-            desk->token_loss[i + r] = cross_entropy_row(ROW(desk->logits, r, V), label[at[r]],
-                                                        m->c.label_smoothing, V, back);
+            loss[at[r]] = cross_entropy_row(ROW(desk->logits, r, V), label[at[r]],
+                                            m->c.label_smoothing, V, back);
         if (!back) continue;
         linear_bwd(&desk->team, desk->dpicked, NULL, desk->logits, desk->picked, &to_logits,
                    R);                                                                 /* (1) */
         for (int r = 0; r < R; r++)
             memcpy(ROW(stream->d, at[r], D), ROW(desk->dpicked, r, D), row_bytes);
     }
-    /* Token by token, so that the sum has one order whatever LOSS_ROWS and threads are. */
-    *stats = (dn_stats){ .tokens = n };
-    for (int i = 0; i < n; i++) {
-        loss += desk->token_loss[i].loss;
-        nll += desk->token_loss[i].nll;
-        stats->correct += desk->token_loss[i].correct;
-    }
-    stats->loss = (double)loss;
-    stats->nll = (double)nll;
 }
 
-/* Forward, loss, backward: sums of losses into stats, the gradient of their sum onto grad.  The sum
- * and not the mean, because micro-batches have different numbers of tokens and each token of a step
- * counts the same. */
-static dn_status gradient_run(dn_model *m, const dn_batch *batch, int drop, int micro,
-                              dn_stats *stats, char *err)
+/* Sums over T tokens, one by one, so that they have one order whatever LOSS_ROWS and threads are.
+ * Sums and not means, because each token of a step counts the same, whatever part it is in. */
+static dn_stats losses_sum(const struct token_loss *loss, const int *label, int T)
 {
-    struct pass pass = pass_for(m, batch, drop, micro);
-    const real *top = network_fwd(&pass, batch);
-    loss_run(&pass, top, batch->label, 1, stats);
-    if (!is_finite((acc)stats->loss)) return diverged_forward(m, err);
-    network_bwd(&pass, batch);
-    return DN_OK;
+    dn_stats sums = {0};
+    acc total = 0, nll = 0;
+    for (int t = 0; t < T; t++) {
+        if (label[t] == DN_IGNORE) continue;
+        total += loss[t].loss;
+        nll += loss[t].nll;
+        sums.correct += loss[t].correct;
+        sums.tokens++;
+    }
+    sums.loss = (double)total;
+    sums.nll = (double)nll;
+    return sums;
+}
+
+static void stats_add(dn_stats *sums, const dn_stats *more)
+{
+    sums->loss += more->loss;
+    sums->nll += more->nll;
+    sums->tokens += more->tokens;
+    sums->correct += more->correct;
 }
 
 /* From sums to means over the scored tokens; without any, 0 stays 0. */
@@ -1960,14 +2022,51 @@ static void stats_average(dn_stats *stats)
     stats->nll /= stats->tokens;
 }
 
+/* One part on one desk: forward, loss, backward of its rows, as many at a time as the desk has room
+ * for.  Sums of losses go to stats, the gradient of their sum goes onto grad: the chains of a later
+ * pass go on where those of an earlier one ended. */
+static dn_status part_run(const struct task *task, int part, struct desk *desk, real *grad,
+                          dn_stats *stats, char *err)
+{
+    const dn_model *m = task->m;
+    struct cut cut = cut_begin(task);
+    struct share share;
+    while (share_next(&share, &cut, task, part)) {
+        struct pass pass = pass_for(m, desk, &share.batch);
+        const struct stream *stream = &desk->stream[top_stack(&m->c)];
+        pass.grad = grad;
+        pass.drop = task->drop;
+        pass.key = masks_key(m, share.micro, share.row);
+        const real *top = network_fwd(&pass, &share.batch);
+        if (task->logits) {
+            struct linear to_logits = output_of(&pass);
+            linear_fwd(&desk->team, ROW(task->logits, share.at, m->c.vocab), top, &to_logits,
+                       stream->tokens);
+            continue;
+        }
+        struct token_loss *loss = task->loss ? task->loss + share.at : desk->token_loss;
+        loss_run(&pass, top, share.batch.label, task->back, loss);
+        dn_stats sums = losses_sum(loss, share.batch.label, stream->tokens);
+        if (!is_finite((acc)sums.loss)) return diverged_forward(m, desk, err);
+        stats_add(stats, &sums);
+        if (task->back) network_bwd(&pass, &share.batch);
+    }
+    return DN_OK;
+}
+
 /* The second half of a step, with the gradient of the summed losses of stats->tokens tokens in
  * grad: the mean over tokens (1), its norm over all parameters together (2), clipping to the
  * norm that the configuration allows (3), Adam (4).  The mean and the clipping are one factor,
  * which Adam applies as it reads.  Nothing is touched unless every number stays finite. */
-static dn_status step_apply(dn_model *m, dn_stats *stats, char *err)
+dn_status dn_apply(dn_model *m, dn_stats *stats, char *err)
 {
-    acc squares = sum_all(m->grad, m->grad, m->scalars, m->desk.team.threads);
+    if (m->purpose != DN_TRAIN || stats->tokens < 1)
+        return fail(err, DN_EINVAL, "%s", m->purpose == DN_TRAIN
+                    ? "the batch has no label to learn from"
+                    : "this model was made for inference: it has no gradients");
+    acc squares = sum_all(m->grad, m->grad, m->scalars, m->threads);
     double scale = 1.0/stats->tokens, norm = scale*sqrt((double)squares);         /* (1), (2) */
+    stats_average(stats);
     stats->lr = dn_learning_rate(&m->c, m->step + 1);
     stats->grad_norm = norm;
     if (!is_finite((acc)norm)) return diverged_backward(m, err);
@@ -1981,30 +2080,12 @@ static dn_status step_apply(dn_model *m, dn_stats *stats, char *err)
     return DN_OK;
 }
 
-/* One step: the gradients of n micro-batches, one after the other, then Adam.  How far it moves the
- * model's output is what the paper is about: with DeepNorm about as far at any depth, and the rows
- * thm:update of test.c measure it. */
+/* One step.  How far it moves the model's output is what the paper is about: with DeepNorm about as
+ * far at any depth, and the rows thm:update of test.c measure it. */
 dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *stats, char *err)
 {
-    dn_stats one = {0};
-    *stats = one;
-    if (needs_training(m, err)) return DN_EINVAL;
-    if (n < 1 || n > 65536)
-        return fail(err, DN_EINVAL, "a step has 1 to 65536 micro-batches, not %d", (int64_t)n);
-    for (int i = 0; i < n; i++) if (batch_check(m, &batch[i], 1, err)) return DN_EINVAL;
-    dn_zero_grad(m);
-    for (int i = 0; i < n; i++) {
-        if (gradient_run(m, &batch[i], 1, i, &one, err)) return DN_EDIVERGED;
-        if (one.tokens > INT_MAX - stats->tokens)
-            return fail(err, DN_EINVAL, "more labels in a step than %d", (int64_t)INT_MAX);
-        stats->loss += one.loss;
-        stats->nll += one.nll;
-        stats->tokens += one.tokens;
-        stats->correct += one.correct;
-    }
-    if (!stats->tokens) return fail(err, DN_EINVAL, "the batch has no label to learn from");
-    stats_average(stats);
-    return step_apply(m, stats, err);
+    dn_status status = dn_gradient_of(m, batch, n, 0, m->parts, stats, err);
+    return status ? status : dn_apply(m, stats, err);
 }
 
 /* ---- HERE THE PAPER ENDS: what follows is plumbing ---------------------------------------- */
@@ -2015,6 +2096,27 @@ dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *sta
  * the second carves the same things in the same order.  So code that stores into what it has just
  * taken asks first whether it was given. */
 static void config_round(dn_config *c);                 /* section 15 */
+
+/* What the parts of a task leave, on a tree: node 1 is the root, node k the sum of nodes 2 k and
+ * 2 k + 1, and part p is node P + p. */
+struct parts {
+    dn_stats *stats;                    /* of each part: sums                                 */
+    struct token_loss *loss;            /* of each token of a batch that is evaluated         */
+    real **node;                        /* 2 P: the gradient below, where complete, or NULL   */
+    real **array, **idle;               /* for them: all, and a stack of those in no node;    */
+    int idles;                          /* the first of all is the model's own                */
+    int failed;                         /* the first part that diverged, or P                 */
+};
+
+/* A gradient that has no place yet needs an array, and two that are siblings on the tree need one
+ * together.  With D parts worked on at once, taken in order, that is at most this many: on each
+ * level below the root the nodes beside those that are worked on. */
+static int arrays_enough(const dn_model *m)
+{
+    int n = m->parts > 1 ? 2 : 1;
+    for (int level = 2; level < m->parts; level *= 2) n += imin(m->desks, level);
+    return n;
+}
 
 /* The features of a stack (i < 0) or of its sub-layer i: the method's, those that the
  * configuration adds, and what stands at the places of this sub-layer.  A stack has an embedding
@@ -2122,9 +2224,9 @@ static int stands(const dn_config *c, enum place place, unsigned kinds)
 }
 
 /* Each thread has its workspace of the product, and P and A of attention: QROWS x ctx each. */
-static void team_take(struct arena *arena, struct team *team, const dn_config *c)
+static void team_take(struct arena *arena, struct team *team, const dn_config *c, int threads)
 {
-    team->threads = threads_of(c);
+    team->threads = threads;
     team->ctx = c->ctx;
     team->product = take_reals(arena, (size_t)team->threads, matmul_work());
     team->attention = take(arena, sizeof(real), (size_t)team->threads, 2*QROWS, (size_t)c->ctx);
@@ -2132,7 +2234,7 @@ static void team_take(struct arena *arena, struct team *team, const dn_config *c
 
 /* What a desk is for: streams of T tokens in at most `rows` sequences, logits of R tokens at a
  * time; train: a backward pass may follow; cached: a generator's, keys and values in a cache. */
-struct use { size_t T, rows, R; int train, cached; };
+struct use { size_t T, rows, R; int threads, train, cached; };
 
 /* What sub-layers of these kinds keep for backward, but for r: see struct saved for the shapes.  A
  * generator's cross-attention finds k and v in the cache, so S = 0 there. */
@@ -2310,7 +2412,7 @@ static void desk_lay(struct arena *arena, struct desk *desk, const dn_config *c,
                      const struct use *use)
 {
     size_t subs = (size_t)subs_of_both(c);
-    team_take(arena, &desk->team, c);
+    team_take(arena, &desk->team, c, use->threads);
     desk->sub = take(arena, sizeof *desk->sub, subs, 1, 1);
     for (int s = ENC; s <= DEC; s++) {
         if (!has_stack(c, s)) continue;
@@ -2323,17 +2425,45 @@ static void desk_lay(struct arena *arena, struct desk *desk, const dn_config *c,
     scratch_take(arena, desk, c, use);
 }
 
+/* Desks, and what parts leave: section 13 says how many gradients are enough.  Threads that have no
+ * desk of their own split the products of the one there is. */
+static void desks_lay(struct arena *arena, dn_model *m)
+{
+    const dn_config *c = &m->c;
+    size_t T = (size_t)desk_tokens(c), R = (size_t)imin(LOSS_ROWS, desk_tokens(c));
+    size_t P = (size_t)m->parts, arrays = (size_t)arrays_enough(m);
+    struct use use = { T, T, R, m->desks > 1 ? 1 : m->threads, m->purpose == DN_TRAIN, 0 };
+    m->desk = take(arena, sizeof *m->desk, (size_t)m->desks, 1, 1);
+    for (int i = 0; i < m->desks; i++) {
+        struct desk desk = {0};
+        desk_lay(arena, &desk, c, &use);
+        if (m->desk) m->desk[i] = desk;
+    }
+    struct parts *sum = m->sum = take(arena, sizeof *sum, 1, 1, 1), none;
+    if (!sum) sum = &none;
+    sum->stats = take(arena, sizeof *sum->stats, P, 1, 1);
+    sum->loss = take(arena, sizeof *sum->loss, (size_t)c->batch_tokens, 1, 1);
+    if (m->purpose != DN_TRAIN) return;
+    sum->node = take(arena, sizeof(real *), 2, P, 1);
+    sum->array = take(arena, sizeof(real *), arrays, 1, 1);
+    sum->idle = take(arena, sizeof(real *), arrays, 1, 1);
+    for (size_t i = 0; i < arrays; i++) {
+        real *array = i ? take_reals(arena, m->scalars, 1) : m->grad;
+        if (m->sum) sum->array[i] = array;
+    }
+}
+
 /* Everything in the block, in this order:
  *
- *     dn_model, sub-layers, table of tensors, values, gradient, both moments, sinusoids, desk
+ *     dn_model, sub-layers, table of tensors, values, gradient, both moments, sinusoids, desks
  *
  * What only training needs is left out for other purposes, and values where they are borrowed.  The
  * carving run calls tensors_lay twice: only after the first call is known how long the table is. */
 static void model_lay(struct arena *arena, dn_model *m)
 {
     const dn_config *c = &m->c;
-    size_t T = (size_t)c->batch_tokens, R = (size_t)imin(LOSS_ROWS, c->batch_tokens);
-    struct use use = { T, T, R, m->purpose == DN_TRAIN, 0 };
+    m->threads = threads_of(c);
+    m->parts = m->c.parts = parts_of(c);
     for (int s = ENC; s <= DEC; s++) {
         m->stack[s].first = first_of(c, s);
         m->stack[s].subs = subs_of(c, s);
@@ -2352,23 +2482,46 @@ static void model_lay(struct arena *arena, dn_model *m)
     }
     if (c->positions == DN_SINUSOIDAL)
         m->sinusoid = take_reals(arena, (size_t)c->ctx, (size_t)c->dim);
-    desk_lay(arena, &m->desk, c, &use);
+    desks_lay(arena, m);
 }
 
-/* The count begins with dn_model itself, as model_new does, and leaves room to align the block. */
-size_t dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err)
+/* The count begins with dn_model itself, as model_new does, and leaves room to align the block; 0:
+ * too large for this machine's addresses. */
+static size_t bytes_with(const dn_config *c, enum dn_purpose purpose, int desks)
 {
     struct arena arena = { NULL, 0, 0 };
     dn_model m;
-    if (dn_config_check(c, err)) return 0;
     memset(&m, 0, sizeof m);
     m.c = *c;
     m.purpose = purpose;
+    m.desks = desks;
     take(&arena, sizeof m, 1, 1, 1);
     model_lay(&arena, &m);
-    if (arena.overflow)
-        return fail(err, DN_EINVAL, "this model is too large for this machine's addresses"), 0;
-    return arena.used + ALIGN - 1;
+    return arena.overflow ? 0 : arena.used + ALIGN - 1;
+}
+
+/* Where the configuration leaves it open there is a desk for each thread, or for each second, fourth,
+ * ... one, whatever takes at most half as much memory again as a single desk would. */
+static int desks_of(const dn_config *c, enum dn_purpose purpose)
+{
+    int desks = imin(c->desks ? c->desks : threads_of(c), parts_of(c));
+    size_t one = bytes_with(c, purpose, 1);
+    while (!c->desks && desks > 1 && bytes_with(c, purpose, desks) - 1 >= one + one/2)
+        desks /= 2;                     /* - 1: so that 0 is too much */
+    return desks;
+}
+
+size_t dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err)
+{
+    if (dn_config_check(c, err)) return 0;
+    size_t bytes = bytes_with(c, purpose, desks_of(c, purpose));
+    if (!bytes) fail(err, DN_EINVAL, "this model is too large for this machine's addresses");
+    return bytes;
+}
+
+dn_sharing dn_sharing_of(const dn_config *c, enum dn_purpose purpose)
+{
+    return (dn_sharing){ parts_of(c), desks_of(c, purpose) };
 }
 
 /* What each sub-layer is, and who shares a parameter: the sub-layers of a layer their gate, both
@@ -2414,6 +2567,7 @@ static dn_model *model_new(const dn_config *c, enum dn_purpose purpose, real *va
     config_round(&m->c);
     m->purpose = purpose;
     m->value = values;
+    m->desks = desks_of(c, purpose);
     model_lay(&arena, m);
     stacks_link(m);
     if (m->sinusoid) sinusoids(m->sinusoid, c->ctx, c->dim);
@@ -2430,8 +2584,8 @@ dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block
     if (!m) return NULL;
     model_draw(m);
     if (purpose == DN_TRAIN) {
-        zero_all(m->mean, m->scalars, m->desk.team.threads);
-        zero_all(m->square, m->scalars, m->desk.team.threads);
+        zero_all(m->mean, m->scalars, m->threads);
+        zero_all(m->square, m->scalars, m->threads);
         dn_zero_grad(m);
     }
     return m;
@@ -2520,7 +2674,7 @@ static int row_finite(const real *x, size_t n)
 
 /* After a non-finite loss: look for the first non-finite parameter, which the caller may have
  * handed in, then the first sub-layer, in order of computation, whose output is not finite. */
-static dn_status diverged_forward(const dn_model *m, char *err)
+static dn_status diverged_forward(const dn_model *m, const struct desk *desk, char *err)
 {
     char name[DN_NAME_MAX];
     for (int i = 0; i < m->tensors; i++)
@@ -2529,8 +2683,8 @@ static dn_status diverged_forward(const dn_model *m, char *err)
                         tensor_name(m, &m->tensor[i], name));
     for (int i = 0; m->purpose == DN_TRAIN && i < m->subs; i++) {
         const struct sublayer *sub = &m->sub[i];
-        size_t tokens = (size_t)m->desk.stream[sub->stack].tokens;
-        if (!row_finite(m->desk.sub[i].y, tokens*(size_t)m->c.dim))
+        size_t tokens = (size_t)desk->stream[sub->stack].tokens;
+        if (!row_finite(desk->sub[i].y, tokens*(size_t)m->c.dim))
             return fail(err, DN_EDIVERGED, "step %d: the output of %s.%d.%s is not finite",
                         m->step + 1, stack_name[sub->stack], (int64_t)sub->layer,
                         kind_name(sub->kind));
@@ -2569,66 +2723,248 @@ static dn_status needs_training(const dn_model *m, char *err)
     return fail(err, DN_EINVAL, "this model was made for inference: it has no gradients");
 }
 
+/* ---- parts: divided, shared out, summed */
+
+static int row_length(const dn_config *c, const dn_batch *batch, int s, int row)
+{
+    return has_stack(c, s) ? lengths_of(batch, s)[row] : 0;
+}
+
+static struct cut cut_begin(const struct task *task)
+{
+    const dn_config *c = &task->m->c;
+    struct cut cut = {0};
+    for (int i = 0; i < task->n; i++)
+        for (int r = 0; r < task->batch[i].rows; r++)
+            cut.all += (int64_t)row_length(c, &task->batch[i], ENC, r)
+                       + row_length(c, &task->batch[i], DEC, r);
+    return cut;
+}
+
+/* A batch that begins where the cut is, and has no rows yet. */
+static struct share share_at(const dn_config *c, const dn_batch *batch, const struct cut *cut)
+{
+    struct share share = { {0}, cut->micro, cut->row, cut->at[top_stack(c)] };
+    if (has_stack(c, ENC)) {
+        share.batch.enc = batch->enc + cut->at[ENC];
+        share.batch.enc_len = batch->enc_len + cut->row;
+    }
+    if (has_stack(c, DEC)) {
+        share.batch.dec = batch->dec + cut->at[DEC];
+        share.batch.dec_len = batch->dec_len + cut->row;
+    }
+    if (batch->label) share.batch.label = batch->label + share.at;
+    return share;
+}
+
+/* The next rows of this part: of one micro-batch, and as many as a desk has room for.  0: there are
+ * no more.  Parts are asked for in ascending order. */
+static int share_next(struct share *share, struct cut *cut, const struct task *task, int part)
+{
+    const dn_config *c = &task->m->c;
+    int room[2] = { desk_tokens(c), desk_tokens(c) };
+    *share = (struct share){0};
+    while (cut->micro < task->n) {
+        const dn_batch *batch = &task->batch[cut->micro];
+        if (cut->row == batch->rows) {
+            if (share->batch.rows) break;
+            cut->row = cut->at[ENC] = cut->at[DEC] = 0;
+            cut->micro++;
+            continue;
+        }
+        int enc = row_length(c, batch, ENC, cut->row), dec = row_length(c, batch, DEC, cut->row);
+        int64_t middle = 2*cut->behind + enc + dec, of = middle*task->m->parts/(2*cut->all);
+        if (of > part || enc > room[ENC] || dec > room[DEC]) break;
+        if (of == part) {
+            if (!share->batch.rows) *share = share_at(c, batch, cut);
+            share->batch.rows++;
+            room[ENC] -= enc;
+            room[DEC] -= dec;
+        }
+        cut->behind += enc + dec;
+        cut->at[ENC] += enc;
+        cut->at[DEC] += dec;
+        cut->row++;
+    }
+    return share->batch.rows;
+}
+
+/* An array for the gradient of a part: for the first one the model's own.  If none is idle, two
+ * complete siblings become one. */
+static real *gradient_take(dn_model *m, int first)
+{
+    struct parts *sum = m->sum;
+    if (first) return m->grad;
+    for (int k = m->parts - 1; k > 0 && !sum->idles; k--) {
+        real *left = sum->node[2*k], *right = sum->node[2*k + 1];
+        if (!left || !right) continue;
+        for (size_t i = 0; i < m->scalars; i++) left[i] += right[i];
+        sum->node[k] = left;
+        sum->node[2*k] = sum->node[2*k + 1] = NULL;
+        sum->idle[sum->idles++] = right;
+    }
+    return sum->idle[--sum->idles];
+}
+
+/* The sum below a node, from element `from` to `to`, in the array of its leftmost part. */
+static real *node_sum(const dn_model *m, int k, size_t from, size_t to)
+{
+    if (m->sum->node[k]) return m->sum->node[k];
+    real *left = node_sum(m, 2*k, from, to), *right = node_sum(m, 2*k + 1, from, to);
+    for (size_t i = from; i < to; i++) left[i] += right[i];
+    return left;
+}
+
+static dn_stats stats_sum(const dn_stats *part, int count)
+{
+    if (count == 1) return *part;
+    dn_stats left = stats_sum(part, count/2), right = stats_sum(part + count/2, count/2);
+    stats_add(&left, &right);
+    return left;
+}
+
+/* Part p on this desk.  What it says if it diverges stands if no part before it does. */
+static void part_take(const struct task *task, int p, int first, int desk, char *err)
+{
+    dn_model *m = task->m;
+    struct parts *sum = m->sum;
+    char why[DN_ERR_MAX];
+    real *grad = NULL;
+    int over;
+    ONE_AT_A_TIME
+    {
+        over = sum->failed < p;
+        if (task->back && !over) grad = gradient_take(m, p == first);
+    }
+    if (over) return;
+    if (grad && !(task->onto && p == first))
+        zero_all(grad, m->scalars, m->desk[desk].team.threads);
+    sum->stats[p] = (dn_stats){0};
+    dn_status status = part_run(task, p, &m->desk[desk], grad, &sum->stats[p], why);
+    ONE_AT_A_TIME
+    {
+        if (grad) sum->node[m->parts + p] = grad;
+        if (status && p < sum->failed) {
+            sum->failed = p;
+            say(err, DN_ERR_MAX, "%s", why);
+        }
+    }
+}
+
+/* Parts first .. first + count - 1, a subtree: their losses summed, and their gradient in m->grad.
+ * A region that holds one desk would hide its threads from OpenMP, so there is none for one. */
+static dn_status parts_run(const struct task *task, int first, int count, dn_stats *sums,
+                           char *err)
+{
+    dn_model *m = task->m;
+    struct parts *sum = m->sum;
+    int root = (m->parts + first)/count;
+    sum->failed = m->parts;
+    if (task->back) {
+        memset(sum->node, 0, 2*(size_t)m->parts*sizeof *sum->node);
+        sum->idles = arrays_enough(m) - 1;
+        memcpy(sum->idle, sum->array + 1, (size_t)sum->idles*sizeof *sum->idle);
+    }
+    if (m->desks == 1) {
+        for (int p = first; p < first + count; p++) part_take(task, p, first, 0, err);
+    } else {
+        PARALLEL_JOBS(m->desks)
+        for (int p = first; p < first + count; p++) part_take(task, p, first, thread_id(), err);
+    }
+    if (sum->failed < m->parts) return DN_EDIVERGED;
+    *sums = stats_sum(sum->stats + first, count);
+    if (!task->back || count == 1) return DN_OK;
+    PARALLEL_FOR(m->threads)
+    for (int i = 0; i < PIECES; i++)
+        node_sum(m, root, piece(m->scalars, i), piece(m->scalars, i + 1));
+    return DN_OK;
+}
+
 void dn_zero_grad(dn_model *m)
 {
-    if (m->grad) zero_all(m->grad, m->scalars, m->desk.team.threads);
+    if (m->grad) zero_all(m->grad, m->scalars, m->threads);
+}
+
+dn_status dn_gradient_of(dn_model *m, const dn_batch *batch, int n, int first, int count,
+                         dn_stats *sums, char *err)
+{
+    struct task task = { .m = m, .batch = batch, .n = n, .drop = 1, .back = 1 };
+    *sums = (dn_stats){0};
+    if (needs_training(m, err)) return DN_EINVAL;
+    if (n < 1 || n > 65536)
+        return fail(err, DN_EINVAL, "a step has 1 to 65536 micro-batches, not %d", (int64_t)n);
+    if (count < 1 || (count & (count - 1)) || first < 0 || first%count || first > m->parts - count)
+        return fail(err, DN_EINVAL, "%d parts from %d on are no subtree of %d", (int64_t)count,
+                    (int64_t)first, (int64_t)m->parts);
+    for (int i = 0; i < n; i++) if (batch_check(m, &batch[i], 1, err)) return DN_EINVAL;
+    if (cut_begin(&task).all > INT_MAX)
+        return fail(err, DN_EINVAL, "more tokens in a step than %d", (int64_t)INT_MAX);
+    return parts_run(&task, first, count, sums, err);
 }
 
 dn_status dn_gradient(dn_model *m, const dn_batch *batch, int dropout, dn_stats *s, char *err)
 {
+    struct task task = { .m = m, .batch = batch, .n = 1, .drop = dropout, .back = 1, .onto = 1 };
     *s = (dn_stats){0};
     if (needs_training(m, err) || batch_check(m, batch, 1, err)) return DN_EINVAL;
-    dn_status status = gradient_run(m, batch, dropout, 0, s, err);
+    dn_status status = parts_run(&task, 0, m->parts, s, err);
     stats_average(s);
     return status;
 }
 
+/* The sum is over the tokens of the whole batch, one by one, and not over parts. */
 dn_status dn_evaluate(dn_model *m, const dn_batch *batch, dn_stats *s, char *err)
 {
+    struct task task = { .m = m, .batch = batch, .n = 1, .loss = m->sum->loss };
+    int tokens = 0;
     *s = (dn_stats){0};
     if (batch_check(m, batch, 1, err)) return DN_EINVAL;
-    struct pass pass = pass_for(m, batch, 0, 0);
-    const real *top = network_fwd(&pass, batch);
-    loss_run(&pass, top, batch->label, 0, s);
-    if (!is_finite((acc)s->loss)) return diverged_forward(m, err);
+    if (parts_run(&task, 0, m->parts, s, err)) return DN_EDIVERGED;
+    for (int r = 0; r < batch->rows; r++) tokens += lengths_of(batch, top_stack(&m->c))[r];
+    *s = losses_sum(m->sum->loss, batch->label, tokens);
     stats_average(s);
     return DN_OK;
 }
 
 dn_status dn_logits(dn_model *m, const dn_batch *batch, dn_real *logits, char *err)
 {
-    struct linear to_logits = output_of(m);
+    struct task task = { .m = m, .batch = batch, .n = 1, .logits = logits };
+    dn_stats none;
     if (batch_check(m, batch, 0, err)) return DN_EINVAL;
-    struct pass pass = pass_for(m, batch, 0, 0);
-    const real *top = network_fwd(&pass, batch);
-    linear_fwd(&m->desk.team, logits, top, &to_logits, m->desk.stream[top_stack(&m->c)].tokens);
-    return DN_OK;
+    return parts_run(&task, 0, m->parts, &none, err);
 }
 
-/* Admin's first pass: every sub-layer sets its omega before it runs, from those below. */
+/* Admin's first pass: every sub-layer sets its omega before it runs, from those below.  The rows
+ * are those of the first part that has any. */
 dn_status dn_profile(dn_model *m, const dn_batch *batch, char *err)
 {
+    struct task task = { .m = m, .batch = batch, .n = 1 };
     acc deviation = 1;
+    struct share share;
     if (batch_check(m, batch, 0, err)) return DN_EINVAL;
     if (!(schemes[m->c.norm].more & PROFILE)) return DN_OK;
     if (m->purpose == DN_BORROW)
         return fail(err, DN_EINVAL, "borrowed parameters stay as they are");
-    struct pass pass = pass_for(m, batch, 1, 0);
+    struct cut cut = cut_begin(&task);
+    for (int part = 0; !share_next(&share, &cut, &task, part); ) part++;
+    struct pass pass = pass_for(m, m->desk, &share.batch);
+    pass.drop = 1;
+    pass.key = masks_key(m, 0, 0);
     pass.profile = &deviation;
-    network_fwd(&pass, batch);
+    network_fwd(&pass, &share.batch);
     return DN_OK;
 }
 
 dn_state dn_state_at(const dn_model *m, int stack, int i)
 {
     dn_state state = { NULL, NULL, 0 };
-    if (stack < ENC || stack > DEC || m->purpose != DN_TRAIN) return state;
-    const struct stream *stream = &m->desk.stream[stack];
+    if (stack < ENC || stack > DEC || m->purpose != DN_TRAIN || m->parts > 1) return state;
+    const struct stream *stream = &m->desk->stream[stack];
     int first = m->stack[stack].first, subs = m->stack[stack].subs;
     if (i < 0 || i > subs || !subs) return state;
     state.tokens = stream->tokens;
-    state.x = i < subs ? m->desk.sub[first + i].x : stream->top;
-    if (i < subs && m->sub[first + i].op[OUT] == LN) state.sum = m->desk.sub[first + i].saved->r;
+    state.x = i < subs ? m->desk->sub[first + i].x : stream->top;
+    if (i < subs && m->sub[first + i].op[OUT] == LN) state.sum = m->desk->sub[first + i].saved->r;
     return state;
 }
 
@@ -2681,7 +3017,7 @@ struct dn_generator {
 static void generator_lay(struct arena *arena, dn_generator *gen, const dn_config *c)
 {
     size_t R = (size_t)gen->capacity, T = R*(size_t)c->ctx;
-    struct use use = { T, R, R, 0, 1 };
+    struct use use = { T, R, R, threads_of(c), 0, 1 };
     desk_lay(arena, &gen->desk, c, &use);
     gen->len    = take(arena, sizeof(int), R, 1, 1);
     gen->parent = take(arena, sizeof(int), R, 1, 1);
@@ -2739,7 +3075,7 @@ static void sources_encode(dn_generator *gen, int n, const int *id, const int *l
     int D = m->c.dim, S = desk->stream[ENC].tokens = spans_set(desk->stream[ENC].span, len, n);
     const real *mem = stack_fwd(&pass, ENC, id);
     for (const struct sublayer *sub = &m->sub[dec->first]; sub < m->sub + m->subs; sub++) {
-        struct linear to_kv = linear_of(m, sub, WK, 2*D, D);
+        struct linear to_kv = linear_of(&pass, sub, WK, 2*D, D);
         if (sub->kind == CROSS) linear_fwd(&desk->team, desk->cache[sub->index], mem, &to_kv, S);
     }
 }
@@ -2783,7 +3119,7 @@ const dn_real *dn_generator_feed(dn_generator *gen, const int *tokens, const int
     struct desk *desk = &gen->desk;
     struct span *span = desk->stream[DEC].span, *source = desk->stream[ENC].span;
     struct pass pass = { .m = m, .desk = desk, .rows = gen->rows };
-    struct linear to_logits = output_of(m);
+    struct linear to_logits = output_of(&pass);
     int D = c->dim, at = 0;
     if (!gen->rows) return fail(err, DN_EINVAL, "no sequences were started"), NULL;
     for (int r = 0; r < gen->rows; r++) {
@@ -3108,6 +3444,7 @@ static const dn_field fields[] = {
     NUM("act-dropout", act_dropout, 0, 0, 0.99, "after the activation"),
     NUM("label-smoothing", label_smoothing, 0, 0, 0.99, "share of the uniform target"),
     INT("batch-tokens", batch_tokens, 1024, 1, 1 << 24, 1, "tokens of a stream per batch"),
+    INT("parts", parts, 0, 0, 4096, 1, "of a step, a power of two; 0: follows from batch-tokens"),
     NUM("lr", lr, 1e-3, 0, 100, "peak learning rate"),
     NUM("min-lr", min_lr, 0, 0, 100, "where cosine ends"),
     NUM("warmup-init", warmup_init, 1e-7, 0, 100, "rate where the warm-up starts"),
@@ -3122,6 +3459,7 @@ static const dn_field fields[] = {
     INT("seed", seed, 1, 0, INT_MAX, 1, "of everything random"),
     ONE_OF("memory", memory, DN_KEEP, memory_modes, 0, "activations: all, or what makes them"),
     INT("threads", threads, 0, 0, 4096, 0, "0: as many as OpenMP gives"),
+    INT("desks", desks, 0, 0, 4096, 0, "parts at once; 0: as threads and memory allow"),
 };
 enum { FIELDS = (int)(sizeof fields/sizeof *fields) };
 
@@ -3289,6 +3627,8 @@ dn_status dn_config_check(const dn_config *c, char *err)
     if (c->batch_tokens < c->ctx)
         return fail(err, DN_EINVAL, "batch-tokens %d is less than ctx %d",
                     (int64_t)c->batch_tokens, (int64_t)c->ctx);
+    if (c->parts & (c->parts - 1))
+        return fail(err, DN_EINVAL, "parts %d is not a power of two", (int64_t)c->parts);
     if (c->warmup_init > c->lr && c->warmup > 0)
         return fail(err, DN_EINVAL, "lr is smaller than warmup-init, where the warm-up starts");
     return DN_OK;
@@ -3304,14 +3644,16 @@ dn_gains dn_gains_of(const dn_config *c, int stack, int layer)
  * real numbers, warmup, steps and schedule. */
 dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err)
 {
+    dn_config now = *c;
     if (dn_config_check(c, err)) return DN_EINVAL;
+    now.parts = parts_of(c);
     for (const dn_field *f = fields; f < fields + FIELDS; f++) {
         int may_change = f->kind == DN_FLOAT || f->at == offsetof(dn_config, warmup)
                    || f->at == offsetof(dn_config, steps) || f->at == offsetof(dn_config, schedule);
-        if (!may_change && field_value(c, f) != field_value(&m->c, f))
+        if (!may_change && field_value(&now, f) != field_value(&m->c, f))
             return fail(err, DN_EINVAL, "%s cannot change once the model is made", f->name);
     }
-    m->c = *c;
+    m->c = now;
     config_round(&m->c);
     return DN_OK;
 }
@@ -3467,10 +3809,10 @@ static void put_header(struct writer *out, const dn_model *m, const dn_note *not
     put_pair(out, "", "format", "pt");
     say(text, sizeof text, "%d", m->step);
     put_pair(out, "", "step", text);
-    for (int i = 0; i < FIELDS; i++) {
-        if (!fields[i].saved) continue;
-        dn_config_get(&m->c, &fields[i], text);
-        put_pair(out, CONFIG_KEY, fields[i].name, text);
+    for (const dn_field *f = fields; f < fields + FIELDS; f++) {
+        if (!f->saved || (f->at == offsetof(dn_config, parts) && m->parts == 1)) continue;
+        dn_config_get(&m->c, f, text);
+        put_pair(out, CONFIG_KEY, f->name, text);
     }
     for (int i = 0; i < n_notes; i++) put_pair(out, "", notes[i].key, notes[i].text);
     put_string(out, "}");
@@ -3823,6 +4165,7 @@ static dn_status reader_open(struct reader *in, const dn_io *io, dn_model *m, co
     in->key = key;
     if (m) in->config = m->c;            /* what a file does not say stays as it is */
     else dn_config_default(&in->config);
+    in->config.parts = 0;
     if (io->size < 8)
         return fail(err, DN_EFORMAT, "a file of %d bytes is no checkpoint", (int64_t)io->size);
     if (io->read(io->user, 0, n, 8)) return fail(err, DN_EIO, "the checkpoint could not be read");
@@ -3842,10 +4185,10 @@ dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
     if (status) return status;
     if (!get_header(&in) || !checksum_check(&in, io->size)) return in.status;
     if (!in.fields) return fail(err, DN_EFORMAT, "the file has no configuration of a model");
+    in.config.parts = imax(in.config.parts, 1);
+    if (!dn_model_bytes(&in.config, DN_INFER, err)) return DN_EFORMAT;
     /* So that a small file cannot make the caller allocate a large model. */
-    size_t all = dn_model_bytes(&in.config, DN_INFER, err);
-    if (!all) return DN_EFORMAT;
-    if (all - dn_model_bytes(&in.config, DN_BORROW, err) > io->size)
+    if (bytes_with(&in.config, DN_INFER, 1) - bytes_with(&in.config, DN_BORROW, 1) > io->size)
         return fail(err, DN_EFORMAT, "the file is too short for the model it describes");
     *c = in.config;
     return DN_OK;
@@ -3887,7 +4230,11 @@ dn_status dn_load(dn_model *m, const dn_io *io, char *err)
     dn_status status = reader_open(&in, io, m, NULL, err);
     if (status) return status;
     if (!get_header(&in) || !checksum_check(&in, io->size)) return in.status;
-    if (m->purpose == DN_INFER) in.config.batch_tokens = m->c.batch_tokens;
+    if (!in.config.parts) in.config.parts = in.fields ? 1 : m->parts;
+    if (m->purpose == DN_INFER) {
+        in.config.batch_tokens = m->c.batch_tokens;
+        in.config.parts = m->parts;
+    }
     if (dn_model_reconfigure(m, &in.config, err)) return DN_EINVAL;
     for (int p = 0; p < 3; p++)
         for (int i = 0; i < m->tensors; i++)

@@ -115,12 +115,12 @@ typedef struct dn_config {
     int arch, norm, enc_layers, dec_layers, dim, heads, ffn, vocab, ctx;
     int activation, bias, positions, tie;
     double dropout, attn_dropout, act_dropout, label_smoothing;
-    int batch_tokens;
+    int batch_tokens, parts;
     double lr, min_lr, warmup_init;
     int warmup, schedule, steps;
     double beta1, beta2, eps, weight_decay, clip;
     int seed;
-    int memory, threads;
+    int memory, threads, desks;
 } dn_config;
 
 enum dn_kind { DN_INT, DN_FLOAT, DN_CHOICE };
@@ -166,6 +166,10 @@ enum dn_purpose { DN_INFER, DN_BORROW, DN_TRAIN };
 
 /* Bytes of the block a model needs; 0 with a sentence if c is wrong or too large for size_t. */
 size_t    dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err);
+/* What c->parts and c->desks are where they are 0: the parts of a step, and how many of them are
+ * worked on at once. */
+typedef struct dn_sharing { int parts, desks; } dn_sharing;
+dn_sharing dn_sharing_of(const dn_config *c, enum dn_purpose purpose);
 /* Lay a model out in block (any alignment; the caller owns it, and frees it when done with the
  * model) and draw its initial parameters.  c is copied.  NULL with a sentence on failure. */
 dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block, size_t size,
@@ -177,7 +181,7 @@ dn_model *dn_model_borrow(const dn_config *c, const dn_real *values, void *block
                           char *err);
 const dn_config *dn_model_config(const dn_model *m);
 /* Change what may change between runs: dropout, smoothing, rates, schedule, Adam, clip: every
- * field except arch to tie, batch_tokens, seed, memory and threads.  DN_EINVAL names the first. */
+ * field except arch to tie, batch_tokens, parts, seed and memory to desks.  DN_EINVAL names the first. */
 dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err);
 
 /* The parameter tensors, in the order of the checkpoint.  value and grad point into the block
@@ -219,6 +223,16 @@ typedef struct dn_stats {
  * err names the first tensor or output that was not finite, if one was; parameters, moments and
  * the step count are untouched. */
 dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *s, char *err);
+
+/* The two halves of a step, for callers who share its parts out or change the gradient between.
+ * First: grad of dn_tensor_at becomes the gradient of the SUM of the losses of `count` parts from
+ * part `first` on, and *sums these sums; count is a power of two that divides first.  The sum of
+ * two such neighbours is that of both together, to the bit: so the whole is that of parts 0 ..
+ * parts - 1, whoever computes which. */
+dn_status dn_gradient_of(dn_model *m, const dn_batch *batch, int n, int first, int count,
+                         dn_stats *sums, char *err);
+/* Second: mean over sums->tokens, norm, clipping, Adam.  *sums becomes the means and the rest. */
+dn_status dn_apply(dn_model *m, dn_stats *sums, char *err);
 /* Losses without dropout and without gradients; any purpose. */
 dn_status dn_evaluate(dn_model *m, const dn_batch *batch, dn_stats *s, char *err);
 /* Forward and backward only: parameter gradients of the SUM of the losses are added to grad.
@@ -228,14 +242,14 @@ void      dn_zero_grad(dn_model *m);
 /* Logits of every token of the top stream, without dropout: tokens x vocab, the caller's. */
 dn_status dn_logits(dn_model *m, const dn_batch *batch, dn_real *logits, char *err);
 
-/* [eq:admin] Set Admin's skip factors by running one batch with dropout; other schemes are left
+/* [eq:admin] Set Admin's skip factors by running (the first part of) one batch with dropout; other schemes are left
  * alone.  Call it before the first step: it overwrites what the factors have learned. */
 dn_status dn_profile(dn_model *m, const dn_batch *batch, char *err);
 
 /* What the last pass of a DN_TRAIN model left at sub-layer i of a stack (0 encoder, 1 decoder), i
  * counted from 0 through all layers: x, its input, and sum, the argument of the LayerNorm behind
  * it (NULL where there is none); `tokens` rows of dim, valid until the next call.  i = number of
- * sub-layers: x is the output of the stack.  tokens 0: no such i. */
+ * sub-layers: x is the output of the stack.  tokens 0: no such i, or more parts than 1. */
 typedef struct dn_state { const dn_real *x, *sum; int tokens; } dn_state;
 dn_state dn_state_at(const dn_model *m, int stack, int i);
 

@@ -2468,15 +2468,17 @@ static double t_dropout_apart(void)
         c.act_dropout = kind == 2 ? 0.3 : 0;
         dn_model *m = make_model(&c, DN_TRAIN);
         dn_real *first = get_block(2*half);
-        struct pass p = pass_for(m, &b, 0, 0);
+        struct pass p = pass_for(m, m->desk, &b);
         const dn_real *top = network_fwd(&p, &b);
         MUST(e, !memcmp(top, top + 6*c.dim, half));
-        p = pass_for(m, &b, 1, 0);
+        p.drop = 1;
+        p.key = masks_key(m, 0, 0);
         memcpy(first, network_fwd(&p, &b), 2*half);
         MUST(e, memcmp(first, first + 6*c.dim, half) != 0);
-        p = pass_for(m, &b, 1, 0);
         MUST(e, !memcmp(first, network_fwd(&p, &b), 2*half));
-        p = pass_for(m, &b, 1, 1);
+        p.key = masks_key(m, 1, 0);
+        MUST(e, memcmp(first, network_fwd(&p, &b), half) != 0);
+        p.key = masks_key(m, 0, 1);
         MUST(e, memcmp(first, network_fwd(&p, &b), half) != 0);
         free_blocks();
     }
@@ -4244,8 +4246,8 @@ static dn_model *experiment_model(const struct experiment *x, int layers, int se
 /* The states on top of the model, one row per token. */
 static dn_real *top_states(dn_model *m, const dn_batch *b)
 {
-    struct pass p = pass_for(m, b, 0, 0);
-    const size_t size = (size_t)(m->desk.stream[top_stack(&m->c)].tokens*m->c.dim)*sizeof(dn_real);
+    struct pass p = pass_for(m, m->desk, b);
+    const size_t size = (size_t)(m->desk->stream[top_stack(&m->c)].tokens*m->c.dim)*sizeof(dn_real);
     return memcpy(get_block(size), network_fwd(&p, b), size);
 }
 
