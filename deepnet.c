@@ -125,25 +125,33 @@ static inline acc sqrt_acc(acc x) { return (acc)sqrt((double)x); }
 
 static inline int is_finite(acc x) { return x - x == 0; }
 
-/* Threads: PARALLEL_FOR(n) before a canonical loop whose iterations write disjoint outputs, or,
- * where they take different times, PARALLEL_JOBS(n), which hands them out one by one in ascending
- * order.  What jobs share they change behind ONE_AT_A_TIME. */
+/* Threads: PARALLEL_FOR(n, loop) shares out a canonical loop whose iterations write other places,
+ * PARALLEL_JOBS(n, loop) one whose iterations take different times, in ascending order.  What jobs
+ * share they change behind ONE_AT_A_TIME.  For n = 1 the loop stands by itself: OpenMP takes 0.3 us
+ * for a region of one thread and 0.5 inside another, a tenth of the time of a narrow model. */
+#ifdef _OPENMP
 #ifndef DN_TEAM
 #define DN_TEAM(n) (n)        /* a hook for those who count how often threads start and meet */
 #endif
-#ifdef _OPENMP
 #define DN_PRAGMA(x) _Pragma(#x)
-#define PARALLEL_FOR(n)  DN_PRAGMA(omp parallel for num_threads(DN_TEAM(n)) schedule(static))
-#define PARALLEL_JOBS(n) \
-    DN_PRAGMA(omp parallel for num_threads(DN_TEAM(n)) schedule(monotonic: dynamic))
-#define ONE_AT_A_TIME    DN_PRAGMA(omp critical(deepnet))
-static int thread_id(void)  { return omp_get_thread_num(); }
+#define PARALLEL(n, how, ...) {                                                                    \
+        int team_of = (n);                                                                         \
+        if (team_of > 1) {                                                                         \
+            DN_PRAGMA(omp parallel for num_threads(DN_TEAM(team_of)) schedule(how))                \
+            __VA_ARGS__                                                                            \
+        } else {                                                                                   \
+            __VA_ARGS__                                                                            \
+        } }
+#define PARALLEL_FOR(n, ...)  PARALLEL(n, static, __VA_ARGS__)
+#define PARALLEL_JOBS(n, ...) PARALLEL(n, monotonic: dynamic, __VA_ARGS__)
+#define ONE_AT_A_TIME         DN_PRAGMA(omp critical(deepnet))
+static int thread_of(int n) { return n > 1 ? omp_get_thread_num() : 0; }      /* in a loop of n */
 static int thread_max(void) { return omp_get_max_threads(); }
 #else
-#define PARALLEL_FOR(n)  (void)(n);
-#define PARALLEL_JOBS(n) (void)(n);
+#define PARALLEL_FOR(n, ...)  { (void)(n); __VA_ARGS__ }
+#define PARALLEL_JOBS(n, ...) { (void)(n); __VA_ARGS__ }
 #define ONE_AT_A_TIME
-static int thread_id(void)  { return 0; }
+static int thread_of(int n) { (void)n; return 0; }
 static int thread_max(void) { return 1; }
 #endif
 
@@ -359,8 +367,6 @@ static double root16(const struct power16 *power, const dn_config *c)
     return sqrt(sqrt(sqrt(sqrt(x))));
 }
 
-enum { PART_TOKENS = 128, PARTS_MOST = 8 };
-
 static int has_stack(const dn_config *c, int stack) { return architectures[c->arch].has[stack]; }
 static int top_stack(const dn_config *c) { return has_stack(c, DEC) ? DEC : ENC; }
 static int crossed(const dn_config *c) { return has_stack(c, ENC) && has_stack(c, DEC); }
@@ -374,24 +380,6 @@ static int outputs_of(const dn_config *c, int stack) { return layers_of(c, stack
 
 static int ffn_width(const dn_config *c) { return c->ffn ? c->ffn : 4*c->dim; }
 static int threads_of(const dn_config *c) { return c->threads ? c->threads : thread_max(); }
-
-/* The parts of a step, where the configuration leaves it open: as many as leave each the tokens
- * that make its products worth their packing, and the longest row. */
-static int parts_of(const dn_config *c)
-{
-    int parts = 1, least = imax(imax(PART_TOKENS, c->dim), c->ctx);
-    if (c->parts) return c->parts;
-    while (parts < PARTS_MOST && c->batch_tokens/(2*parts) >= least) parts *= 2;
-    return parts;
-}
-
-/* Tokens of a stream that a desk has room for: those of a part, and as parts are not all alike a
- * quarter more. */
-static int desk_tokens(const dn_config *c)
-{
-    int parts = parts_of(c), each = (c->batch_tokens + parts - 1)/parts;
-    return parts == 1 ? each : imin(c->batch_tokens, imax(c->ctx, each + each/4));
-}
 
 /* What a sub-layer computes; the bits make sets of kinds. */
 enum kind { SELF = 1, CROSS = 2, FFN = 4, STACK = 8 };
@@ -503,7 +491,7 @@ static acc sum_row(const real *x, int n)
     int i = 0;
     for (; i + LANES <= n; i += LANES)
         for (int l = 0; l < LANES; l++) s[l] += (acc)x[i + l];
-    for (int l = 0; i < n; i++, l++) s[l] += (acc)x[i];
+    for (int l = 0; l < n%LANES; i++, l++) s[l] += (acc)x[i];
     return lanes_total(s);
 }
 
@@ -514,7 +502,7 @@ static acc dot_row(const real *x, const real *y, acc shift, int n)
     int i = 0;
     for (; i + LANES <= n; i += LANES)
         for (int l = 0; l < LANES; l++) s[l] += ((acc)x[i + l] - shift)*((acc)y[i + l] - shift);
-    for (int l = 0; i < n; i++, l++) s[l] += ((acc)x[i] - shift)*((acc)y[i] - shift);
+    for (int l = 0; l < n%LANES; i++, l++) s[l] += ((acc)x[i] - shift)*((acc)y[i] - shift);
     return lanes_total(s);
 }
 
@@ -537,16 +525,16 @@ static size_t piece(size_t n, int i) { return n/PIECES*(size_t)i + n%PIECES*(siz
 
 static void zero_all(real *x, size_t n, int threads)
 {
-    PARALLEL_FOR(threads)
+    PARALLEL_FOR(threads,
     for (int i = 0; i < PIECES; i++)
-        memset(x + piece(n, i), 0, (piece(n, i + 1) - piece(n, i))*sizeof *x);
+        memset(x + piece(n, i), 0, (piece(n, i + 1) - piece(n, i))*sizeof *x);)
 }
 
 /* sum of x y; of x alone where y is NULL */
 static acc sum_all(const real *x, const real *y, size_t n, int threads)
 {
     acc part[PIECES], total = 0;
-    PARALLEL_FOR(threads)
+    PARALLEL_FOR(threads,
     for (int i = 0; i < PIECES; i++) {
         size_t at = piece(n, i), to = piece(n, i + 1), step = (size_t)1 << 20;
         part[i] = 0;
@@ -554,7 +542,7 @@ static acc sum_all(const real *x, const real *y, size_t n, int threads)
             int count = (int)(to - at < step ? to - at : step);
             part[i] += y ? dot_row(x + at, y + at, 0, count) : sum_row(x + at, count);
         }
-    }
+    })
     for (int i = 0; i < PIECES; i++) total += part[i];
     return total;
 }
@@ -567,21 +555,21 @@ enum { WIDE = 32 };
 static void columns_add(const struct team *team, real *db, const real *x, const real *dy, int T,
                         int n)
 {
-    PARALLEL_FOR(row_threads(team, T, n))
+    PARALLEL_FOR(row_threads(team, T, n),
     for (int block = 0; block < (n + WIDE - 1)/WIDE; block++) {
         int j0 = block*WIDE, j1 = imin(n, j0 + WIDE);
         for (int t = 0; t < T; t++) {
             const real *dt = ROW(dy, t, n), *xt = x ? ROW(x, t, n) : NULL;
             for (int j = j0; j < j1; j++) db[j] = fmadd(xt ? xt[j] : 1, dt[j], db[j]);
         }
-    }
+    })
 }
 
 /* [op:linear]   y = x W^T + b         x: T x I,  W: O x I,  b: O or NULL,  y: T x O
  *               dx = onto + dy W,  dW += dy^T x,  db += column sums of dy
  * onto, of linear_bwd: NULL for 0, or dx itself, where gradients of two uses of x meet: of skip and
  * branch, or of one decoder sub-layer and the next in dmem. */
-struct linear { int O, I; const real *W, *b; real *dW, *db; };
+struct linear { int O, I; const real *W, *b; real *dW, *db; int fresh; };    /* fresh: dW = */
 
 static void linear_fwd(const struct team *team, real *y, const real *x, const struct linear *map,
                        int T)
@@ -595,7 +583,8 @@ static void linear_bwd(const struct team *team, real *dx, const real *onto, cons
 {
     int O = map->O, I = map->I;
     matmul(team, into(dx, I), onto, plain(dy, O), plain(map->W, I), T, I, O);
-    matmul(team, into(map->dW, I), map->dW, turned(dy, O), plain(x, I), O, I, T);
+    matmul(team, into(map->dW, I), map->fresh ? NULL : map->dW, turned(dy, O), plain(x, I), O, I,
+           T);
     if (map->db) columns_add(team, map->db, NULL, dy, T, O);
 }
 
@@ -647,16 +636,16 @@ static void norm_row_bwd(real *dx, const real *dy, const real *stat, const real 
 static void norm_fwd(const struct team *team, real *y, real *stat, const real *x,
                      const struct at_place *at, int T, int n)
 {
-    PARALLEL_FOR(row_threads(team, T, n))
+    PARALLEL_FOR(row_threads(team, T, n),
     for (int t = 0; t < T; t++)
-        norm_row(ROW(y, t, n), stat + 2*(size_t)t, ROW(x, t, n), at->g, at->b, n);
+        norm_row(ROW(y, t, n), stat + 2*(size_t)t, ROW(x, t, n), at->g, at->b, n);)
 }
 
 /* Gains and biases first: dx may overwrite dy. */
 static void norm_bwd(const struct team *team, real *dx, const real *dy, const real *stat,
                      const real *x, const struct at_place *at, int T, int n)
 {
-    PARALLEL_FOR(row_threads(team, T, n))
+    PARALLEL_FOR(row_threads(team, T, n),
     for (int block = 0; block < (n + WIDE - 1)/WIDE; block++) {
         int j0 = block*WIDE, j1 = imin(n, j0 + WIDE);
         for (int t = 0; t < T; t++) {
@@ -667,28 +656,28 @@ static void norm_bwd(const struct team *team, real *dx, const real *dy, const re
                 at->db[j] += dt[j];
             }
         }
-    }
-    PARALLEL_FOR(row_threads(team, T, n))
+    })
+    PARALLEL_FOR(row_threads(team, T, n),
     for (int t = 0; t < T; t++)
-        norm_row_bwd(ROW(dx, t, n), ROW(dy, t, n), stat + 2*(size_t)t, ROW(x, t, n), at->g, n);
+        norm_row_bwd(ROW(dx, t, n), ROW(dy, t, n), stat + 2*(size_t)t, ROW(x, t, n), at->g, n);)
 }
 
 static void scale_rows(const struct team *team, real *y, real c, int T, int n)
 {
-    PARALLEL_FOR(row_threads(team, T, n))
+    PARALLEL_FOR(row_threads(team, T, n),
     for (int t = 0; t < T; t++)
-        for (int j = 0; j < n; j++) ROW(y, t, n)[j] *= c;
+        for (int j = 0; j < n; j++) ROW(y, t, n)[j] *= c;)
 }
 
 /* y may be x. */
 static void heads_scale(const struct team *team, real *y, const real *x, const real *g, int H,
                         int T, int n)
 {
-    PARALLEL_FOR(row_threads(team, T, n))
+    PARALLEL_FOR(row_threads(team, T, n),
     for (int t = 0; t < T; t++)
         for (int h = 0; h < H; h++)
             for (int j = h*(n/H); j < (h + 1)*(n/H); j++)
-                ROW(y, t, n)[j] = g[h]*ROW(x, t, n)[j];
+                ROW(y, t, n)[j] = g[h]*ROW(x, t, n)[j];)
 }
 
 /* Returns where the result is: in y, or x itself where nothing stands. */
@@ -701,9 +690,9 @@ static const real *place_fwd(const struct team *team, real *y, real *stat, const
         if (at->factor < 1) scale_rows(team, y, at->factor, T, n);
         return y;
     case SHIFT:
-        PARALLEL_FOR(row_threads(team, T, n))
+        PARALLEL_FOR(row_threads(team, T, n),
         for (int t = 0; t < T; t++)
-            for (int j = 0; j < n; j++) ROW(y, t, n)[j] = ROW(x, t, n)[j] + at->b[0];
+            for (int j = 0; j < n; j++) ROW(y, t, n)[j] = ROW(x, t, n)[j] + at->b[0];)
         return y;
     case HEAD_GAIN:
         heads_scale(team, y, x, at->g, at->H, T, n);
@@ -727,13 +716,13 @@ static void place_bwd(const struct team *team, real *d, const real *stat, const 
         at->db[0] += (real)sum_all(d, NULL, (size_t)T*(size_t)n, team->threads);
         return;
     case HEAD_GAIN:
-        PARALLEL_FOR(row_threads(team, T, n))
+        PARALLEL_FOR(row_threads(team, T, n),
         for (int h = 0; h < at->H; h++) {
             acc sum = 0;
             for (int t = 0; t < T; t++)
                 sum += dot_row(ROW(x, t, n) + h*E, ROW(d, t, n) + h*E, 0, E);
             at->dg[h] += (real)sum;
-        }
+        })
         heads_scale(team, d, d, at->g, at->H, T, n);
         return;
     default:
@@ -816,21 +805,21 @@ static void act_row_bwd(real *du, const real *h, int n, int kind)
 static void act_fwd(const struct team *team, real *u, const real *h, int kind,
                     const struct dropout *drop, int T, int n)
 {
-    PARALLEL_FOR(row_threads(team, T, n))
+    PARALLEL_FOR(row_threads(team, T, n),
     for (int t = 0; t < T; t++) {
         act_row(ROW(u, t, n), ROW(h, t, n), n, kind);
         drop_row(ROW(u, t, n), ROW(u, t, n), drop, (uint64_t)t, n);
-    }
+    })
 }
 
 static void act_bwd(const struct team *team, real *du, const real *h, int kind,
                     const struct dropout *drop, int T, int n)
 {
-    PARALLEL_FOR(row_threads(team, T, n))
+    PARALLEL_FOR(row_threads(team, T, n),
     for (int t = 0; t < T; t++) {
         drop_row(ROW(du, t, n), ROW(du, t, n), drop, (uint64_t)t, n);
         act_row_bwd(ROW(du, t, n), ROW(h, t, n), n, kind);
-    }
+    })
 }
 
 /* [op:attention]   c = drop(softmax(q k^T/sqrt E)) v       for each sequence and head
@@ -934,10 +923,11 @@ static void attend_fwd(const struct team *team, real *c, real *stat, const struc
                        const struct attention *att)
 {
     int E = att->E, D = att->H*E, ldq = att->ldq, ldk = att->ldk;
-    PARALLEL_JOBS(attend_threads(team, att))
+    int threads = attend_threads(team, att);
+    PARALLEL_JOBS(threads,
     for (int64_t job = 0; job < (int64_t)att->rows*att->H; job++) {
         const struct span *span = &att->span[job/att->H];
-        int h = (int)(job%att->H), me = thread_id();
+        int h = (int)(job%att->H), me = thread_of(threads);
         real *w = team->product + (size_t)me*matmul_work();
         real *P = team->attention + (size_t)me*2*QROWS*(size_t)team->ctx;
         const real *K = ROW(qkv->k, span->k0, ldk) + h*E, *V = ROW(qkv->v, span->k0, ldk) + h*E;
@@ -951,7 +941,7 @@ static void attend_fwd(const struct team *team, real *c, real *stat, const struc
             drop_weights(P, P, att, &rows);                                            /* (3) */
             matmul1(into(C, D), NULL, plain(P, m), plain(V, ldk), n, E, m, w);         /* (4) */
         }
-    }
+    })
 }
 
 /* One row, s = scale q k^T and p = softmax(s):  dp_j/ds_k = p_j (1{j=k} - p_k), so
@@ -975,10 +965,11 @@ static void attend_bwd(const struct team *team, const struct qkv *dqkv, const re
                        const real *stat, const struct qkv *qkv, const struct attention *att)
 {
     int E = att->E, D = att->H*E, ldq = att->ldq, ldk = att->ldk;
-    PARALLEL_JOBS(attend_threads(team, att))
+    int threads = attend_threads(team, att);
+    PARALLEL_JOBS(threads,
     for (int64_t job = 0; job < (int64_t)att->rows*att->H; job++) {
         const struct span *span = &att->span[job/att->H];
-        int h = (int)(job%att->H), me = thread_id();
+        int h = (int)(job%att->H), me = thread_of(threads);
         real *w = team->product + (size_t)me*matmul_work();
         real *P = team->attention + (size_t)me*2*QROWS*(size_t)team->ctx;
         real *A = P + QROWS*(size_t)team->ctx;
@@ -1002,7 +993,7 @@ static void attend_bwd(const struct team *team, const struct qkv *dqkv, const re
             matmul1(into(dQ, ldq), NULL, plain(A, m), plain(K, ldk), n, E, m, w);      /* (1) */
             matmul1(into(dK, ldk), dK, turned(A, m), plain(Q, ldq), m, E, n, w);       /* (1) */
         }
-    }
+    })
 }
 
 /* [op:embedding]   x_t = drop( sqrt(D) table[id_t] + pos[t] ),     t counts within its sequence
@@ -1019,7 +1010,7 @@ static void embed_fwd(const struct team *team, real *x, const int *id, const str
 {
     int D = emb->D, T = span[rows - 1].q0 + span[rows - 1].nq;
     real scale = (real)sqrt((double)D);
-    PARALLEL_FOR(row_threads(team, T, D))
+    PARALLEL_FOR(row_threads(team, T, D),
     for (int r = 0; r < rows; r++)
         for (int i = 0; i < span[r].nq; i++) {
             int t = span[r].q0 + i, at = span[r].nk - span[r].nq + i;
@@ -1027,7 +1018,7 @@ static void embed_fwd(const struct team *team, real *x, const int *id, const str
             const real *word = ROW(emb->table, id[t], D), *pos = ROW(emb->pos, at, D);
             for (int j = 0; j < D; j++) xt[j] = fmadd(scale, word[j], pos[j]);
             drop_row(xt, xt, &emb->drop, (uint64_t)t, D);
-        }
+        })
 }
 
 /* dx is left dropped.  Rows of the table repeat, so threads own columns. */
@@ -1036,10 +1027,10 @@ static void embed_bwd(const struct team *team, real *dx, const int *id, const st
 {
     int D = emb->D, T = span[rows - 1].q0 + span[rows - 1].nq;
     real scale = (real)sqrt((double)D);
-    PARALLEL_FOR(row_threads(team, T, D))
+    PARALLEL_FOR(row_threads(team, T, D),
     for (int t = 0; t < T; t++)
-        drop_row(ROW(dx, t, D), ROW(dx, t, D), &emb->drop, (uint64_t)t, D);
-    PARALLEL_FOR(row_threads(team, T, D))
+        drop_row(ROW(dx, t, D), ROW(dx, t, D), &emb->drop, (uint64_t)t, D);)
+    PARALLEL_FOR(row_threads(team, T, D),
     for (int block = 0; block < (D + WIDE - 1)/WIDE; block++)
         for (int r = 0; r < rows; r++)
             for (int i = 0; i < span[r].nq; i++) {
@@ -1049,7 +1040,7 @@ static void embed_bwd(const struct team *team, real *dx, const int *id, const st
                 int j0 = block*WIDE, j1 = imin(D, j0 + WIDE);
                 for (int j = j0; j < j1; j++) word[j] = fmadd(scale, dt[j], word[j]);
                 for (int j = j0; pos && j < j1; j++) pos[j] += dt[j];
-            }
+            })
 }
 
 /* Sinusoids: sin(p w_k) in column k, cos(p w_k) in column D/2 + k, w_k = 10000^(-k/(D/2 - 1)). */
@@ -1121,14 +1112,14 @@ static void residual_fwd(const struct team *team, real *r, const real *x, const 
                          const struct residual *res, int T, int D)
 {
     real b = res->scale ? res->scale[0] : 1;
-    PARALLEL_FOR(row_threads(team, T, D))
+    PARALLEL_FOR(row_threads(team, T, D),
     for (int t = 0; t < T; t++) {
         real *rt = ROW(r, t, D);
         const real *xt = ROW(x, t, D);
         drop_row(rt, ROW(g, t, D), &res->drop, (uint64_t)t, D);
         for (int j = 0; j < D; j++)
             rt[j] = fmadd(res->skip ? res->skip[j] : res->a, xt[j], b*rt[j]);
-    }
+    })
 }
 
 /* d holds dr and becomes dx; dg is first drop(dr), for db, and then b drop(dr).  g is read only
@@ -1137,12 +1128,12 @@ static void residual_bwd(const struct team *team, real *d, real *dg, const real 
                          const struct residual *res, int T, int D)
 {
     if (res->skip) columns_add(team, res->dskip, x, d, T, D);
-    PARALLEL_FOR(row_threads(team, T, D))
+    PARALLEL_FOR(row_threads(team, T, D),
     for (int t = 0; t < T; t++) {
         real *dt = ROW(d, t, D);
         drop_row(ROW(dg, t, D), dt, &res->drop, (uint64_t)t, D);
         for (int j = 0; j < D; j++) dt[j] *= res->skip ? res->skip[j] : res->a;
-    }
+    })
     if (!res->scale) return;
     res->dscale[0] += (real)sum_all(g, dg, (size_t)T*(size_t)D, team->threads);
     scale_rows(team, dg, res->scale[0], T, D);
@@ -1157,7 +1148,7 @@ static void mix_fwd(const struct team *team, real *z, const real *n, const struc
                     int D)
 {
     size_t block = (size_t)T*(size_t)D;
-    PARALLEL_FOR(row_threads(team, T, D))
+    PARALLEL_FOR(row_threads(team, T, D),
     for (int t = 0; t < T; t++) {
         real *zt = ROW(z, t, D);
         for (int j = 0; j < D; j++) zt[j] = 0;
@@ -1165,7 +1156,7 @@ static void mix_fwd(const struct team *team, real *z, const real *n, const struc
             const real *nt = ROW(n + (size_t)k*block, t, D);
             for (int j = 0; j < D; j++) zt[j] = fmadd(mix->w[k], nt[j], zt[j]);
         }
-    }
+    })
 }
 
 static void mix_bwd(const struct team *team, real *dn, const real *dz, const real *n,
@@ -1174,12 +1165,12 @@ static void mix_bwd(const struct team *team, real *dn, const real *dz, const rea
     size_t block = (size_t)T*(size_t)D;
     for (int k = 0; k <= mix->l; k++)
         mix->dw[k] += (real)sum_all(n + (size_t)k*block, dz, block, team->threads);
-    PARALLEL_FOR(row_threads(team, T, D))
+    PARALLEL_FOR(row_threads(team, T, D),
     for (int t = 0; t < T; t++)
         for (int k = 0; k <= mix->l; k++) {
             real *dt = ROW(dn + (size_t)k*block, t, D);
             for (int j = 0; j < D; j++) dt[j] = fmadd(mix->w[k], ROW(dz, t, D)[j], dt[j]);
-        }
+        })
 }
 
 /* ---- 8 table 3: parameters; saved activations; initialization ---------------------------- */
@@ -1365,14 +1356,14 @@ static void model_draw(dn_model *m)
         int drawn = t->row->first >= TABLE, cols = imax(t->cols, 1);
         acc s = drawn ? (acc)deviation(m, t) : 0;
         uint64_t key = rng_key(seed, (uint64_t)i);
-        PARALLEL_FOR(m->threads)
+        PARALLEL_FOR(m->threads,
         for (int r = 0; r < t->rows; r++) {
             uint64_t row_key = rng_key(key, (uint64_t)r);
             real *w = ROW(m->value + t->at, r, cols);
             for (int j = 0; j < cols; j++)
                 w[j] = (real)(drawn ? s*rng_normal(row_key, (uint32_t)j)
                                     : (acc)first_value(m, t, r, j));
-        }
+        })
     }
 }
 
@@ -1384,6 +1375,7 @@ struct pass {
     const dn_model *m;
     struct desk *desk;
     real *grad;                         /* gradients of the parameters, or NULL               */
+    int fresh;                          /* those of matrices of sub-layers are not there yet  */
     int rows;                           /* sequences                                          */
     int drop;                           /* with dropout                                       */
     uint64_t key;                       /* of the dropout masks                               */
@@ -1412,7 +1404,7 @@ static struct linear linear_of(const struct pass *pass, const struct sublayer *s
                                int O, int I)
 {
     real *w = sub->param[W], *b = sub->param[BQ + (W - WQ)];
-    return (struct linear){ O, I, w, b, grad_of(pass, w), grad_of(pass, b) };
+    return (struct linear){ O, I, w, b, grad_of(pass, w), grad_of(pass, b), pass->fresh };
 }
 
 /* The logits of the top stack: z = y E^T where the embedding is tied, no bias. */
@@ -1420,7 +1412,7 @@ static struct linear output_of(const struct pass *pass)
 {
     const dn_config *c = &pass->m->c;
     real *w = pass->m->stack[top_stack(c)].param[OUTPUT];
-    return (struct linear){ c->vocab, c->dim, w, NULL, grad_of(pass, w), NULL };
+    return (struct linear){ c->vocab, c->dim, w, NULL, grad_of(pass, w), NULL, 0 };
 }
 
 static struct at_place at_place(const struct pass *pass, enum op op, double factor, real *g,
@@ -1510,8 +1502,8 @@ static void attention_fwd(const struct pass *pass, const struct sublayer *sub, r
     real *cache = cache_of(pass, sub);
     struct attention att = attention_of(pass, sub);
     struct qkv qkv = qkv_of(pass, sub);
-    struct linear to_q = linear_of(pass, sub, WQ, att.ldq, D), to_kv = linear_of(pass, sub, WK, 2*D, D);
-    struct linear to_g = linear_of(pass, sub, WO, D, D);
+    struct linear to_q = linear_of(pass, sub, WQ, att.ldq, D);
+    struct linear to_kv = linear_of(pass, sub, WK, 2*D, D), to_g = linear_of(pass, sub, WO, D, D);
     struct at_place mid = place_of(pass, sub, MID);
     linear_fwd(team, qkv.q, in, &to_q, T);                                             /* (1) */
     if (self && cache) cache_append(pass, cache, qkv.q);
@@ -1536,8 +1528,8 @@ static void attention_bwd(const struct pass *pass, const struct sublayer *sub, r
     struct attention att = attention_of(pass, sub);
     real *dk = self ? desk->dq + D : desk->dkv;
     struct qkv qkv = qkv_of(pass, sub), dqkv = { desk->dq, dk, dk + D };
-    struct linear to_q = linear_of(pass, sub, WQ, att.ldq, D), to_kv = linear_of(pass, sub, WK, 2*D, D);
-    struct linear to_g = linear_of(pass, sub, WO, D, D);
+    struct linear to_q = linear_of(pass, sub, WQ, att.ldq, D);
+    struct linear to_kv = linear_of(pass, sub, WK, 2*D, D), to_g = linear_of(pass, sub, WO, D, D);
     struct at_place mid = place_of(pass, sub, MID);
     const real *o_in = place_fwd(team, desk->w, saved->mid_stat, saved->c, &mid, T, D); /* again */
     linear_bwd(team, desk->dc, NULL, dg, o_in, &to_g, T);                              /* (5) */
@@ -1668,9 +1660,9 @@ static void sublayer_bwd(const struct pass *pass, const struct sublayer *sub, re
     else attention_bwd(pass, sub, dn, onto, dmem, dg, n);
     if (in.op == ID) return;
     place_bwd(team, dn, saved->n_stat, io->x, &in, T, D);                              /* (1) */
-    PARALLEL_FOR(row_threads(team, T, D))
+    PARALLEL_FOR(row_threads(team, T, D),
     for (int t = 0; t < T; t++)
-        for (int j = 0; j < D; j++) ROW(d, t, D)[j] += ROW(dn, t, D)[j];
+        for (int j = 0; j < D; j++) ROW(d, t, D)[j] += ROW(dn, t, D)[j];)
 }
 
 /* [eq:admin]   r = 1 at the foot of a stack; each sub-layer in turn takes omega = r, and then
@@ -1810,7 +1802,7 @@ static void stack_bwd(const struct pass *pass, int s, real *d, real *dmem, const
     embed_bwd(&desk->team, d, id, stream->span, pass->rows, &emb);                     /* (1) */
 }
 
-/* Of the dropout masks of the coming step, for a pass that begins with this row of a micro-batch. */
+/* Of the dropout masks of the coming step, for a pass from this row of a micro-batch on. */
 static uint64_t masks_key(const dn_model *m, int micro, int row)
 {
     uint64_t key = rng_key((uint64_t)m->c.seed, STREAM_DROPOUT);
@@ -1915,7 +1907,7 @@ static void adam(dn_model *m, double scale, double lr)
     real rate = (real)(lr/bias_correction(c->beta1, t));
     real fix = (real)(1/sqrt(bias_correction(c->beta2, t)));
     real keep = (real)(1 - lr*c->weight_decay);
-    PARALLEL_FOR(m->threads)
+    PARALLEL_FOR(m->threads,
     for (int p = 0; p < PIECES; p++)
         for (size_t i = piece(m->scalars, p); i < piece(m->scalars, p + 1); i++) {
             real g = by*m->grad[i];
@@ -1923,7 +1915,7 @@ static void adam(dn_model *m, double scale, double lr)
             real square = m->square[i] = fmadd(b2, m->square[i], one_b2*g*g);
             real w = i < m->matrix_scalars ? keep*m->value[i] : m->value[i];
             m->value[i] = w - rate*mean/fmadd(sqrt_real(square), fix, eps);
-        }
+        })
 }
 
 /* ---- 11 training ------------------------------------------------------------------------- */
@@ -1932,6 +1924,7 @@ static void adam(dn_model *m, double scale, double lr)
  * anything is computed, with an activation or a parameter, with a gradient. */
 static dn_status diverged_forward(const dn_model *m, const struct desk *desk, char *err);
 static dn_status diverged_backward(const dn_model *m, char *err);
+static dn_status needs_training(const dn_model *m, char *err);
 
 /* [rule:parts]   One unit of work.  The rows of a step, in order through its micro-batches, go to P
  * parts, a power of two: a row of w tokens behind b of t goes where its middle lies, to part
@@ -1955,6 +1948,7 @@ struct cut { int micro, row, at[2]; int64_t behind, all; };       /* where the n
 
 static struct cut cut_begin(const struct task *task);
 static int share_next(struct share *share, struct cut *cut, const struct task *task, int part);
+static void grad_clear(const dn_model *m, real *grad);  /* but for what fresh is about        */
 
 /* The loss of a pass: logits (1) and cross-entropy (2) of the scored tokens, R = LOSS_ROWS at a
  * time, so that logits take R x V numbers and not T x V; picked, R x D: their rows of top.
@@ -1976,10 +1970,10 @@ static void loss_run(const struct pass *pass, const real *top, const int *label,
         const int *at = desk->scored + i;
         for (int r = 0; r < R; r++) memcpy(ROW(desk->picked, r, D), ROW(top, at[r], D), row_bytes);
         linear_fwd(&desk->team, desk->logits, desk->picked, &to_logits, R);            /* (1) */
-        PARALLEL_FOR(row_threads(&desk->team, R, V))
+        PARALLEL_FOR(row_threads(&desk->team, R, V),
         for (int r = 0; r < R; r++)                                                    /* (2) */
             loss[at[r]] = cross_entropy_row(ROW(desk->logits, r, V), label[at[r]],
-                                            m->c.label_smoothing, V, back);
+                                            m->c.label_smoothing, V, back);)
         if (!back) continue;
         linear_bwd(&desk->team, desk->dpicked, NULL, desk->logits, desk->picked, &to_logits,
                    R);                                                                 /* (1) */
@@ -2026,15 +2020,19 @@ static void stats_average(dn_stats *stats)
  * for.  Sums of losses go to stats, the gradient of their sum goes onto grad: the chains of a later
  * pass go on where those of an earlier one ended. */
 static dn_status part_run(const struct task *task, int part, struct desk *desk, real *grad,
-                          dn_stats *stats, char *err)
+                          int onto, dn_stats *stats, char *err)
 {
     const dn_model *m = task->m;
     struct cut cut = cut_begin(task);
     struct share share;
+    int fresh = grad && !onto;
+    if (fresh) grad_clear(m, grad);
     while (share_next(&share, &cut, task, part)) {
         struct pass pass = pass_for(m, desk, &share.batch);
         const struct stream *stream = &desk->stream[top_stack(&m->c)];
         pass.grad = grad;
+        pass.fresh = fresh;
+        fresh = 0;
         pass.drop = task->drop;
         pass.key = masks_key(m, share.micro, share.row);
         const real *top = network_fwd(&pass, &share.batch);
@@ -2051,6 +2049,7 @@ static dn_status part_run(const struct task *task, int part, struct desk *desk, 
         stats_add(stats, &sums);
         if (task->back) network_bwd(&pass, &share.batch);
     }
+    if (fresh) memset(grad, 0, m->scalars*sizeof *grad);        /* a part without rows */
     return DN_OK;
 }
 
@@ -2060,10 +2059,8 @@ static dn_status part_run(const struct task *task, int part, struct desk *desk, 
  * which Adam applies as it reads.  Nothing is touched unless every number stays finite. */
 dn_status dn_apply(dn_model *m, dn_stats *stats, char *err)
 {
-    if (m->purpose != DN_TRAIN || stats->tokens < 1)
-        return fail(err, DN_EINVAL, "%s", m->purpose == DN_TRAIN
-                    ? "the batch has no label to learn from"
-                    : "this model was made for inference: it has no gradients");
+    if (needs_training(m, err)) return DN_EINVAL;
+    if (stats->tokens < 1) return fail(err, DN_EINVAL, "the batch has no label to learn from");
     acc squares = sum_all(m->grad, m->grad, m->scalars, m->threads);
     double scale = 1.0/stats->tokens, norm = scale*sqrt((double)squares);         /* (1), (2) */
     stats_average(stats);
@@ -2096,6 +2093,26 @@ dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *sta
  * the second carves the same things in the same order.  So code that stores into what it has just
  * taken asks first whether it was given. */
 static void config_round(dn_config *c);                 /* section 15 */
+
+enum { PART_TOKENS = 128, PARTS_MOST = 8 };
+
+/* The parts of a step, where the configuration leaves it open: as many as leave each the tokens
+ * that make its products worth their packing, and the longest row. */
+static int parts_of(const dn_config *c)
+{
+    int parts = 1, least = imax(imax(PART_TOKENS, c->dim), c->ctx);
+    if (c->parts) return c->parts;
+    while (parts < PARTS_MOST && c->batch_tokens/(2*parts) >= least) parts *= 2;
+    return parts;
+}
+
+/* Tokens of a stream that a desk has room for: those of a part, and as parts are not all alike a
+ * quarter more. */
+static int desk_tokens(const dn_config *c)
+{
+    int parts = parts_of(c), each = (c->batch_tokens + parts - 1)/parts;
+    return parts == 1 ? each : imin(c->batch_tokens, imax(c->ctx, each + each/4));
+}
 
 /* What the parts of a task leave, on a tree: node 1 is the root, node k the sum of nodes 2 k and
  * 2 k + 1, and part p is node P + p. */
@@ -2500,13 +2517,17 @@ static size_t bytes_with(const dn_config *c, enum dn_purpose purpose, int desks)
     return arena.overflow ? 0 : arena.used + ALIGN - 1;
 }
 
-/* Where the configuration leaves it open there is a desk for each thread, or for each second, fourth,
- * ... one, whatever takes at most half as much memory again as a single desk would. */
+/* Where the configuration leaves it open there is a desk for each thread, or for each second,
+ * fourth, ... one, whatever takes at most half as much memory again as a step in one part, or next
+ * to nothing: 512 MiB. */
 static int desks_of(const dn_config *c, enum dn_purpose purpose)
 {
     int desks = imin(c->desks ? c->desks : threads_of(c), parts_of(c));
-    size_t one = bytes_with(c, purpose, 1);
-    while (!c->desks && desks > 1 && bytes_with(c, purpose, desks) - 1 >= one + one/2)
+    dn_config whole = *c;
+    whole.parts = 1;
+    size_t one = bytes_with(&whole, purpose, 1), most = one + one/2, little = (size_t)1 << 29;
+    if (most < little) most = little;
+    while (!c->desks && desks > 1 && bytes_with(c, purpose, desks) - 1 >= most)
         desks /= 2;                     /* - 1: so that 0 is too much */
     return desks;
 }
@@ -2723,7 +2744,13 @@ static dn_status needs_training(const dn_model *m, char *err)
     return fail(err, DN_EINVAL, "this model was made for inference: it has no gradients");
 }
 
-/* ---- parts: divided, shared out, summed */
+/* A gradient of zero but for the matrices of sub-layers, each of which is in one product a pass:
+ * the first of these writes them instead of adding to them. */
+static void grad_clear(const dn_model *m, real *grad)
+{
+    for (const struct tensor *t = m->tensor; t < m->tensor + m->tensors; t++)
+        if (t->sub < 0 || !t->cols) memset(grad + t->at, 0, t->count*sizeof *grad);
+}
 
 static int row_length(const dn_config *c, const dn_batch *batch, int s, int row)
 {
@@ -2837,10 +2864,9 @@ static void part_take(const struct task *task, int p, int first, int desk, char 
         if (task->back && !over) grad = gradient_take(m, p == first);
     }
     if (over) return;
-    if (grad && !(task->onto && p == first))
-        zero_all(grad, m->scalars, m->desk[desk].team.threads);
     sum->stats[p] = (dn_stats){0};
-    dn_status status = part_run(task, p, &m->desk[desk], grad, &sum->stats[p], why);
+    dn_status status = part_run(task, p, &m->desk[desk], grad, task->onto && p == first,
+                                &sum->stats[p], why);
     ONE_AT_A_TIME
     {
         if (grad) sum->node[m->parts + p] = grad;
@@ -2852,7 +2878,7 @@ static void part_take(const struct task *task, int p, int first, int desk, char 
 }
 
 /* Parts first .. first + count - 1, a subtree: their losses summed, and their gradient in m->grad.
- * A region that holds one desk would hide its threads from OpenMP, so there is none for one. */
+ */
 static dn_status parts_run(const struct task *task, int first, int count, dn_stats *sums,
                            char *err)
 {
@@ -2865,18 +2891,15 @@ static dn_status parts_run(const struct task *task, int first, int count, dn_sta
         sum->idles = arrays_enough(m) - 1;
         memcpy(sum->idle, sum->array + 1, (size_t)sum->idles*sizeof *sum->idle);
     }
-    if (m->desks == 1) {
-        for (int p = first; p < first + count; p++) part_take(task, p, first, 0, err);
-    } else {
-        PARALLEL_JOBS(m->desks)
-        for (int p = first; p < first + count; p++) part_take(task, p, first, thread_id(), err);
-    }
+    PARALLEL_JOBS(m->desks,
+    for (int p = first; p < first + count; p++)
+        part_take(task, p, first, thread_of(m->desks), err);)
     if (sum->failed < m->parts) return DN_EDIVERGED;
     *sums = stats_sum(sum->stats + first, count);
     if (!task->back || count == 1) return DN_OK;
-    PARALLEL_FOR(m->threads)
+    PARALLEL_FOR(m->threads,
     for (int i = 0; i < PIECES; i++)
-        node_sum(m, root, piece(m->scalars, i), piece(m->scalars, i + 1));
+        node_sum(m, root, piece(m->scalars, i), piece(m->scalars, i + 1));)
     return DN_OK;
 }
 
@@ -3344,9 +3367,10 @@ dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_
     for (int t = 0; busy; t++) {
         for (int r = 0; r < gen->rows; r++) ROW(gen->ids, r, c->ctx)[t] = gen->feed[r];
         if (!dn_generator_feed(gen, gen->feed, gen->one, err)) return DN_EINVAL;       /* (1) */
-        PARALLEL_FOR(row_threads(&gen->desk.team, gen->rows, c->vocab))
+        PARALLEL_FOR(row_threads(&gen->desk.team, gen->rows, c->vocab),
         for (int i = 0; i < n; i++)
-            if (!gen->found[i].done) list_fill(gen, i, t == 0);                        /* (2) */
+            if (!gen->found[i].done) list_fill(gen, i, t == 0);
+        )                        /* (2) */
         busy = 0;
         for (int i = 0; i < n; i++) {                                                  /* (3) */
             int limit = has_stack(c, ENC) ? imin(c->ctx, 2*enc_len[i] + 10) : c->ctx;
@@ -4608,10 +4632,13 @@ static inline vec vfma(real a, vec b, vec c)
 /* Where the chains of a tile or strip start: (i, j) at p[i*ld + j]; ld 0: one row for all. */
 struct start { const real *p; ptrdiff_t ld; };
 
+/* B in panels of NR columns: row k of panel j begins at p[j*next + k*ld]. */
+struct panels { const real *p; ptrdiff_t ld, next; };
+
 /* C tile of mr rows (a constant in each call) = init tile + A strip times B panel, a(i,k) at
  * a[i*rs + k*cs]; init may be C */
 static inline void tile(int mr, struct dest c, struct start init, const real *a, ptrdiff_t rs,
-                        ptrdiff_t cs, const real *b, int K)
+                        ptrdiff_t cs, const real *b, ptrdiff_t ldb, int K)
 {
     vec t[DN_MR][2];
     DN_UNROLL
@@ -4619,10 +4646,10 @@ static inline void tile(int mr, struct dest c, struct start init, const real *a,
         t[i][0] = vload(init.p + i*init.ld);
         t[i][1] = vload(init.p + i*init.ld + DN_VL);
     }
-    for (int k = 0; k < K; k++, a += cs, b += DN_NR) {
+    for (int k = 0; k < K; k++, a += cs, b += ldb) {
         vec b0 = vload(b), b1 = vload(b + DN_VL);
         DN_UNROLL
-        for (int l = 0; l < DN_NR; l += CACHE_LINE) prefetch(b, 4*DN_NR + l);
+        for (int l = 0; l < DN_NR; l += CACHE_LINE) prefetch(b, 4*ldb + l);
         DN_UNROLL
         for (int i = 0; i < mr; i++) {
             t[i][0] = vfma(a[i*rs], b0, t[i][0]);
@@ -4636,19 +4663,21 @@ static inline void tile(int mr, struct dest c, struct start init, const real *a,
     }
 }
 
-/* m <= MR rows and n columns of C from one strip of A, as it lies or (m < MR) packed, and packed B.
+/* m <= MR rows and n columns of C from one strip of A, as it lies or (m < MR) packed, and B.
  * A tile that C's edge cuts is computed whole in e.  Three calls of tile, because each is a loop of
  * its own once its constants are known. */
-static void strip(struct dest c, struct start init, struct mat a, const real *b, int m, int n,
+static void strip(struct dest c, struct start init, struct mat a, struct panels b, int m, int n,
                   int K)
 {
     real e[DN_MR*DN_NR];
     int mr = m == DN_MR ? DN_MR : DN_SR;
-    for (int j = 0; j < n; j += DN_NR, b += (ptrdiff_t)K*DN_NR)
+    for (int j = 0; j < n; j += DN_NR, b.p += b.next)
         for (int i = 0; i < m; i += mr) {
             int mt = imin(m - i, mr), nt = imin(n - j, DN_NR), cut = mt < mr || nt < DN_NR;
             const real *at = corner(a, i, 0).p;
             struct dest whole = { c.p + i*c.ld + j, c.ld }, to = whole;
+            for (int l = 0; l < mt*DN_NR; l += CACHE_LINE)      /* of C in the next strip */
+                prefetch(whole.p + l/DN_NR*c.ld + l%DN_NR, DN_MR*c.ld);
             struct start from = { init.p + i*init.ld + j, init.ld };
             if (cut) {
                 for (int l = 0; l < mr*DN_NR; l++) e[l] = 0;
@@ -4658,11 +4687,11 @@ static void strip(struct dest c, struct start init, struct mat a, const real *b,
                 from = (struct start){ e, DN_NR };
             }
             if (mr < DN_MR)
-                tile(DN_SR, to, from, at, 1, DN_MR, b, K);
+                tile(DN_SR, to, from, at, 1, DN_MR, b.p, b.ld, K);
             else if (a.trans)
-                tile(DN_MR, to, from, at, 1, a.ld, b, K);
+                tile(DN_MR, to, from, at, 1, a.ld, b.p, b.ld, K);
             else
-                tile(DN_MR, to, from, at, a.ld, 1, b, K);
+                tile(DN_MR, to, from, at, a.ld, 1, b.p, b.ld, K);
             for (int r = 0; cut && r < mt; r++)
                 for (int l = 0; l < nt; l++) whole.p[r*whole.ld + l] = e[r*DN_NR + l];
         }
@@ -4685,6 +4714,8 @@ static inline void pack(real *dst, int w, struct mat m, int n, int K)
         DN_ROLLED                                 /* vectors over k would scatter their stores */
         for (int k = 0; k < K; k++) {
             real q[8];
+            for (int r = 0; k%CACHE_LINE == 0 && r < 8; r++)
+                prefetch(m.p + (ptrdiff_t)(i + r)*m.ld + k, 8*(ptrdiff_t)m.ld);
             for (int r = 0; r < 8; r++) q[r] = m.p[(ptrdiff_t)(i + r)*m.ld + k];
             memcpy(dst + k*w + i, q, sizeof q);
         }
@@ -4772,6 +4803,13 @@ static void matmul_few(struct dest c, const real *init, struct mat a, struct mat
  * which holds fewer lines than the tile has rows: 0.65 of the peak as they lie, 0.82 packed. */
 static int crowded(int ld) { return (size_t)ld*sizeof(real)%4096 == 0; }
 
+/* Can B be read as it lies?  Its rows must be whole panels, and near a first-level cache in size. */
+static int bare(struct mat b, int N, int K)
+{
+    return !b.trans && N%DN_NR == 0 && !crowded(b.ld)
+           && (size_t)K*(size_t)b.ld*sizeof(real) <= 65536;
+}
+
 /* By one thread; see section 4.  A strip of A is packed where it is short, or where enough columns
  * of B make up for it: lying transposed, or in a crowd. */
 static void matmul1(struct dest c, const real *init, struct mat a, struct mat b, int M, int N,
@@ -4780,6 +4818,7 @@ static void matmul1(struct dest c, const real *init, struct mat a, struct mat b,
     static const real zero[DN_NC];
     real *packed_a = w + DN_KC*DN_NP;
     struct mat bt = { b.p, b.ld, !b.trans };
+    int as_it_lies = bare(b, N, K);
     if (M == 1) {
         matmul_row(c.p, init, a, b, N, K);
         return;
@@ -4791,7 +4830,9 @@ static void matmul1(struct dest c, const real *init, struct mat a, struct mat b,
     for (int j = 0; j < N; j += DN_NC)
         for (int k = 0; k == 0 || k < K; k += DN_KC) {
             int n = imin(N - j, DN_NC), kc = imin(K - k, DN_KC), add = k > 0 || init == c.p;
-            for (int l = 0; l < n; l += DN_NR)
+            struct panels panels = { corner(b, k, j).p, b.ld, DN_NR };
+            if (!as_it_lies) panels = (struct panels){ w, DN_NR, (ptrdiff_t)kc*DN_NR };
+            for (int l = 0; l < n && !as_it_lies; l += DN_NR)
                 pack(w + (ptrdiff_t)l*kc, DN_NR, corner(bt, j + l, k), imin(n - l, DN_NR), kc);
             for (int i = 0; i < M; i += DN_MR) {
                 int m = imin(M - i, DN_MR);
@@ -4802,7 +4843,7 @@ static void matmul1(struct dest c, const real *init, struct mat a, struct mat b,
                     pack(packed_a, DN_MR, s, m, kc);
                     s = turned(packed_a, DN_MR);
                 }
-                strip(to, from, s, w, m, n, kc);
+                strip(to, from, s, panels, m, n, kc);
             }
         }
 }
@@ -4827,7 +4868,7 @@ static void matmul(const struct team *team, struct dest c, const real *init, str
             tn = u;
         }
     }
-    PARALLEL_FOR(tm*tn)
+    PARALLEL_FOR(tm*tn,
     for (int t = 0; t < tm*tn; t++) {
         long long y = t/tn, x = t%tn;
         int i = imin(M, (int)(pm*y/tm)*DN_MR), m = imin(M, (int)(pm*(y + 1)/tm)*DN_MR) - i;
@@ -4835,5 +4876,5 @@ static void matmul(const struct team *team, struct dest c, const real *init, str
         struct dest to = { c.p + i*c.ld + j, c.ld };
         matmul1(to, init == c.p ? to.p : init ? init + j : NULL, corner(a, i, 0), corner(b, 0, j),
                 m, n, K, team->product + (ptrdiff_t)t*MATMUL_WORK);
-    }
+    })
 }

@@ -181,7 +181,8 @@ dn_model *dn_model_borrow(const dn_config *c, const dn_real *values, void *block
                           char *err);
 const dn_config *dn_model_config(const dn_model *m);
 /* Change what may change between runs: dropout, smoothing, rates, schedule, Adam, clip: every
- * field except arch to tie, batch_tokens, parts, seed and memory to desks.  DN_EINVAL names the first. */
+ * field but arch to tie, batch_tokens, parts, seed and memory to desks.  DN_EINVAL names the
+ * first. */
 dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err);
 
 /* The parameter tensors, in the order of the checkpoint.  value and grad point into the block
@@ -242,8 +243,9 @@ void      dn_zero_grad(dn_model *m);
 /* Logits of every token of the top stream, without dropout: tokens x vocab, the caller's. */
 dn_status dn_logits(dn_model *m, const dn_batch *batch, dn_real *logits, char *err);
 
-/* [eq:admin] Set Admin's skip factors by running (the first part of) one batch with dropout; other schemes are left
- * alone.  Call it before the first step: it overwrites what the factors have learned. */
+/* [eq:admin] Set Admin's skip factors by running the first part of a batch with dropout; other
+ * schemes are left alone.  Call it before the first step: it overwrites what the factors have
+ * learned. */
 dn_status dn_profile(dn_model *m, const dn_batch *batch, char *err);
 
 /* What the last pass of a DN_TRAIN model left at sub-layer i of a stack (0 encoder, 1 decoder), i
