@@ -4591,6 +4591,11 @@ typedef real vec __attribute__((vector_size(DN_VBYTES)));
 #else
 typedef struct { real v[DN_VL]; } vec;
 #endif
+#ifdef __GNUC__
+#define DN_INLINE static inline __attribute__((always_inline))
+#else
+#define DN_INLINE static inline
+#endif
 #if defined __clang__
 #define DN_UNROLL _Pragma("clang loop unroll(full)")        /* the rows, into registers */
 #define DN_ROLLED _Pragma("clang loop vectorize(disable)")    /* this loop by itself is best */
@@ -4637,8 +4642,8 @@ struct panels { const real *p; ptrdiff_t ld, next; };
 
 /* C tile of mr rows (a constant in each call) = init tile + A strip times B panel, a(i,k) at
  * a[i*rs + k*cs]; init may be C */
-static inline void tile(int mr, struct dest c, struct start init, const real *a, ptrdiff_t rs,
-                        ptrdiff_t cs, const real *b, ptrdiff_t ldb, int K)
+DN_INLINE void tile(int mr, struct dest c, struct start init, const real *a, ptrdiff_t rs,
+                    ptrdiff_t cs, struct panels b, int K)
 {
     vec t[DN_MR][2];
     DN_UNROLL
@@ -4646,10 +4651,10 @@ static inline void tile(int mr, struct dest c, struct start init, const real *a,
         t[i][0] = vload(init.p + i*init.ld);
         t[i][1] = vload(init.p + i*init.ld + DN_VL);
     }
-    for (int k = 0; k < K; k++, a += cs, b += ldb) {
-        vec b0 = vload(b), b1 = vload(b + DN_VL);
+    for (int k = 0; k < K; k++, a += cs, b.p += b.ld) {
+        vec b0 = vload(b.p), b1 = vload(b.p + DN_VL);
         DN_UNROLL
-        for (int l = 0; l < DN_NR; l += CACHE_LINE) prefetch(b, 4*ldb + l);
+        for (int l = 0; l < DN_NR; l += CACHE_LINE) prefetch(b.p, 4*b.ld + l);
         DN_UNROLL
         for (int i = 0; i < mr; i++) {
             t[i][0] = vfma(a[i*rs], b0, t[i][0]);
@@ -4687,11 +4692,11 @@ static void strip(struct dest c, struct start init, struct mat a, struct panels 
                 from = (struct start){ e, DN_NR };
             }
             if (mr < DN_MR)
-                tile(DN_SR, to, from, at, 1, DN_MR, b.p, b.ld, K);
+                tile(DN_SR, to, from, at, 1, DN_MR, b, K);
             else if (a.trans)
-                tile(DN_MR, to, from, at, 1, a.ld, b.p, b.ld, K);
+                tile(DN_MR, to, from, at, 1, a.ld, b, K);
             else
-                tile(DN_MR, to, from, at, a.ld, 1, b.p, b.ld, K);
+                tile(DN_MR, to, from, at, a.ld, 1, b, K);
             for (int r = 0; cut && r < mt; r++)
                 for (int l = 0; l < nt; l++) whole.p[r*whole.ld + l] = e[r*DN_NR + l];
         }
@@ -4803,7 +4808,7 @@ static void matmul_few(struct dest c, const real *init, struct mat a, struct mat
  * which holds fewer lines than the tile has rows: 0.65 of the peak as they lie, 0.82 packed. */
 static int crowded(int ld) { return (size_t)ld*sizeof(real)%4096 == 0; }
 
-/* Can B be read as it lies?  Its rows must be whole panels, and near a first-level cache in size. */
+/* Can B be read as it lies?  Its rows must be whole panels, and fit near a first-level cache. */
 static int bare(struct mat b, int N, int K)
 {
     return !b.trans && N%DN_NR == 0 && !crowded(b.ld)

@@ -10,6 +10,8 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #define _DARWIN_C_SOURCE                /* there ru_maxrss is hidden otherwise */
+static long met;                        /* how often threads were started, to meet at the end */
+#define DN_TEAM(n) (met++, (n))
 #include "../../deepnet.c"
 
 #include <stdio.h>
@@ -108,29 +110,34 @@ static void bar(double value, const char *unit, double low, double high)
 enum { PEAK_ROWS = DN_MR > 6 ? DN_MR : 6, PEAK_TIMES = 100000 };
 static volatile real half = (real)0.5;  /* what the compiler must neither know nor drop */
 
-/* On *what threads, as many chains c = c/2 + b as the product's tile has accumulators, or 12. */
+/* As many chains c = c/2 + b as the product's tile has accumulators, or 12. */
+static void peak_thread(void)
+{
+    real a = half, lanes[DN_VL], total = 0;
+    vec c[PEAK_ROWS][2];
+    for (int l = 0; l < DN_VL; l++) lanes[l] = a;
+    vec b = vload(lanes);
+    for (int i = 0; i < PEAK_ROWS; i++) c[i][0] = c[i][1] = b;
+    for (int k = 0; k < PEAK_TIMES; k++)
+        DN_UNROLL
+        for (int i = 0; i < PEAK_ROWS; i++) {
+            c[i][0] = vfma(a, c[i][0], b);
+            c[i][1] = vfma(a, c[i][1], b);
+        }
+    for (int i = 0; i < 2*PEAK_ROWS; i++) {
+        memcpy(lanes, &c[i/2][i%2], sizeof lanes);
+        total += lanes[0];
+    }
+    if (total < 0) half = total;
+}
+
+/* On *what threads. */
 static void peak_call(void *what)
 {
     int n = *(const int *)what;
-    PARALLEL_FOR(n)
-    for (int t = 0; t < n; t++) {
-        real a = half, lanes[DN_VL], total = 0;
-        vec c[PEAK_ROWS][2];
-        for (int l = 0; l < DN_VL; l++) lanes[l] = a;
-        vec b = vload(lanes);
-        for (int i = 0; i < PEAK_ROWS; i++) c[i][0] = c[i][1] = b;
-        for (int k = 0; k < PEAK_TIMES; k++)
-            DN_UNROLL
-            for (int i = 0; i < PEAK_ROWS; i++) {
-                c[i][0] = vfma(a, c[i][0], b);
-                c[i][1] = vfma(a, c[i][1], b);
-            }
-        for (int i = 0; i < 2*PEAK_ROWS; i++) {
-            memcpy(lanes, &c[i/2][i%2], sizeof lanes);
-            total += lanes[0];
-        }
-        if (total < 0) half = total;
-    }
+    PARALLEL_FOR(n,
+    for (int t = 0; t < n; t++)
+        peak_thread();)
 }
 
 static struct run peak_of(int *n)
@@ -335,8 +342,11 @@ static void step(void)
         struct run r[] = { { step_call, &k, step_flops(&k), 0 }, peak_of(&threads) };
         race(r, COUNT(r), 3);
         head("step", s);
-        printf(", vocab %5d, %3d tokens %7.1f ms %6.1f GFLOP/s", s->vocab, s->tokens,
-               r[0].work/r[0].rate*1e3, r[0].rate*1e-9);
+        met = 0;
+        step_call(&k);
+        printf(", vocab %5d, %3d tokens %7.1f ms %6.1f GFLOP/s, %d parts on %d desks, threads meet "
+               "%ld times", s->vocab, s->tokens, r[0].work/r[0].rate*1e3, r[0].rate*1e-9,
+               k.m->parts, k.m->desks, met);
         bar(r[0].rate/r[1].rate, "of peak", s->share, ANY);
         puts("");
         free(k.block);
@@ -414,23 +424,27 @@ static void memory(void)
 
 enum { READ = 512 << 20, AT_ONCE = 8 };         /* bytes; vectors */
 
-/* All threads add up an array.  (sum_all, in double, would be slower than the memory.) */
+/* Thread t of all adds up its share of an array.  (sum_all, in double, would be slower than the
+ * memory.) */
+static void read_thread(const real *from, int t)
+{
+    long long units = READ/((int)sizeof(vec)*AT_ONCE);
+    real lanes[DN_VL] = {0}, total = 0;
+    vec sum[AT_ONCE];
+    for (int i = 0; i < AT_ONCE; i++) sum[i] = vload(lanes);
+    for (long long u = units*t/threads; u < units*(t + 1)/threads; u++)
+        DN_UNROLL
+        for (int i = 0; i < AT_ONCE; i++)
+            sum[i] = vfma(1, vload(from + (u*AT_ONCE + i)*DN_VL), sum[i]);
+    for (int i = 0; i < AT_ONCE; i++) memcpy(lanes, &sum[i], sizeof lanes), total += lanes[0];
+    if (total < 0) half = total;
+}
+
 static void read_call(void *what)
 {
-    const real *from = what;
-    long long units = READ/((int)sizeof(vec)*AT_ONCE);
-    PARALLEL_FOR(threads)
-    for (int t = 0; t < threads; t++) {
-        real lanes[DN_VL] = {0}, total = 0;
-        vec sum[AT_ONCE];
-        for (int i = 0; i < AT_ONCE; i++) sum[i] = vload(lanes);
-        for (long long u = units*t/threads; u < units*(t + 1)/threads; u++)
-            DN_UNROLL
-            for (int i = 0; i < AT_ONCE; i++)
-                sum[i] = vfma(1, vload(from + (u*AT_ONCE + i)*DN_VL), sum[i]);
-        for (int i = 0; i < AT_ONCE; i++) memcpy(lanes, &sum[i], sizeof lanes), total += lanes[0];
-        if (total < 0) half = total;
-    }
+    PARALLEL_FOR(threads,
+    for (int t = 0; t < threads; t++)
+        read_thread(what, t);)
 }
 
 struct writing { const struct model *k; int n, beam, id, at; dn_generator *g; int *out; };
