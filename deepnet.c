@@ -2125,14 +2125,18 @@ struct parts {
     int failed;                         /* the first part that diverged, or P                 */
 };
 
-/* A gradient that has no place yet needs an array, and two that are siblings on the tree need one
- * together.  With D parts worked on at once, taken in order, that is at most this many: on each
- * level below the root the nodes beside those that are worked on. */
+/* The gradient of each part needs an array, until it is added to its sibling's.  With D parts
+ * worked on at once, taken in order, that is at most this many at a time: on each level below the
+ * root the nodes beside those that are worked on.  But in small models each part has its own, and
+ * all are added up in the end, by all threads. */
+#ifndef DN_SMALL
+#define DN_SMALL (1u << 24)             /* scalars in all */
+#endif
 static int arrays_enough(const dn_model *m)
 {
     int n = m->parts > 1 ? 2 : 1;
     for (int level = 2; level < m->parts; level *= 2) n += imin(m->desks, level);
-    return n;
+    return m->scalars <= DN_SMALL/(unsigned)m->parts ? m->parts : n;
 }
 
 /* The features of a stack (i < 0) or of its sub-layer i: the method's, those that the
