@@ -24,8 +24,10 @@
  */
 #if defined(__unix__) || defined(__APPLE__)
 #define HAVE_POSIX 1
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 #define _FILE_OFFSET_BITS 64
+#include <dirent.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -48,6 +50,16 @@
 #include "deepnet.h"
 
 /* ---- platform: what ISO C does not have -------------------------------------------------- */
+
+/* The last part of a path. */
+static const char *base_name(const char *path)
+{
+    const char *base = path;
+    for (; *path; path++)
+        if (*path == '/' || *path == '\\')
+            base = path + 1;
+    return base;
+}
 
 #ifdef HAVE_POSIX
 static double seconds(void)
@@ -78,12 +90,151 @@ static int is_special(const char *path)
     return stat(path, &s) == 0 && !S_ISREG(s.st_mode);
 }
 
+/* Are these names of one file that exists? */
+static int same_file(const char *a, const char *b)
+{
+    struct stat s, t;
+    return stat(a, &s) == 0 && stat(b, &t) == 0 && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+}
+
+/* What a symbolic link says; 0: it is none. */
+static int link_read(const char *path, char *to, size_t n)
+{
+    ssize_t k = readlink(path, to, n - 1);
+    if (k > 0) to[k] = 0;
+    return k > 0;
+}
+
+static DIR *directory_of(const char *path)
+{
+    char name[4096];
+    size_t n = (size_t)(base_name(path) - path);
+    if (n >= sizeof name) return NULL;
+    memcpy(name, path, n);
+    name[n] = 0;
+    return opendir(n ? name : ".");
+}
+
+/* Lock the whole file, or with F_GETLK ask whether another process has; 0: it has, or cannot. */
+static int file_lock(int fd, int command)
+{
+    struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    return fcntl(fd, command, &l) == 0 && (command == F_SETLK || l.l_type == F_UNLCK);
+}
+
+/* A new file to write, which stays locked while it is open; NULL and EEXIST: the name is taken. */
+static FILE *file_create(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
+    if (f) file_lock(fd, F_SETLK);
+    if (fd >= 0 && !f) close(fd), remove(path);
+    return f;
+}
+
+/* Keep a file to this process while it is open; 0: another one has it. */
+static int file_keep(FILE *f)
+{
+    return file_lock(fileno(f), F_SETLK) || (errno != EACCES && errno != EAGAIN);
+}
+
+static long process_id(void) { return (long)getpid(); }
+
+/* Remove what dead processes left beside `path`: PATH.PID.tmp.  The lock tells of a process that
+ * lives where its number means nothing here, as in another container. */
+static void stale_remove(const char *path)
+{
+    const char *base = base_name(path);
+    size_t n = strlen(base);
+    DIR *d = directory_of(path);
+    for (struct dirent *e; d && (e = readdir(d)) != NULL; ) {
+        char *end = e->d_name;
+        if (strncmp(e->d_name, base, n) != 0 || e->d_name[n] != '.') continue;
+        long pid = strtol(e->d_name + n + 1, &end, 10);
+        if (pid <= 0 || strcmp(end, ".tmp") != 0) continue;
+        if (pid != process_id() && (kill((pid_t)pid, 0) == 0 || errno != ESRCH)) continue;
+        int fd = openat(dirfd(d), e->d_name, O_WRONLY);
+        if (fd >= 0 && file_lock(fd, F_GETLK)) unlinkat(dirfd(d), e->d_name, 0);
+        if (fd >= 0) close(fd);
+    }
+    if (d) closedir(d);
+}
+
+/* Give a new file the rights, and where allowed the owner, of the one that it will replace. */
+static void rights_copy(FILE *f, const char *path)
+{
+    struct stat s;
+    if (stat(path, &s) != 0) return;
+    if (fchown(fileno(f), s.st_uid, s.st_gid) != 0 && fchown(fileno(f), (uid_t)-1, s.st_gid) != 0)
+        s.st_mode &= (mode_t)~(S_ISUID | S_ISGID);
+    fchmod(fileno(f), s.st_mode & 07777);
+}
+
+/* In a directory such as /tmp only the owner of a file may replace it. */
+static int is_others(const char *path)
+{
+    struct stat s, in;
+    DIR *d = directory_of(path);
+    int known = d && fstat(dirfd(d), &in) == 0 && stat(path, &s) == 0;
+    if (d) closedir(d);
+    return known && (in.st_mode & S_ISVTX) && geteuid() != 0 && geteuid() != s.st_uid
+           && geteuid() != in.st_uid;
+}
+
+/* The directory is written, too, or a power cut could take the new name back. */
+static int file_move(const char *from, const char *to)
+{
+    if (rename(from, to) != 0) return 0;
+    DIR *d = directory_of(to);
+    if (d) fsync(dirfd(d)), closedir(d);
+    return 1;
+}
+
+/* A file without a name, in TMPDIR; `where` becomes a name for messages. */
+static FILE *temporary_open(char *where, size_t n)
+{
+    const char *dir = getenv("TMPDIR");
+    char path[4096];
+    if (!dir || !*dir) dir = "/tmp";
+    int fd = snprintf(path, sizeof path, "%s/deepnet.XXXXXX", dir) < (int)sizeof path
+             ? mkstemp(path) : -1;
+    if (fd >= 0) unlink(path);
+    snprintf(where, n, "a temporary file in %s", dir);
+    return fd < 0 ? NULL : fdopen(fd, "w+b");
+}
+
 static int flush_to_disk(FILE *f) { return fflush(f) == 0 && fsync(fileno(f)) == 0; }
 typedef off_t offset;
 #else
 static double seconds(void) { return (double)time(NULL); }
 static double peak_memory(void) { return 0; }
 static int is_special(const char *path) { (void)path; return 0; }
+static int same_file(const char *a, const char *b) { return strcmp(a, b) == 0; }
+static int link_read(const char *path, char *to, size_t n) { return (void)path, (void)to, n == 0; }
+static FILE *file_create(const char *path) { return fopen(path, "wb"); }
+static int file_keep(FILE *f) { return f != NULL; }
+static long process_id(void) { return 0; }
+static void stale_remove(const char *path) { (void)path; }
+static void rights_copy(FILE *f, const char *path) { (void)f, (void)path; }
+static int is_others(const char *path) { (void)path; return 0; }
+static int file_move(const char *from, const char *to)
+{
+#ifdef _WIN32
+    remove(to);                               /* on Windows rename() does not replace */
+#endif
+    return rename(from, to) == 0;
+}
+
+static FILE *temporary_open(char *where, size_t n)
+{
+    snprintf(where, n, "a temporary file");
+#ifdef __wasi__
+    return NULL;                              /* WASI has none */
+#else
+    return tmpfile();
+#endif
+}
+
 static int flush_to_disk(FILE *f) { return fflush(f) == 0; }
 #ifdef _WIN32
 #include <fcntl.h>
@@ -99,9 +250,6 @@ typedef long offset;
 #define ftello ftell
 #endif
 #endif
-#ifdef __wasi__
-#define tmpfile() NULL                        /* WASI has none */
-#endif
 
 static int seek_to(FILE *f, uint64_t at)
 {
@@ -115,14 +263,6 @@ static int64_t size_of(FILE *f)
     if (fseeko(f, 0, SEEK_END) != 0) return -1;
     int64_t size = (int64_t)ftello(f);
     return !seek_to(f, 0) ? -2 : size < INT64_MAX ? size : -1;
-}
-
-static int file_move(const char *from, const char *to)
-{
-#ifdef _WIN32
-    remove(to);                               /* on Windows rename() does not replace */
-#endif
-    return rename(from, to) == 0;
 }
 
 #ifdef HAVE_SIGNALS
@@ -166,7 +306,7 @@ struct options {
     const char *text, *valid_text, *hypothesis, *c_header;
     const char *out, *config, *log, *on_divergence;
     double minutes;
-    int epochs, accum, stop_after, patience, keep_best;
+    int epochs, accum, stop_after, patience, keep_best, force;
     int eval_every, save_every, log_every, sample_every, samples, stride;
     const char *prompt;
     double temp, top_p, length_penalty;
@@ -200,6 +340,8 @@ static const struct option {
     { "c-header", OUTPUT, AT(c_header), NULL, 0, "Files", "export: the file to write" },
     { "out", OUTPUT, AT(out), NULL, 0, "Files",
       "the checkpoint; \"\": none (model.safetensors; with --resume the same file)" },
+    { "force", FLAG, AT(force), "0", 0, "Files",
+      "replace what is there, though another run or another program made it" },
     { "resume", INPUT, AT(file), NULL, 0, "Files",
       "go on from this checkpoint; repeat the options of its run" },
     { "config", INPUT, AT(config), NULL, 0, "Files", "read options from lines 'key = value'" },
@@ -326,17 +468,18 @@ static void say(const char *format, ...)
     fputc('\n', stderr);
 }
 
-/* Say one sentence and exit with the code. */
+/* Say one sentence and exit with the code.  The system takes all memory back. */
 static void fail(int code, const char *format, ...)
 {
-    char sentence[1024];
     va_list list;
     fflush(stdout);
+    line_clear();
+    fprintf(stderr, "%s: ", program);
     va_start(list, format);
-    vsnprintf(sentence, sizeof sentence, format, list);
+    vfprintf(stderr, format, list);
     va_end(list);
-    say("%s: %s%s", program, sentence, code == 2 ? " (try --help)" : "");
-    exit(code);
+    fputs(code == 2 ? " (try --help)\n" : "\n", stderr);
+    _Exit(code);
 }
 
 static void check(dn_status status, const char *err)
@@ -409,16 +552,6 @@ static const char *clock_text(double s, char out[16])
     return out;
 }
 
-/* The last part of a path. */
-static const char *base_name(const char *path)
-{
-    const char *base = path;
-    for (; *path; path++)
-        if (*path == '/' || *path == '\\')
-            base = path + 1;
-    return base;
-}
-
 /* Print a word with the quotes that a POSIX shell needs. */
 static void shell_print(FILE *f, const char *word)
 {
@@ -452,14 +585,59 @@ static char *joined(const char *a, const char *b)
 /* End the file that was written as `part`.  If all went well, it replaces `path`, and until then
  * `path` is as it was: whatever happens, one complete file has that name (but on Windows there is a
  * moment when none has).  If not, `part` is removed and the program ends; err says why where errno
- * is 0. */
-static void file_replace(FILE *f, int good, const char *part, const char *path, const char *err)
+ * is 0.  After a trial it is removed in any case. */
+static void file_replace(FILE *f, int good, char *part, const char *path, const char *err,
+                         int trial)
 {
     if (f && fclose(f) != 0) good = 0;
-    if (good && file_move(part, path)) return;
+    good = good && (trial ? remove(part) == 0 : file_move(part, path));
     const char *why = errno ? strerror(errno) : err;
-    remove(part);
-    fail(1, "%s: could not be written: %s", path, why);
+    if (f && !good) remove(part);
+    free(part);
+    if (!good) fail(1, "%s: could not be written: %s", path, why);
+}
+
+/* Begin such a file, beside `path` and under a name that no other process uses; NULL: errno says
+ * why.  *part becomes its name, which file_replace() frees. */
+static FILE *part_open(const char *path, char **part)
+{
+    char end[32];
+    FILE *f = NULL;
+    stale_remove(path);
+    *part = NULL;
+    errno = EEXIST;
+    for (long n = process_id(), tries = 0; !f && errno == EEXIST && tries < 100; tries++) {
+        snprintf(end, sizeof end, ".%ld.tmp", n + tries);
+        free(*part);
+        *part = joined(path, end);
+        errno = 0;
+        f = file_create(*part);
+    }
+    if (!f) return NULL;
+    rights_copy(f, path);
+    errno = 0;
+    return f;
+}
+
+/* The file that a name leads to through links, or the name itself: a new string. */
+static char *link_target(const char *path)
+{
+    char *at = joined(path, ""), link[4096];
+    for (int i = 0; i < 40 && link_read(at, link, sizeof link); i++) {
+        char *old = at;
+        if (*link != '/') at[base_name(at) - at] = 0;
+        at = joined(*link == '/' ? "" : at, link);
+        free(old);
+    }
+    return at;
+}
+
+static int file_exists(const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f && errno != ENOENT) fail(1, "%s: %s", path, strerror(errno));
+    if (f) fclose(f);
+    return f != NULL;
 }
 
 struct text { char *at; size_t n; };                /* any bytes, not ended by NUL */
@@ -509,9 +687,10 @@ static void store_failed(const struct store *s)
 
 static void store_add(struct store *s, const void *bytes, size_t n)
 {
+    static char where[300];                   /* the same for all */
     errno = 0;
-    if (!s->f && s->n + n > HELD_MAX && (s->f = tmpfile()) != NULL) {
-        s->name = "a temporary file";
+    if (!s->f && s->n + n > HELD_MAX && (s->f = temporary_open(where, sizeof where)) != NULL) {
+        s->name = where;
         if (s->memory && fwrite(s->memory, 1, (size_t)s->n, s->f) != s->n) store_failed(s);
         free(s->memory);
         s->memory = NULL;
@@ -812,30 +991,35 @@ static void word_set(struct options *o, const char *word)
     }
 }
 
+/* The option that begins these words, and its value, NULL if that is missing; returns the number of
+ * words that it takes, 0 if it is none. */
+static int option_read(char **word, char name[WORD_MAX], const char **value)
+{
+    if (word[0][0] != '-' || !word[0][1]) return 0;
+    *value = name_read(name, word[0] + (word[0][1] == '-' ? 2 : 1));
+    if (**value == '=') {
+        ++*value;
+        return 1;
+    }
+    *value = is_flag(name) ? "1" : word[1];
+    return is_flag(name) || !word[1] ? 1 : 2;
+}
+
 static void options_line(struct options *o, int argc, char **argv)
 {
     char name[WORD_MAX];
-    for (int i = 1, plain = 0; i < argc; i++) {
-        const char *word = argv[i], *value;
-        if (plain || word[0] != '-' || !word[1]) {
-            word_set(o, word);
-            continue;
-        }
-        if (strcmp(word, "--") == 0) {
+    const char *value;
+    for (int i = 1, plain = 0, used; i < argc; i += used ? used : 1) {
+        used = plain || strcmp(argv[i], "--") == 0 ? 0 : option_read(argv + i, name, &value);
+        if (used) {
+            if (!is_known(name)) unknown_option("", name);
+            if (!value) fail(2, "%s needs a value", argv[i]);
+            option_set(o, "", name, value);
+        } else if (plain || strcmp(argv[i], "--") != 0) {
+            word_set(o, argv[i]);
+        } else {
             plain = 1;
-            continue;
         }
-        value = name_read(name, word + (word[1] == '-' ? 2 : 1));
-        if (!is_known(name)) unknown_option("", name);
-        if (*value == '=')
-            value++;
-        else if (is_flag(name))
-            value = "1";
-        else if (i + 1 < argc)
-            value = argv[++i];
-        else
-            fail(2, "--%s needs a value", name);
-        option_set(o, "", name, value);
     }
 }
 
@@ -1203,6 +1387,7 @@ struct session {
     double best;                              /* the lowest validation loss, */
     long long best_step;                      /* its step, 0: none yet, */
     int stalled;                              /* and the validations since then */
+    char *out_best;                           /* OUT.best */
     const char *saved;                        /* the last checkpoint of the run, NULL: none */
     int halved;                               /* how often the run went back to it, with half */
     double asked;                             /* the learning rate; the one first asked for */
@@ -1224,6 +1409,7 @@ static void session_free(struct session *s)
     free(s->g_block);
     free(s->tok_memory);
     free(s->tok_note);
+    free(s->out_best);
     free(s->translator.block);
     free(s->translator.line.at);
 }
@@ -1585,80 +1771,221 @@ static const dn_config *config_of_file(struct session *s, const char *path)
     return &s->of_file;
 }
 
-/* A note of the file as a string, which the caller frees.  NULL: the file has no such note. */
-static char *note_of_file(const char *path, const char *key)
+/* A note of an open file as a string, which the caller frees.  NULL: the file has no such note. */
+static char *note_of(const dn_io *io, const char *path, const char *key)
 {
     char err[DN_ERR_MAX], *note = NULL;
     size_t size = 0;
-    dn_io io;
-    FILE *f = checkpoint_open(path, &io);
-    dn_status status = dn_load_note(&io, key, NULL, &size, err);
+    dn_status status = dn_load_note(io, key, NULL, &size, err);
     if (status == DN_OK && size > 0) {
         note = resize(NULL, size, 1);
-        status = dn_load_note(&io, key, note, &size, err);
+        status = dn_load_note(io, key, note, &size, err);
     }
     if (status == DN_EIO || (note && status != DN_OK)) fail(1, "%s: %s", path, err);
+    return note;
+}
+
+static char *note_of_file(const char *path, const char *key)
+{
+    dn_io io;
+    FILE *f = checkpoint_open(path, &io);
+    char *note = note_of(&io, path, key);
     fclose(f);
     return note;
 }
 
-/* Can this be written?  Better to know before the training than after it.  1: it exists.  Appending
- * nothing changes no file, and a file that this creates is removed again. */
-static int path_check(const char *path)
+/* Is `name` among these, which have blanks between them? */
+static int is_among(const char *names, const char *name)
 {
-    int special = is_special(path);
-    FILE *old = special ? NULL : fopen(path, "rb"), *f = fopen(path, "ab");
-    int fresh = f && !old && !special && size_of(f) == 0;    /* else unreadable */
-    int good = f && fclose(f) == 0, why = errno, there = old != NULL;
-    if (old) fclose(old);
-    if (fresh) remove(path);
-    if (!good) fail(1, "%s: %s", path, strerror(why));
-    return there;
+    size_t n = strlen(name);
+    for (const char *at = names; (at = strstr(at, name)) != NULL; at += n)
+        if ((at == names || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
+            return 1;
+    return 0;
+}
+
+/* A file that this command reads or writes, and what it is for. */
+struct place {
+    const char *use, *path, *head;            /* how the file there begins, if one of ours is there;
+                                                 NULL: see replace_check() and rows_restore() */
+    int written, there, fresh;                /* fresh: made by the trial */
+};
+
+static const char svg_head[] = "<svg ", header_head[] = "/* Written by deepnet's train export";
+
+static int places_of(const struct session *s, const char *outputs, struct place *p)
+{
+    const struct options *o = &s->o;
+    int n = 0, trains = is_among(outputs, "log");
+    for (const struct option *row = table; row < table + LENGTH(table); row++) {
+        const char *word = word_of(o, row);
+        int written = row->kind == OUTPUT, plain = word && strcmp(word, "-") != 0;
+        if (row->kind < INPUT || !word || !*word || (written && !is_among(outputs, row->name)))
+            continue;
+        if (written && !plain && trains) fail(2, "--%s cannot be - in training", row->name);
+        if (written && !plain) continue;
+        p[n++] = (struct place){ row->name, plain ? word : "/dev/stdin", NULL, written, 0, 0 };
+        if (written && (!trains || strcmp(row->name, "plot") == 0))
+            p[n - 1].head = strcmp(row->name, "c-header") == 0 ? header_head : svg_head;
+    }
+    for (int i = 0; i < o->csv_n; i++)
+        p[n++] = (struct place){ "a file to plot", o->csv[i], NULL, 0, 0, 0 };
+    if (!trains) return n;
+    if (*o->out && o->keep_best) p[n++] = (struct place){ "out", s->out_best, NULL, 1, 0, 0 };
+    p[n++] = (struct place){ "standard output", "/dev/stdout", NULL, 0, 0, 0 };
+    p[n++] = (struct place){ "standard error", "/dev/stderr", NULL, 0, 0, 0 };
+    return n;
+}
+
+static int is_checkpoint(const struct place *p) { return strcmp(p->use, "out") == 0 && !p->head; }
+
+/* May what is there be replaced?  A checkpoint will be written beside it, which is tried here. */
+static void place_check(const struct session *s, struct place *p)
+{
+    char begin[64] = "", *part;
+    int special = is_special(p->path);
+    if (is_checkpoint(p) && special)
+        fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", p->path);
+    p->there = special || file_exists(p->path);
+    FILE *f = NULL;
+    if (p->there && !special && p->head && !s->o.force) {
+        f = fopen(p->path, "rb");
+        size_t n = f ? fread(begin, 1, strlen(p->head), f) : 0;
+        if (!f || ferror(f)) fail(1, "%s: %s", p->path, strerror(errno));
+        if (n && strcmp(begin, p->head) != 0)
+            fail(2, "%s exists and is no %s of this program; --force replaces it", p->path,
+                 p->head == svg_head ? "plot" : "header");
+        fclose(f);
+    }
+    if (!is_checkpoint(p)) return;
+    char *path = link_target(p->path);
+    f = part_open(path, &part);
+    file_replace(f, f != NULL, part, p->path, "", 1);
+    if (is_others(path)) fail(1, "%s: only its owner may replace it", p->path);
+    free(path);
+}
+
+static int is_conflict(const struct place *a, const struct place *b)
+{
+    const struct place *read = a->written ? b : a, *out = a->written ? a : b;
+    if (!out->written || is_special(a->path)) return 0;
+    if (strcmp(out->use, "out") == 0 && strcmp(read->use, "resume") == 0) return 0;
+    return same_file(a->path, b->path) || strcmp(a->path, b->path) == 0;
+}
+
+/* Refuse to write a file that is also read, or written as another, by whatever name; but a run may
+ * go on in its own.  Better to know before the training than after it whether it can be written;
+ * appending nothing changes no file.  Names are compared when their files are there. */
+static void outputs_check(struct session *s, const char *outputs)
+{
+    struct place p[LENGTH(table) + SERIES_MAX + 3], *a = NULL, *b = NULL;
+    int n = places_of(s, outputs, p), why = 0;
+    for (int i = 0; i < n; i++)
+        if (p[i].written) place_check(s, &p[i]);
+    for (int i = 0; i < n && !why; i++) {
+        if (!p[i].written || (is_checkpoint(&p[i]) && !p[i].there)) continue;
+        FILE *f = fopen(p[i].path, "ab");
+        p[i].fresh = f && !p[i].there;
+        if (f) fclose(f);
+        else why = errno, a = &p[i];
+    }
+    for (int i = 0; i < n && !why; i++)
+        for (int k = 0; k < i; k++)
+            if (is_conflict(&p[k], &p[i])) a = &p[k], b = &p[i];
+    for (int i = 0; i < n; i++) {
+        char *path = p[i].fresh ? link_target(p[i].path) : NULL;
+        if (path) remove(path);
+        free(path);
+    }
+    if (b) fail(2, "'%s' (%s) and '%s' (%s) are one file", a->path, a->use, b->path, b->use);
+    if (a) fail(1, "%s: %s", a->path, strerror(why));
+}
+
+static long long step_of_file(const char *path)
+{
+    char *note = note_of_file(path, "step");
+    long long step = note ? strtoll(note, NULL, 10) : 0;
+    free(note);
+    return step;
+}
+
+/* What a file's note says of the best validation: its step, 0 if there is no note, which is freed
+ * here. */
+static long long best_of_note(char *note, const char *path, double *loss, int *stalled)
+{
+    long long step = 0;
+    if (note && sscanf(note, "%lf %lld %d", loss, &step, stalled) != 3)
+        fail(1, "%s: the note 'best' is malformed", path);
+    free(note);
+    return step;
 }
 
 /* Does the run continue in the file it was resumed from? */
-static int goes_on(const struct options *o) { return o->file && strcmp(o->file, o->out) == 0; }
-
-static void out_check(const struct session *s)
+static int goes_on(const struct options *o)
 {
-    const char *out = s->o.out;
-    char *part = joined(out, ".tmp"), *best = joined(out, ".best");
-    if (is_special(out))
-        fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", out);
-    int there = *out && path_check(out);
-    if (*out) path_check(part);
-    if (*out && s->o.keep_best) path_check(best);
-    if (s->o.log) path_check(s->o.log);
-    if (s->o.plot) path_check(s->o.plot);
-    if (there && !goes_on(&s->o))
-        say("note: %s exists and will be replaced; --out NAME keeps it", out);
-    free(part);
-    free(best);
+    return o->file && (strcmp(o->file, o->out) == 0 || same_file(o->file, o->out));
 }
 
 /* Write OUT or OUT.best: first beside it, then on the disk, and only then in its place, so that a
  * crash or a power cut at any moment leaves the old or the new checkpoint.  Its notes are what a
- * resumed run needs and the model does not have. */
-static void checkpoint_save(struct session *s, int is_best)
+ * resumed run needs and the model does not have.  A trial writes it all, and removes it. */
+static void checkpoint_write(struct session *s, int is_best, int trial)
 {
-    char best[96], rate[48], err[DN_ERR_MAX] = "";
+    char best[96], rate[48], err[DN_ERR_MAX] = "", *part;
     dn_note note[4] = { { "tokenizer", s->tok_note }, { "data", s->data_note } };
     int notes = 2;
     if (!*s->o.out) return;
-    char *path = joined(s->o.out, is_best ? ".best" : "");
-    char *part = joined(s->o.out, is_best ? ".best.tmp" : ".tmp");
+    char *path = link_target(is_best ? s->out_best : s->o.out);
     snprintf(best, sizeof best, "%.17g %lld %d", s->best, s->best_step, s->stalled);
     snprintf(rate, sizeof rate, "%.17g %d", s->asked, s->halved);
     if (s->best_step) note[notes++] = (dn_note){ "best", best };
     if (s->halved) note[notes++] = (dn_note){ "rate", rate };
-    errno = 0;
-    FILE *f = fopen(part, "wb");
+    FILE *f = part_open(path, &part);
     dn_io io = { f, 0, NULL, io_write };
-    int good = f && dn_save(s->m, note, notes, &io, err) == DN_OK && flush_to_disk(f);
-    file_replace(f, good, part, path, err);
-    if (!is_best) s->saved = s->o.out;
+    int good = f && dn_save(s->m, note, notes, &io, err) == DN_OK
+               && (trial ? fflush(f) == 0 : flush_to_disk(f));
+    file_replace(f, good, part, path, err, trial);
+    if (!is_best && !trial) s->saved = s->o.out;
     free(path);
-    free(part);
+}
+
+static void checkpoint_save(struct session *s, int is_best) { checkpoint_write(s, is_best, 0); }
+
+/* What --out NAME and --force are for: OUT or OUT.best is there, and was made by another run, by
+ * other options or of other data; or by this one, which has come further. */
+static void replace_check(struct session *s, const char *path, int is_best)
+{
+    static const char how[] = "--out NAME keeps it, --force replaces it";
+    char err[DN_ERR_MAX], ours[DN_NAME_MAX], theirs[DN_NAME_MAX];
+    dn_config c;
+    dn_io io;
+    int n, own = goes_on(&s->o);
+    const dn_field *field = dn_fields(&n);
+    if (s->o.force || !file_exists(path) || (own && !is_best)) return;
+    FILE *f = checkpoint_open(path, &io);
+    dn_status status = dn_load_config(&c, &io, err);
+    fclose(f);
+    if (io.size == 0) return;
+    if (status == DN_EIO) fail(1, "%s: %s", path, err);
+    if (status != DN_OK) fail(2, "%s exists and is no checkpoint; %s", path, how);
+    for (int i = 0; i < n && !own; i++) {
+        dn_config_get(&s->o.model, &field[i], ours);
+        dn_config_get(&c, &field[i], theirs);
+        if (field[i].saved && strcmp(ours, theirs) != 0)
+            fail(2, "%s is of another run, with --%s %s; %s", path, field[i].name, theirs, how);
+    }
+    char *data = note_of_file(path, "data");
+    if (!data || strcmp(data, s->data_note) != 0)
+        fail(2, "%s is of another run, on other data or with another --accum; %s", path, how);
+    free(data);
+    if (is_best) return;
+    long long there = step_of_file(path), first = s->o.file ? step_of_file(s->o.file) : 0;
+    long long end = s->o.model.steps;
+    if (s->o.stop_after && s->o.stop_after < end - first) end = first + s->o.stop_after;
+    if (there > first && there != end)
+        fail(2, "%s has come to step %lld of this run; --resume %s goes on, --force begins anew",
+             path, there, path);
+    say("note: %s exists and will be replaced; --out NAME keeps it", path);
 }
 
 enum { HALVED_MAX = 5 };
@@ -2526,28 +2853,47 @@ static size_t rows_until(struct text t, int64_t step)
     return keep;
 }
 
-/* Cut the log after the rows up to this step, and keep them for --plot.  A run that was killed has
- * logged steps after its last checkpoint, which now come again. */
-static void rows_restore(const char *log, struct progress *p, int64_t step)
+/* Is this log of another run than the checkpoint?  It is if it has another loss at the step of the
+ * checkpoint's best validation. */
+static int is_foreign(struct text rows, const char *checkpoint)
 {
-    FILE *f = fopen(log, "rb");
-    if (!f && errno == ENOENT) return;
-    if (!f) fail(1, "%s: %s", log, strerror(errno));
+    char step[32], loss[32];
+    double best = 0;
+    int stalled;
+    char *note = note_of_file(checkpoint, "best");
+    snprintf(step, sizeof step, "\n%lld,", best_of_note(note, checkpoint, &best, &stalled));
+    int n = snprintf(loss, sizeof loss, "%.6f,", best);
+    const char *at = strstr(rows.at, step);
+    for (int i = 0; at && i < 3; i++) at = strchr(at + 1, ',');
+    return at && strncmp(at + 1, loss, (size_t)n) != 0;
+}
+
+/* Cut the log after the rows up to this step, and keep them for --plot.  A run that was killed has
+ * logged steps after its last checkpoint, which now come again; one that begins has no row yet, and
+ * replaces those of the run that OUT is from. */
+static void rows_restore(const struct session *s, struct progress *p, int64_t step)
+{
+    const char *log = s->o.log, *of = s->o.file ? s->o.file : s->o.out;
+    if (!file_exists(log)) return;
     free(p->rows.at);
-    p->rows = text_read(f, log, SIZE_MAX);
-    fclose(f);
-    size_t keep = rows_until(p->rows, step), all = p->rows.n;
-    p->room = all;
+    p->rows = file_read(log);
+    size_t all = p->room = p->rows.n, keep = rows_until(p->rows, step);
     size_t head = all < sizeof log_header ? all : sizeof log_header - 1;
-    if (head && memcmp(p->rows.at, log_header, head) != 0)
-        fail(1, "%s: this is not the log of a run; give --log another name", log);
+    p->rows.at[all] = 0;
+    if (head && memcmp(p->rows.at, log_header, head) != 0) {
+        if (!s->o.force)
+            fail(2, "%s is not the log of a run; --log NAME keeps it, --force replaces it", log);
+        keep = 0;
+    } else if (all >= sizeof log_header && !s->o.force && !p->csv
+               && (!*of || !file_exists(of) || is_foreign(p->rows, of))) {
+        fail(2, "%s is the log of another run; --log NAME keeps it, --force cuts it", log);
+    }
     p->rows.n = keep;
     if (keep == all) return;
-    char *part = joined(log, ".tmp");
-    f = fopen(part, "wb");
-    file_replace(f, f && fwrite(p->rows.at, 1, keep, f) == keep, part, log,
-                 "a write failed");
-    free(part);
+    char *part, *path = link_target(log);
+    FILE *f = part_open(path, &part);
+    file_replace(f, f && fwrite(p->rows.at, 1, keep, f) == keep, part, path, "a write failed", 0);
+    free(path);
 }
 
 /* Open the log where the run stands.  When the run goes back, it is open already. */
@@ -2556,10 +2902,11 @@ static void log_open(const struct session *s, struct progress *p)
     int64_t step = dn_step_count(s->m);
     p->rows.n = rows_until(p->rows, step);
     if (!s->o.log) return;
+    if (!is_special(s->o.log)) rows_restore(s, p, step);
     if (p->csv) fclose(p->csv);
-    if (step && !is_special(s->o.log)) rows_restore(s->o.log, p, step);
-    p->csv = fopen(s->o.log, step ? "ab" : "wb");
+    p->csv = fopen(s->o.log, "ab");
     if (!p->csv) fail(1, "%s: %s", s->o.log, strerror(errno));
+    if (!file_keep(p->csv)) fail(1, "%s: another run writes it; give --log another name", s->o.log);
 }
 
 /* The seconds of the last row; 0: there is none. */
@@ -2624,10 +2971,9 @@ static void progress_step(const struct session *s, struct progress *p, int64_t s
 
 /* ---- training ---------------------------------------------------------------------------- */
 
-/* Open the data that the options name, or else the default corpus: texts, or pairs. */
-static void texts_open(struct session *s)
+/* The names of the data, where the options give none: the default corpus, texts or pairs. */
+static void texts_name(struct options *o)
 {
-    struct options *o = &s->o;
     if (o->source || o->target || o->valid_source || o->valid_target || o->test_source
         || o->test_target)
         fail(2, "pairs of files make a translator, which --arch %s is not; use --text",
@@ -2636,13 +2982,10 @@ static void texts_open(struct session *s)
         o->text = "data/train.en";
         o->valid_text = o->valid_text ? o->valid_text : "data/val.en";
     }
-    s->train = corpus_open(NULL, o->text);
-    s->valid = o->valid_text ? corpus_open(NULL, o->valid_text) : corpus_hold_out(&s->train);
 }
 
-static void pairs_open(struct session *s)
+static void pairs_name(struct options *o)
 {
-    struct options *o = &s->o;
     if (o->text || o->valid_text)
         fail(2, "--text and --valid-text are for a language model; add --arch decoder "
                 "(or encoder)");
@@ -2661,9 +3004,14 @@ static void pairs_open(struct session *s)
     if (!o->source != !o->target || !o->valid_source != !o->valid_target
         || !o->test_source != !o->test_target)
         fail(2, "a file of sources needs a file of targets, and vice versa");
-    s->train = corpus_open(o->source, o->target);
-    s->valid = o->valid_source ? corpus_open(o->valid_source, o->valid_target)
-                               : corpus_hold_out(&s->train);
+}
+
+static void data_open(struct session *s)
+{
+    const struct options *o = &s->o;
+    const char *valid = is_text(s) ? o->valid_text : o->valid_target;
+    s->train = corpus_open(o->source, is_text(s) ? o->text : o->target);
+    s->valid = valid ? corpus_open(o->valid_source, valid) : corpus_hold_out(&s->train);
     if (o->test_source) s->test = corpus_open(o->test_source, o->test_target);
 }
 
@@ -2757,12 +3105,9 @@ static void data_note(struct session *s)
  * is a note; and the place among the pairs is counted anew, batch by batch, from lengths alone. */
 static void run_restore(struct session *s, const char *path)
 {
-    char *note = note_of_file(path, "best");
-    s->best_step = s->stalled = 0;
-    if (note && sscanf(note, "%lf %lld %d", &s->best, &s->best_step, &s->stalled) != 3)
-        fail(1, "%s: the note 'best' is malformed", path);
-    free(note);
     int64_t done = dn_step_count(s->m);
+    s->stalled = 0;
+    s->best_step = best_of_note(note_of_file(path, "best"), path, &s->best, &s->stalled);
     s->place = 0;
     for (int64_t i = 0; i < done && done < s->o.model.steps && !is_text(s); i++)
         step_skip(s);                         /* but not for a senseless step in the file */
@@ -2773,11 +3118,13 @@ static void run_restore(struct session *s, const char *path)
 static void train_open(struct session *s)
 {
     model_check(s);
-    out_check(s);
     if (is_text(s))
-        texts_open(s);
+        texts_name(&s->o);
     else
-        pairs_open(s);
+        pairs_name(&s->o);
+    s->out_best = joined(s->o.out, ".best");
+    outputs_check(s, "out log plot");
+    data_open(s);
     if (s->o.file)
         tokenizer_load(s);
     else
@@ -2787,8 +3134,11 @@ static void train_open(struct session *s)
     batches_make(s);
     if (s->o.epochs) s->o.model.steps = steps_of_epochs(s);
     rate_restore(s);
+    if (*s->o.out) replace_check(s, s->o.out, 0);
+    if (*s->o.out && s->o.keep_best) replace_check(s, s->out_best, 1);
     model_make(s, DN_TRAIN);
     if (s->o.file) run_restore(s, s->o.file);
+    checkpoint_write(s, 0, 1);
 }
 
 /* Validate and keep the best model; without validation data *val stays as it is. */
@@ -2892,40 +3242,52 @@ static int train_loop(struct session *s, struct progress *p)
     return ended;
 }
 
-/* Print the same command with --resume, unless it has that already. */
+/* Print the same command with --resume, but without what was meant for this time only. */
 static void say_how_to_resume(const struct session *s)
 {
+    char name[WORD_MAX];
+    const char *value;
+    int used, options = 1;
     say("stopped after step %lld%s", (long long)dn_step_count(s->m),
         *s->o.out ? "; to go on:" : "; nothing was saved");
     if (!*s->o.out) return;
-    for (char **word = s->argv; *word; word++) {
-        shell_print(stderr, *word);
-        fputc(' ', stderr);
+    shell_print(stderr, s->argv[0]);
+    for (char **word = s->argv + 1; *word; word += used ? used : 1) {
+        used = 0;
+        if (options && strcmp(*word, "--") == 0) {
+            options = 0;
+            continue;
+        }
+        used = options ? option_read(word, name, &value) : 0;
+        if (used && is_among("stop-after force resume model", name)) continue;
+        for (int i = 0; i < (used ? used : 1); i++) {
+            fputc(' ', stderr);
+            shell_print(stderr, word[i]);
+        }
     }
-    if (!goes_on(&s->o)) {
-        fputs("--resume ", stderr);
-        shell_print(stderr, s->o.out);
-    }
+    fputs(" --resume ", stderr);
+    shell_print(stderr, s->o.out);
     fputc('\n', stderr);
 }
 
-/* The path of OUT.best, or of FILE.best where the run was resumed from another file.  NULL if the
- * current model is the best one, or if neither file is this run's: it can be of an earlier run, or
- * of steps that a rollback gave up. */
-static char *best_of_run(const struct session *s)
+/* Load the best model: from OUT.best, or from FILE.best where the run was resumed from another
+ * file; its path.  NULL if the current model is the best one, or if neither file is this run's: it
+ * can be of another run, or of steps that a rollback gave up. */
+static char *best_load(struct session *s)
 {
     const char *of[] = { s->o.out, s->o.file };
     int is_last = s->best_step >= dn_step_count(s->m);
     for (int i = 0; i < 2 && s->o.keep_best && *s->o.out && !is_last; i++) {
+        char err[DN_ERR_MAX], *path = of[i] ? joined(of[i], ".best") : NULL;
         double loss = -1;
         long long step = -1;
-        char *path = of[i] ? joined(of[i], ".best") : NULL, *note = NULL;
-        FILE *f = path ? fopen(path, "rb") : NULL;
-        if (path && !f && errno != ENOENT) fail(1, "%s: %s", path, strerror(errno));
-        if (f && fclose(f) == 0) note = note_of_file(path, "best");
-        int is_it = note && sscanf(note, "%lf %lld", &loss, &step) == 2 && step == s->best_step
-                    && loss == s->best;
-        free(note);
+        int stalled;
+        dn_io io;
+        FILE *f = path && file_exists(path) ? checkpoint_open(path, &io) : NULL;
+        if (f) step = best_of_note(note_of(&io, path, "best"), path, &loss, &stalled);
+        int is_it = step == s->best_step && loss == s->best;
+        if (is_it && dn_load(s->m, &io, err) != DN_OK) fail(1, "%s: %s", path, err);
+        if (f) fclose(f);
         if (is_it) return path;
         free(path);
     }
@@ -2953,11 +3315,8 @@ static void say_how_to_use(const struct session *s, const char *model)
 /* The run has ended: print its results. */
 static void run_report(struct session *s, const struct progress *p)
 {
-    char spent[16], *best = best_of_run(s);
-    if (best) {
-        say("the best validation, %.3f, was at step %lld: %s", s->best, s->best_step, best);
-        model_load(s, best);
-    }
+    char spent[16], *best = best_load(s);
+    if (best) say("the best validation, %.3f, was at step %lld: %s", s->best, s->best_step, best);
     if (s->test.name || s->valid.name) report(s, s->test.name ? &s->test : &s->valid);
     clock_text(seconds() - p->begun, spent);
     if (peak_memory() > 0) say("time %s, peak memory %.0f MiB", spent, peak_memory());
@@ -3119,7 +3478,7 @@ static void header_print(const struct session *s, FILE *f)
     char value[DN_NAME_MAX];
     int n;
     const dn_field *field = dn_fields(&n);
-    fprintf(f, "/* %s, step %lld: written by deepnet's train export. */\n", base_name(s->o.file),
+    fprintf(f, "%s: %s, step %lld. */\n", header_head, base_name(s->o.file),
             (long long)dn_step_count(s->m));
     fputs("static const char *const model_config[][2] = {\n", f);
     for (int i = 0; i < n; i++) {
@@ -3145,6 +3504,7 @@ static int run_export(struct session *s)
     struct score before, after;
     model_open(s);
     if (!s->o.c_header) fail(2, "export needs --c-header FILE");
+    outputs_check(s, "c-header");
     if (s->o.int8) {
         score_open(s);
         before = score_of(s, &s->test);
@@ -3197,6 +3557,7 @@ static int run_plot(struct session *s)
     struct plot p = plot_of(o);
     p.by = o->by;
     if (o->csv_n == 0) fail(2, "plot needs a FILE.csv, such as --log writes");
+    outputs_check(s, "out");
     for (int i = 0; i < o->csv_n; i++)
         for (int k = 0; k < i; k++)
             p.whole |= strcmp(base_name(o->csv[i]), base_name(o->csv[k])) == 0;
@@ -3254,28 +3615,6 @@ static void version_print(void)
            threads, DN_FMA ? "with" : "without");
 }
 
-/* Refuse to write a file that is also read or written as another; but a run may continue in its
- * own. */
-static void outputs_check(const struct options *o)
-{
-    int trains = !o->verb || is_verb(o, "train");
-    for (const struct option *p = table; p < table + LENGTH(table); p++) {
-        const char *path = p->kind == OUTPUT ? word_of(o, p) : NULL;
-        if (!path || !*path || is_special(path)) continue;
-        if (strcmp(path, "-") == 0) {
-            if (trains) fail(2, "--%s cannot be - in training", p->name);
-            continue;
-        }
-        for (const struct option *q = table; q < table + LENGTH(table); q++) {
-            const char *other = q->kind >= INPUT && q != p ? word_of(o, q) : NULL;
-            int own = path == o->out && other == o->file;
-            if (other && !own && strcmp(path, other) == 0)
-                fail(2, "--%s and --%s are both %s", p->name, q->name, path);
-        }
-        for (int i = 0; i < o->csv_n; i++)
-            if (strcmp(path, o->csv[i]) == 0) fail(2, "%s would be both read and written", path);
-    }
-}
 
 /* Set all options anew, each source by what was known before: the weakest first, so that a stronger
  * one overrides it. */
@@ -3308,7 +3647,6 @@ static void options_read(struct session *s, int argc, char **argv)
         o->log_axes = o->log;
         o->log = NULL;
     }
-    outputs_check(o);
     if (!o->out) o->out = is_verb(o, "plot") ? "-" : o->file ? o->file : "model.safetensors";
     if (o->rows > INT_MAX/o->beam) fail(2, "--rows and --beam are too large together");
     if (!o->save_every) o->save_every = o->eval_every;
@@ -3320,6 +3658,9 @@ int main(int argc, char **argv)
     struct session s = {0};
     s.argv = argv;
     int code = 0;
+#ifdef SIGXFSZ
+    signal(SIGXFSZ, SIG_IGN);                 /* a file that grows too long is a failed write */
+#endif
 #ifdef _WIN32
     _setmode(_fileno(stdin), _O_BINARY);      /* the same bytes as elsewhere */
     _setmode(_fileno(stdout), _O_BINARY);
