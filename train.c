@@ -339,11 +339,11 @@ static const struct option {
       "score: BLEU of this file against --target, without a model" },
     { "c-header", OUTPUT, AT(c_header), NULL, 0, "Files", "export: the file to write" },
     { "out", OUTPUT, AT(out), NULL, 0, "Files",
-      "the checkpoint; \"\": none (model.safetensors; with --resume the same file)" },
+      "the checkpoint (model.safetensors; with --resume the same file), \"\": none; or the plot" },
     { "force", FLAG, AT(force), "0", 0, "Files",
       "replace what is there, though another run or another program made it" },
     { "resume", INPUT, AT(file), NULL, 0, "Files",
-      "go on from this checkpoint; repeat the options of its run" },
+      "go on from this checkpoint, with the options of its run; or the MODEL" },
     { "config", INPUT, AT(config), NULL, 0, "Files", "read options from lines 'key = value'" },
     { "preset", WORD, AT(preset), NULL, 0, "Files", "a set of options by name, listed below" },
 
@@ -398,15 +398,34 @@ static const struct option {
 /* Other names for an option; a name that is here twice sets both. */
 static const struct alias { const char *word, *name; } aliases[] = {
     { "layers", "enc-layers" }, { "layers", "dec-layers" }, { "n-layer", "layers" },
-    { "embed", "dim" }, { "n-embd", "dim" }, { "n-head", "heads" }, { "block-size", "ctx" },
-    { "learning-rate", "lr" }, { "l", "lr" }, { "b", "batch-tokens" },
-    { "max-tokens", "batch-tokens" }, { "max-steps", "steps" }, { "max-iters", "steps" },
-    { "warmup-steps", "warmup" }, { "update-freq", "accum" }, { "grad-clip", "clip" },
-    { "eval-interval", "eval-every" }, { "log-interval", "log-every" }, { "s", "seed" },
-    { "o", "out" }, { "model", "resume" }, { "t", "temp" }, { "temperature", "temp" },
-    { "p", "prompt" }, { "i", "prompt" }, { "start", "prompt" }, { "n", "length" },
-    { "max-new-tokens", "length" }, { "num-samples", "samples" }, { "lenpen", "length-penalty" },
-    { "h", "help" },
+    { "num-layers", "layers" }, { "encoder-layers", "enc-layers" },
+    { "decoder-layers", "dec-layers" }, { "embed", "dim" }, { "n-embd", "dim" },
+    { "d-model", "dim" }, { "hidden-size", "dim" }, { "n-head", "heads" },
+    { "num-heads", "heads" }, { "d-ff", "ffn" }, { "ffn-dim", "ffn" }, { "block-size", "ctx" }, { "seq-len", "ctx" }, { "learning-rate", "lr" },
+    { "l", "lr" }, { "b", "batch-tokens" }, { "max-tokens", "batch-tokens" },
+    { "max-steps", "steps" }, { "max-iters", "steps" }, { "max-update", "steps" },
+    { "max-epoch", "epochs" }, { "warmup-steps", "warmup" }, { "warmup-updates", "warmup" },
+    { "update-freq", "accum" }, { "gradient-accumulation-steps", "accum" },
+    { "wd", "weight-decay" }, { "grad-clip", "clip" }, { "eval-interval", "eval-every" },
+    { "log-interval", "log-every" },
+    { "save-interval", "save-every" }, { "s", "seed" }, { "o", "out" }, { "output", "out" },
+    { "model", "resume" }, { "src", "source" }, { "tgt", "target" }, { "t", "temp" },
+    { "temperature", "temp" }, { "p", "prompt" }, { "i", "prompt" }, { "start", "prompt" },
+    { "n", "length" }, { "max-new-tokens", "length" }, { "num-samples", "samples" },
+    { "lenpen", "length-penalty" }, { "beam-size", "beam" }, { "h", "help" },
+};
+
+/* What people look for and this program has in another form. */
+static const struct hint { const char *word, *hint; } hints[] = {
+    { "batch-size", "--batch-tokens counts tokens, not sentences" },
+    { "n-best", "--beam N searches among N translations and writes the best" },
+    { "nbest", "--beam N searches among N translations and writes the best" },
+    { "max-length", "--ctx is the longest sequence of a model, --length what sample writes" },
+    { "max-len", "--ctx is the longest sequence of a model, --length what sample writes" },
+    { "device", "it computes on the CPU, with --threads" },
+    { "gpu", "it computes on the CPU, with --threads" },
+    { "fp16", "it computes in float; export --int8 writes 8 bits" },
+    { "input", "--text names a text, --source and --target pairs; translate reads standard input" },
 };
 
 /* Sets of options.  One with the name of an architecture holds its defaults. */
@@ -507,6 +526,8 @@ static void output_close(FILE *f, const char *path)
     if (ferror(f) || (f != stdout && fclose(f) != 0)) fail(1, "%s: %s", path, strerror(errno));
 }
 
+static const char *needed_for = "the options";                /* what memory is asked for */
+
 /* The one place that allocates.  It never returns NULL: without memory the program ends. */
 static void *resize(void *old, size_t count, size_t each)
 {
@@ -514,7 +535,8 @@ static void *resize(void *old, size_t count, size_t each)
     if (count == 0) count = 1;
     if (count <= SIZE_MAX/each) new = realloc(old, count*each);
     if (!new)
-        fail(1, "out of memory: no room for %.0f MiB", (double)count*(double)each/1048576);
+        fail(1, "out of memory: no room for %.1f MiB for %s", (double)count*(double)each/1048576,
+             needed_for);
     return new;
 }
 
@@ -834,6 +856,16 @@ static struct text line_next(struct store *s)
 
 /* ---- reading options --------------------------------------------------------------------- */
 
+/* Is `name` among these, which have blanks between them? */
+static int is_among(const char *names, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *at = names; (at = strstr(at, name)) != NULL; at += n)
+        if ((at == names || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
+            return 1;
+    return 0;
+}
+
 /* Every name of every option, then NULL. */
 static const char *option_word(int i)
 {
@@ -875,6 +907,9 @@ static void unknown_option(const char *where, const char *name)
             least = edit_distance(name, word);
             nearest = word;
         }
+    for (int i = 0; i < LENGTH(hints); i++)
+        if (strcmp(hints[i].word, name) == 0)
+            fail(2, "%sthere is no option '--%s'; %s", where, name, hints[i].hint);
     if (nearest) fail(2, "%sthere is no option '--%s'; did you mean --%s?", where, name, nearest);
     fail(2, "%sthere is no option '--%s'", where, name);
 }
@@ -977,7 +1012,9 @@ static int is_verb(const struct options *o, const char *verb)
  * MODEL of another verb. */
 static void word_set(struct options *o, const char *word)
 {
-    if (!o->verb) {
+    if (!o->verb && strcmp(word, "help") == 0) {
+        o->help = 1;
+    } else if (!o->verb) {
         o->verb = word;
     } else if (is_verb(o, "plot")) {
         if (o->csv_n == SERIES_MAX)
@@ -1097,74 +1134,6 @@ static void options_print(const struct options *o)
         if (is_plain(word)) printf("%s = %s\n", p->name, word);
         else printf("# %s: can only be given on the command line\n", p->name);
     }
-}
-
-static void help_row(const char *name, const char *help, const char *value)
-{
-    printf("  --%-17s %s", name, help);
-    if (value && *value) printf(" (%s)", *value == '\n' ? "a new line" : value);
-    putchar('\n');
-}
-
-/* The commands, and examples as they would be typed with `self` for the program. */
-static void usage_print(const char *self)
-{
-    printf("usage: %s [OPTIONS]                   train a model\n", program);
-    printf("       %s translate MODEL [OPTIONS]   translate lines from stdin to stdout\n", program);
-    printf("       %s sample MODEL [OPTIONS]      generate text\n", program);
-    printf("       %s score MODEL [OPTIONS]       loss, perplexity, BLEU\n", program);
-    printf("       %s export MODEL [OPTIONS]      its parameters as a C header\n", program);
-    printf("       %s info [MODEL] [OPTIONS]      configuration, alpha, beta, memory\n", program);
-    printf("       %s plot FILE.csv... [OPTIONS]  draw columns of CSV files, as SVG\n\n", program);
-    printf("  %s                                      German to English, from data/\n", self);
-    printf("  %s --arch decoder --text book.txt       a language model of your own text\n", self);
-    printf("  %s ... --resume model.safetensors       go on, with the same options\n", self);
-    printf("  echo 'Der Hund schläft.' | %s translate model.safetensors\n\n", self);
-    puts("--name value and --name=value are the same, and so are _ and -.  A file - is standard "
-         "input,\nor for plot --out and export --c-header standard output.");
-}
-
-/* The usage, and every option with its default for `arch`. */
-static void help_print(const char *self, const char *arch)
-{
-    char value[DN_NAME_MAX];
-    const char *choice;
-    struct options o;
-    int n;
-    const dn_field *field = dn_fields(&n);
-    options_default(&o, arch);
-    usage_print(self);
-    printf("In brackets: the defaults of --arch %s.\n", arch);
-    for (int i = 0; i < LENGTH(table); i++) {
-        if (i == 0 || strcmp(table[i].group, table[i - 1].group) != 0)
-            printf("\n%s\n", table[i].group);
-        help_row(table[i].name, table[i].help, table[i].kind == FLAG ? "" : table[i].fallback);
-    }
-    puts("\nModel and training");
-    for (int i = 0; i < n; i++) {
-        dn_config_get(&o.model, &field[i], value);
-        help_row(field[i].name, field[i].help, value);
-        if (field[i].kind == DN_CHOICE) {
-            printf("  %-19s one of", "");
-            for (int k = 0; (choice = dn_choice(&field[i], k)) != NULL; k++)
-                printf(" %s", choice);
-            putchar('\n');
-        }
-    }
-    puts("\nPresets (--arch sets the one of its name); --config and the command line override "
-         "them,\nand --print-config shows them");
-    for (int i = 0; i < LENGTH(presets); i++)
-        printf("  %-19s %s\n", presets[i].name,
-               presets[i].help ? presets[i].help : presets[i].values);
-    puts("\nOther names");
-    for (int i = 0; i < LENGTH(aliases); i++) {
-        const char *word = aliases[i].word;
-        printf("  -%s%s = --%s", word[1] ? "-" : "", word, aliases[i].name);
-        for (; i + 1 < LENGTH(aliases) && strcmp(aliases[i + 1].word, word) == 0; i++)
-            printf(" and --%s", aliases[i + 1].name);
-        putchar('\n');
-    }
-    puts("\nExit status: 0 success, 1 failed, 2 wrong usage, 3 diverged, 128 + signal.");
 }
 
 /* ---- corpora ----------------------------------------------------------------------------- */
@@ -1430,6 +1399,7 @@ static void session_free(struct session *s)
 static void batches_make(struct session *s)
 {
     size_t room = (size_t)s->o.model.batch_tokens;
+    needed_for = "the batches; smaller --batch-tokens or --accum need less";
     s->batch = resize(NULL, (size_t)s->o.accum, sizeof *s->batch);
     memset(s->batch, 0, (size_t)s->o.accum*sizeof *s->batch);
     for (int i = 0; i < s->o.accum; i++) {
@@ -1794,16 +1764,6 @@ static char *note_of_file(const char *path, const char *key)
     return note;
 }
 
-/* Is `name` among these, which have blanks between them? */
-static int is_among(const char *names, const char *name)
-{
-    size_t n = strlen(name);
-    for (const char *at = names; (at = strstr(at, name)) != NULL; at += n)
-        if ((at == names || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
-            return 1;
-    return 0;
-}
-
 /* A file that this command reads or writes, and what it is for. */
 struct place {
     const char *use, *path, *head;            /* how the file there begins, if one of ours is there;
@@ -2056,6 +2016,7 @@ static void tokenizer_learn(struct session *s)
 {
     char err[DN_ERR_MAX];
     struct text all = { NULL, 0 };
+    needed_for = "learning the tokenizer; a smaller --vocab needs less";
     size_t most = 250*(size_t)s->o.model.vocab;               /* more adds little */
     if (most < 4000000) most = 4000000;
     for (int side = s->train.lines ? 0 : 1; side < 2; side++) {
@@ -2113,6 +2074,8 @@ static void model_make(struct session *s, enum dn_purpose purpose)
     say("memory: %.1f MiB for %d+%d layers of width %d, vocabulary %d", (double)need/1048576,
         c.arch == DN_DECODER ? 0 : c.enc_layers, c.arch == DN_ENCODER ? 0 : c.dec_layers, c.dim,
         c.vocab);
+    needed_for = purpose == DN_TRAIN
+                 ? "the model; --memory recompute or a smaller --batch-tokens need less" : "the model";
     s->block = resize(NULL, need, 1);
     s->m = dn_model_init(&c, purpose, s->block, need, err);
     if (!s->m) fail(1, "%s", err);
@@ -2141,6 +2104,7 @@ static dn_generator *generator(struct session *s, int rows)
     if (s->g && s->g_rows >= rows) return s->g;
     size_t need = dn_generator_bytes(dn_model_config(s->m), rows, err);
     if (!need) fail(1, "%s", err);
+    needed_for = "generation; a smaller --rows or --beam needs less";
     s->g_block = resize(s->g_block, need, 1);
     s->g = dn_generator_init(s->m, rows, s->g_block, need, err);
     if (!s->g) fail(1, "%s", err);
@@ -2217,7 +2181,8 @@ static void text_sample(struct session *s, FILE *f, int n, int which)
         if (!logits) fail(1, "%s", err);
         held += feed;
         double u = dn_random((uint64_t)c->seed, stream, (uint32_t)i)/4294967296.0;
-        ids[total] = dn_sample(logits, c->vocab, &how, u, work);
+        ids[total] = DN_SPECIALS                                      /* which have no bytes */
+                     + dn_sample(logits + DN_SPECIALS, c->vocab - DN_SPECIALS, &how, u, work);
         size_t k = dn_tok_decode(&s->tok, ids + total, 1, piece, sizeof piece);
         fwrite(piece, 1, k, f);
         fflush(f);
@@ -2924,9 +2889,6 @@ static void progress_open(struct session *s, struct progress *p)
     *p = (struct progress){0};
     p->begun = p->drawn = seconds();
     p->first = dn_step_count(s->m);
-    row_add(s, p, log_header);
-    if (s->o.plot) rows_plot(s, p, NULL);     /* check --x and --y before a file is opened */
-    p->rows.n = 0;
     log_open(s, p);
     p->before = seconds_of(p->rows);
     if (!p->rows.n) row_add(s, p, log_header);
@@ -3009,6 +2971,7 @@ static void pairs_name(struct options *o)
 static void data_open(struct session *s)
 {
     const struct options *o = &s->o;
+    needed_for = "the texts";
     const char *valid = is_text(s) ? o->valid_text : o->valid_target;
     s->train = corpus_open(o->source, is_text(s) ? o->text : o->target);
     s->valid = valid ? corpus_open(o->valid_source, valid) : corpus_hold_out(&s->train);
@@ -3071,6 +3034,9 @@ static void model_check(const struct session *s)
     if (dn_config_check(&s->o.model, err) != DN_OK) fail(2, "%s", err);
     if (!is_rollback(&s->o) && strcmp(s->o.on_divergence, "stop") != 0)
         fail(2, "--on-divergence cannot be '%s'; it is stop or rollback", s->o.on_divergence);
+    struct progress p = {0};                  /* --x, --y and --log-axes, on a log without rows */
+    if (s->o.plot) row_add(s, &p, log_header), rows_plot(s, &p, NULL);
+    free(p.rows.at);
     if (s->o.file || dn_tok_bytes(vocab)) return;
     while (!dn_tok_bytes(most)) most /= 2;
     fail(2, "--vocab must be from %d to %d, not %d", DN_MIN_VOCAB, most, vocab);
@@ -3351,7 +3317,6 @@ static int run_translate(struct session *s)
     size_t cut = 0, rows = is_terminal(stdin) ? 1 : (size_t)s->o.rows;
     model_open(s);
     if (is_text(s)) fail(2, "%s is a language model: it does not translate", s->o.file);
-    if (s->o.source) fail(2, "translate reads standard input: < %s", s->o.source);
     if (is_terminal(stdin)) say("one sentence per line:");
     for (;;) {
         struct text t = text_read(stdin, "stdin", rows);
@@ -3399,8 +3364,6 @@ static int score_file(struct session *s)
 /* Open the data to score a model on. */
 static void score_open(struct session *s)
 {
-    if (s->o.test_source || s->o.test_target || s->o.valid_source || s->o.valid_target)
-        fail(2, "%s takes --source and --target", s->o.verb);
     if (is_text(s) ? s->o.source || s->o.target : s->o.text != NULL)
         fail(2, is_text(s) ? "a language model is scored on --text"
                            : "a translator is scored on --source and --target");
@@ -3527,6 +3490,7 @@ static int run_info(struct session *s)
     size_t train = dn_model_bytes(c, DN_TRAIN, err);
     if (!train) fail(2, "%s", err);
     config_print(c);
+    s->o.model.threads = 1;                   /* more would cost more than they save */
     for (int stack = 0; stack < 2; stack++) {
         if (stack == 0 ? c->arch == DN_DECODER : c->arch == DN_ENCODER) continue;
         int last = (stack ? c->dec_layers : c->enc_layers) - 1;
@@ -3580,21 +3544,160 @@ static int run_plot(struct session *s)
     return 0;
 }
 
+/* The commands, and the options that each uses beside those of every command: with NULL all but
+ * `others`, and where "model" is among them those of the model. */
 static const struct command {
-    const char *name;
+    const char *name, *what, *help, *uses;
     int (*run)(struct session *s);
 } commands[] = {
-    { "train", run_train }, { "translate", run_translate }, { "sample", run_sample },
-    { "score", run_score }, { "export", run_export }, { "info", run_info }, { "plot", run_plot },
+    { "train", "", "train a model", NULL, run_train },
+    { "translate", "MODEL", "lines from stdin to stdout",
+      "resume beam length-penalty rows threads", run_translate },
+    { "sample", "MODEL", "generate text",
+      "resume prompt length temp top-k top-p samples seed threads", run_sample },
+    { "score", "MODEL", "loss, perplexity, BLEU",
+      "resume source target text hypothesis stride beam length-penalty rows batch-tokens threads",
+      run_score },
+    { "export", "MODEL", "its parameters as a C header",
+      "resume c-header force int8 source target text stride batch-tokens threads", run_export },
+    { "info", "[MODEL]", "configuration, alpha, beta, memory", "resume preset rows beam model",
+      run_info },
+    { "plot", "FILE.csv...", "draw columns of CSV files, as SVG",
+      "out force x y by title log-axes log", run_plot },
 };
+static const char every[] = "config help version print-config";
+static const char others[] = "hypothesis c-header int8 by";
 
 static const struct command *command_find(const char *name)
 {
     for (int i = 0; i < LENGTH(commands); i++)
-        if (strcmp(name, commands[i].name) == 0)
+        if (!name || strcmp(name, commands[i].name) == 0)
             return &commands[i];
     fail(2, "there is no command '%s'", name);
     return NULL;
+}
+
+/* Does the command use the option, or one of those that this is another name for? */
+static int is_used(const struct command *c, const char *name)
+{
+    int n, model = c->uses && is_among(c->uses, "model");
+    const dn_field *field = dn_fields(&n);
+    for (int i = 0; i < LENGTH(aliases); i++)
+        if (strcmp(aliases[i].word, name) == 0 && is_used(c, aliases[i].name))
+            return 1;
+    for (int i = 0; i < n && model; i++)
+        if (strcmp(field[i].name, name) == 0)
+            return 1;
+    return is_among(every, name) || (c->uses ? is_among(c->uses, name)
+                                             : is_known(name) && !is_among(others, name));
+}
+
+/* Refuse an option that would change nothing. */
+static void words_check(const struct command *c, char **argv)
+{
+    char name[WORD_MAX];
+    const char *value;
+    for (int i = 1, used; argv[i] && strcmp(argv[i], "--") != 0; i += used ? used : 1) {
+        used = option_read(argv + i, name, &value);
+        if (!used || is_used(c, name)) continue;
+        if (c->uses)
+            fail(2, "%s (%s) does not use --%s; it uses %s", c->name, c->help, name, c->uses);
+        fail(2, "training does not use --%s", name);
+    }
+}
+
+/* Print words from a column on, in lines of up to 79 characters. */
+static void wrap(int *column, const char *text)
+{
+    enum { INDENT = 21, WIDTH = 79 };
+    for (int n; *text; text += n + (text[n] == ' ')) {
+        n = (int)strcspn(text, " ");
+        if (*column + 1 + n > WIDTH) *column = printf("\n%*s", INDENT, "") - 1;
+        *column += printf(" %.*s", n, text);
+    }
+}
+
+/* An option, what it does, the values it can have, and its default. */
+static void help_row(const char *name, const char *help, const dn_field *field, const char *value)
+{
+    const char *choice;
+    int column = printf("  --%-17s", name);
+    wrap(&column, help);
+    if (field && field->kind == DN_CHOICE) column += printf(",");
+    for (int k = 0; field && (choice = dn_choice(field, k)) != NULL; k++) {
+        wrap(&column, k ? "" : "one of");
+        wrap(&column, choice);
+    }
+    if (value && *value) {
+        char text[DN_NAME_MAX + 2];
+        snprintf(text, sizeof text, "(%s)", *value == '\n' ? "a new line" : value);
+        wrap(&column, text);
+    }
+    putchar('\n');
+}
+
+/* The commands, and examples as they would be typed with `self` for the program. */
+static void usage_print(const char *self)
+{
+    for (int i = 0; i < LENGTH(commands); i++)
+        printf("%s %s %-9s %-11s [OPTIONS]  %s\n", i ? "      " : "usage:", program,
+               i ? commands[i].name : "", commands[i].what, commands[i].help);
+    printf("\n  %s                                   German to English, from data/\n", self);
+    printf("  %s --arch decoder --text book.txt    a language model of your text\n", self);
+    printf("  %s ... --resume model.safetensors    go on, with the same options\n", self);
+    printf("  echo 'Der Hund schläft.' | %s translate model.safetensors\n\n", self);
+    puts("--name value and --name=value are the same, and so are _ and -.  A file - is\nstandard "
+         "input, or for plot --out and export --c-header standard output.");
+}
+
+/* Presets, and other names of the options that the command uses. */
+static void help_names(const struct command *c)
+{
+    int column = 0;
+    if (is_used(c, "preset"))
+        puts("\nPresets (--arch sets the one of its name); --config and the command line\noverride "
+             "them, and --print-config shows them");
+    for (int i = 0; i < LENGTH(presets) && is_used(c, "preset"); i++) {
+        column = printf("  %-19s", presets[i].name);
+        wrap(&column, presets[i].help ? presets[i].help : presets[i].values);
+        putchar('\n');
+    }
+    puts("\nOther names");
+    for (int i = 0; i < LENGTH(aliases); i++) {
+        if (!is_used(c, aliases[i].name)) continue;
+        const char *word = aliases[i].word;
+        printf("  %s%-*s --%s\n", word[1] ? "--" : "-", word[1] ? 17 : 18, word, aliases[i].name);
+    }
+}
+
+/* What the command is for, and its options with their defaults for `arch`. */
+static void help_print(const char *self, const struct command *c, const char *arch)
+{
+    char value[DN_NAME_MAX];
+    struct options o;
+    int n;
+    const char *group = "";
+    const dn_field *field = dn_fields(&n);
+    options_default(&o, arch);
+    if (c->uses) printf("usage: %s %s %s [OPTIONS]  %s\n", program, c->name, c->what, c->help);
+    else usage_print(self);
+    printf("In brackets: the defaults%s%s.\n", c->uses ? "" : " of --arch ", c->uses ? "" : arch);
+    for (int i = 0; i < LENGTH(table); i++) {
+        if (!is_used(c, table[i].name)) continue;
+        if (strcmp(table[i].group, group) != 0) printf("\n%s\n", table[i].group);
+        group = table[i].group;
+        help_row(table[i].name, table[i].help, NULL,
+                 table[i].kind == FLAG ? "" : table[i].fallback);
+    }
+    for (int i = 0; i < n; i++) {
+        if (!is_used(c, field[i].name)) continue;
+        if (*group) puts("\nModel and training");
+        group = "";
+        dn_config_get(&o.model, &field[i], value);
+        help_row(field[i].name, field[i].help, &field[i], value);
+    }
+    help_names(c);
+    puts("\nExit status: 0 success, 1 failed, 2 wrong usage, 3 diverged, 128 + signal.");
 }
 
 static void version_print(void)
@@ -3667,14 +3770,16 @@ int main(int argc, char **argv)
 #endif
     if (argc > 0 && *base_name(argv[0])) program = base_name(argv[0]);
     options_read(&s, argc, argv);
+    const struct command *command = command_find(s.o.verb);
+    words_check(command, argv);
     if (s.o.help)
-        help_print(argc > 0 ? argv[0] : program, arch_of(&s.o.model));
+        help_print(argc > 0 ? argv[0] : program, command, arch_of(&s.o.model));
     else if (s.o.version)
         version_print();
     else if (s.o.print_config)
         options_print(&s.o);
     else
-        code = command_find(s.o.verb ? s.o.verb : "train")->run(&s);
+        code = command->run(&s);
     stdout_flush();
     session_free(&s);
     return code;
