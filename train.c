@@ -83,6 +83,14 @@ static double peak_memory(void)
 
 static int is_terminal(FILE *f) { return isatty(fileno(f)); }
 
+/* Bytes of stdin as they come, at most n, without waiting for more than the first; 0: its end. */
+static size_t input_read(void *to, size_t n)
+{
+    ssize_t k;
+    do k = read(STDIN_FILENO, to, n); while (k < 0 && errno == EINTR);
+    return k < 0 ? SIZE_MAX : (size_t)k;
+}
+
 /* Is this something that must not be replaced, such as /dev/null? */
 static int is_special(const char *path)
 {
@@ -208,6 +216,13 @@ typedef off_t offset;
 #else
 static double seconds(void) { return (double)time(NULL); }
 static double peak_memory(void) { return 0; }
+static size_t input_read(void *to, size_t n)
+{
+    size_t k = 0;
+    for (int c = 0; k < n && c != '\n' && (c = getc(stdin)) != EOF; ) ((char *)to)[k++] = (char)c;
+    return ferror(stdin) ? SIZE_MAX : k;
+}
+
 static int is_special(const char *path) { (void)path; return 0; }
 static int same_file(const char *a, const char *b) { return strcmp(a, b) == 0; }
 static int link_read(const char *path, char *to, size_t n) { return (void)path, (void)to, n == 0; }
@@ -328,7 +343,7 @@ static const struct option {
     { "source", INPUT, AT(source), NULL, 0, "Files", "sentences to translate, one a line" },
     { "target", INPUT, AT(target), NULL, 0, "Files", "their translations, line by line" },
     { "valid-source", INPUT, AT(valid_source), NULL, 0, "Files",
-      "validation pairs; without them the last tenth, at most 1000, is held out" },
+      "validation pairs; without them a tenth, at most 1000, is held out at random" },
     { "valid-target", INPUT, AT(valid_target), NULL, 0, "Files", "their translations" },
     { "test-source", INPUT, AT(test_source), NULL, 0, "Files", "pairs to score at the end" },
     { "test-target", INPUT, AT(test_target), NULL, 0, "Files", "their translations" },
@@ -401,7 +416,8 @@ static const struct alias { const char *word, *name; } aliases[] = {
     { "num-layers", "layers" }, { "encoder-layers", "enc-layers" },
     { "decoder-layers", "dec-layers" }, { "embed", "dim" }, { "n-embd", "dim" },
     { "d-model", "dim" }, { "hidden-size", "dim" }, { "n-head", "heads" },
-    { "num-heads", "heads" }, { "d-ff", "ffn" }, { "ffn-dim", "ffn" }, { "block-size", "ctx" }, { "seq-len", "ctx" }, { "learning-rate", "lr" },
+    { "num-heads", "heads" }, { "d-ff", "ffn" }, { "ffn-dim", "ffn" }, { "block-size", "ctx" },
+    { "seq-len", "ctx" }, { "learning-rate", "lr" },
     { "l", "lr" }, { "b", "batch-tokens" }, { "max-tokens", "batch-tokens" },
     { "max-steps", "steps" }, { "max-iters", "steps" }, { "max-update", "steps" },
     { "max-epoch", "epochs" }, { "warmup-steps", "warmup" }, { "warmup-updates", "warmup" },
@@ -669,19 +685,6 @@ struct lines {
     size_t *start, n;                         /* line i: start[i] .. start[i + 1] */
 };
 
-/* Read `most` lines, or as many as there are, and end them with a NUL. */
-static struct text text_read(FILE *f, const char *name, size_t most)
-{
-    struct text t = { NULL, 0 };
-    size_t room = 0;
-    for (int c; most > 0 && (c = getc(f)) != EOF; most -= c == '\n' ? 1 : 0) {
-        t.at = grow(t.at, &room, t.n + 2, 1);
-        t.at[t.n++] = (char)c;
-    }
-    if (ferror(f)) fail(1, "%s: %s", name, strerror(errno));
-    if (t.at) t.at[t.n] = 0;
-    return t;
-}
 
 #ifndef HELD_MAX
 #define HELD_MAX (1 << 24)                    /* bytes of a store in memory */
@@ -758,8 +761,41 @@ static void store_free(struct store *s)
     free(s->memory);
 }
 
-/* A file, or stdin for "-". */
-static struct store store_open(const char *name)
+/* What no text begins with, and what makes a text of it. */
+static const struct { const char *head, *what, *command; } foreign[] = {
+    { "\xFF\xFE", "UTF-16", "iconv -f UTF-16 -t UTF-8" },
+    { "\xFE\xFF", "UTF-16", "iconv -f UTF-16 -t UTF-8" },
+    { "\x1F\x8B", "compressed", "gunzip -c" }, { "BZh9", "compressed", "bunzip2 -c" },
+    { "\xFD" "7zXZ", "compressed", "xz -dc" }, { "\x28\xB5\x2F\xFD", "compressed", "zstd -dc" },
+    { "PK\3\4", "an archive", "unzip -p" },
+};
+
+/* Refuse the beginning of a file that cannot be meant as a text. */
+static void text_check(const char *name, const char *p, size_t n)
+{
+    const char *what = NULL, *command = NULL;
+    size_t nul[2] = { 0, 0 }, ends = 0, returns = 0;
+    for (int i = 0; i < LENGTH(foreign); i++)
+        if (n > strlen(foreign[i].head) && memcmp(p, foreign[i].head, strlen(foreign[i].head)) == 0)
+            what = foreign[i].what, command = foreign[i].command;
+    for (size_t i = 0; i < n && !what; i++) {
+        nul[i % 2] += p[i] == 0;
+        ends += p[i] == '\n';
+        returns += p[i] == '\r';
+    }
+    if (nul[0] + nul[1] > n/16 && (nul[0] > 19*nul[1] || nul[1] > 19*nul[0])) {
+        what = "UTF-16";
+        command = nul[0] > nul[1] ? "iconv -f UTF-16BE -t UTF-8" : "iconv -f UTF-16LE -t UTF-8";
+    } else if (returns > 1 && !ends) {
+        what = "a text whose lines end in CR alone";
+        command = "tr '\\r' '\\n' <";
+    }
+    if (what && (strcmp(name, "-") == 0 || strcmp(name, "stdin") == 0))
+        fail(1, "standard input is %s; make a text of it: %s FILE | ...", what, command);
+    if (what) fail(1, "%s is %s; make a text of it: %s %s > NEW", name, what, command, name);
+}
+
+static struct store store_read_in(const char *name)
 {
     FILE *f = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
     if (!f)
@@ -778,6 +814,18 @@ static struct store store_open(const char *name)
     for (size_t n; (n = fread(part, 1, sizeof part, f)) > 0; ) store_add(&s, part, n);
     if (ferror(f)) fail(1, "%s: %s", name, strerror(errno));
     if (f != stdin) fclose(f);
+    return s;
+}
+
+/* A file, or stdin for "-". */
+static struct store store_open(const char *name)
+{
+    struct store s = store_read_in(name);
+    size_t n = s.n < PIECE ? (size_t)s.n : PIECE;
+    char *head = resize(NULL, n, 1);
+    store_read(&s, 0, n, head);
+    text_check(name, head, n);
+    free(head);
     return s;
 }
 
@@ -830,6 +878,47 @@ static struct lines lines_split(struct text t)
     }
     l.text.n = to;
     return l;
+}
+
+/* The length of the Unicode white space that begins p; 0: there is none. */
+static size_t space_at(const char *p, size_t n)
+{
+    static const char wide[][4] = { "\xC2\x85", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\xA8",
+                                    "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F",
+                                    "\xE3\x80\x80" };
+    if ((*p >= 0x09 && *p <= 0x0D) || (*p >= 0x1C && *p <= 0x20)) return 1;
+    for (int i = 0; i < LENGTH(wide); i++)
+        if (n >= strlen(wide[i]) && memcmp(p, wide[i], strlen(wide[i])) == 0)
+            return strlen(wide[i]);
+    return n >= 3 && memcmp(p, "\xE2\x80", 2) == 0 && (p[2] & 0xFF) >= 0x80
+           && (p[2] & 0xFF) <= 0x8A ? 3 : 0;
+}
+
+/* Has a line nothing to read in it: white space, and what has no width? */
+static int is_blank(struct text t)
+{
+    for (size_t i = 0, k; i < t.n; i += k) {
+        const char *p = t.at + i;
+        k = space_at(p, t.n - i);
+        if (!k && t.n - i >= 3 && ((memcmp(p, "\xE2\x80", 2) == 0 && (p[2] & 0xF8) == 0x88)
+                                   || memcmp(p, "\xE2\x81\xA0", 3) == 0
+                                   || memcmp(p, "\xEF\xBB\xBF", 3) == 0))
+            k = 3;
+        if (!k) return 0;
+    }
+    return 1;
+}
+
+/* The bytes of a text that cannot be UTF-8; *more are still to come of the character before. */
+static size_t not_utf8(struct text t, int *more)
+{
+    size_t wrong = 0;
+    for (size_t i = 0; i < t.n; i++) {
+        int c = t.at[i] & 0xFF, goes_on = (c & 0xC0) == 0x80;
+        wrong += (*more > 0) != goes_on || c == 0xC0 || c == 0xC1 || c > 0xF4;
+        *more = goes_on ? *more - (*more > 0) : c < 0xC2 ? 0 : c < 0xE0 ? 1 : c < 0xF0 ? 2 : 3;
+    }
+    return wrong;
 }
 
 /* The next line as lines_split() would find it, valid until the next call; NULL after the last
@@ -1153,7 +1242,8 @@ struct corpus {
     struct store in[2];
     size_t lines;                             /* of each side; 0: a running text */
     struct sequences seq[2];
-    size_t cut;                               /* pairs that were too long: dropped or cut */
+    size_t cut, first_cut;                    /* pairs that were too long: dropped or cut; a line */
+    size_t empty, strange;                    /* pairs with an empty side; bytes not in UTF-8 */
 };
 
 /* Both functions convert in place: the bytes of an id are fewer than those of an int. */
@@ -1223,8 +1313,10 @@ static struct text corpus_sample(const struct corpus *c, int side, size_t most)
 
 /* A running text has no DN_EOS.  It is encoded in pieces, which meet where the tokenizer cuts it
  * anyway, so the ids are those of the whole. */
-static void text_encode(const struct store *in, const dn_tokenizer *t, struct sequences *q)
+static void text_encode(const struct store *in, const dn_tokenizer *t, struct sequences *q,
+                        size_t *strange)
 {
+    int more = 0;
     char *piece = resize(NULL, PIECE, 1);
     int *ids = resize(NULL, PIECE, sizeof(int));              /* at most one id a byte */
     ids[0] = DN_BOS;
@@ -1233,9 +1325,11 @@ static void text_encode(const struct store *in, const dn_tokenizer *t, struct se
         size_t n = left < PIECE ? (size_t)left : PIECE;
         store_read(in, at, n, piece);
         if (n < left) n = dn_tok_cut(piece, n);
+        *strange += not_utf8((struct text){ piece, n }, &more);
         ids_add(q, ids, dn_tok_encode(t, piece, n, ids, n));
         at += n;
     }
+    *strange += more > 0;
     q->start[1] = q->ids.n/q->width;
     q->n = 1;
     free(piece);
@@ -1244,24 +1338,32 @@ static void text_encode(const struct store *in, const dn_tokenizer *t, struct se
 
 /* No stream of a pair may exceed `most` tokens: longer pairs are dropped, or cut.  A target may
  * have one id more, since it makes inputs and labels.  A source that is cut ends in DN_EOS like all
- * others; a target that is cut does not, or the model would learn to stop in the middle. */
+ * others; a target that is cut does not, or the model would learn to stop in the middle.  A line
+ * of white space is an empty one, and a pair with such a side teaches nothing. */
 static void pairs_encode(struct corpus *c, const dn_tokenizer *t, size_t most, int drop)
 {
     int *ids = resize(NULL, most + 1, 2*sizeof(int));
     for (size_t i = 0; i < c->lines; i++) {
-        size_t n[2], over = 0;
+        size_t n[2], over = 0, empty = 0;
         for (size_t side = 0; side < 2; side++) {
-            int *id = ids + side*most;
+            int *id = ids + side*most, more = 0;
             size_t room = most + side;
             struct text line = line_next(&c->in[side]);
+            c->strange += not_utf8(line, &more) + (more > 0);
+            if (is_blank(line)) line.n = 0;
+            empty |= line.n == 0;
             id[0] = DN_BOS;                   /* of a target */
             size_t need = side + dn_tok_encode(t, line.at, line.n, id + side, most) + 1;
             n[side] = need < room ? need : room;
             over |= need > room;
             if (need <= room || side == 0) id[n[side] - 1] = DN_EOS;
         }
+        empty &= drop ? 1 : 0;
+        over &= !empty;
+        c->empty += empty;
         c->cut += over;
-        for (size_t side = 0; side < 2 && !(over && drop); side++) {
+        if (over && !c->first_cut) c->first_cut = i + 1;
+        for (size_t side = 0; side < 2 && !((over && drop) || empty); side++) {
             struct sequences *q = &c->seq[side];
             ids_add(q, ids + side*most, n[side]);
             q->start[++q->n] = q->ids.n/q->width;
@@ -1282,32 +1384,49 @@ static void corpus_encode(struct corpus *c, const dn_tokenizer *t, size_t most, 
     if (c->lines)
         pairs_encode(c, t, most, drop);
     else
-        text_encode(&c->in[1], t, &c->seq[1]);
+        text_encode(&c->in[1], t, &c->seq[1], &c->strange);
 }
 
-/* Split off the end for validation: the last tenth of a text, from the start of a line if it has
- * one; the last tenth of the pairs, but at most 1000. */
-static struct corpus corpus_hold_out(struct corpus *c)
+/* Split off the last tenth of a text for validation, from the start of a line if it has one. */
+static struct corpus text_hold_out(struct corpus *c)
 {
     struct corpus held = {0};
-    held.lines = c->lines < 10000 ? c->lines/10 : 1000;
-    if (c->lines && !held.lines) return held;
+    struct store *all = &c->in[1];
+    uint64_t tenth = all->n - all->n/10;
+    store_seek(all, tenth - 1);               /* a line may begin exactly at the tenth */
+    for (int b = 0; b != '\n' && b != EOF; ) b = byte_next(all);
+    if (all->at == all->n) all->at = tenth;
+    if (all->at == all->n) return held;
+    held.in[1] = store_split(all);
+    held.name = "the last tenth, held out";
+    return held;
+}
+
+#define STREAM_HELD UINT64_C(0x68656c6400000000)
+
+/* Take a tenth of the pairs out for validation, at most 1000: those that come first in a random
+ * order, the same for every run, since the end of a sorted corpus is unlike the rest. */
+static struct corpus pairs_hold_out(struct corpus *c)
+{
+    struct corpus held = {0};
+    size_t n = c->lines;
+    held.lines = n < 10000 ? n/10 : 1000;
+    if (!held.lines) return held;
     c->lines -= held.lines;
-    for (int side = c->lines ? 0 : 1; side < 2; side++) {
-        struct store *all = &c->in[side], *rest = &held.in[side];
-        if (c->lines) {
-            all->at = 0;
-            for (size_t i = 0; i < c->lines; i++) line_next(all);
-        } else {
-            uint64_t tenth = all->n - all->n/10;
-            store_seek(all, tenth - 1);       /* a line may begin exactly at the tenth */
-            for (int b = 0; b != '\n' && b != EOF; ) b = byte_next(all);
-            if (all->at == all->n) all->at = tenth;
-            if (all->at == all->n) return held;
+    for (int side = 0; side < 2; side++) {
+        struct store *all = &c->in[side], rest = {0};
+        rest.name = held.in[side].name = all->name;
+        all->at = 0;
+        for (size_t i = 0; i < n; i++) {
+            struct text line = line_next(all);
+            int out = dn_shuffle(0, STREAM_HELD, (uint32_t)i, (uint32_t)n) < held.lines;
+            store_add(out ? &held.in[side] : &rest, line.at, line.n);
+            store_add(out ? &held.in[side] : &rest, "\n", 1);
         }
-        *rest = store_split(all);
+        store_free(all);
+        *all = rest;
     }
-    held.name = c->lines ? "the data's end, held out" : "the last tenth, held out";
+    held.name = "the data, held out at random";
     return held;
 }
 
@@ -1334,6 +1453,8 @@ struct translator {
     int *in_len, *out_len, *in_ids, *out_ids; /* at most ctx ids each */
     struct text line;                         /* one translation, decoded */
     size_t line_room;
+    size_t before, cut, first_cut;            /* lines before these; translations without an end,
+                                                 and the line of the first */
 };
 
 struct session {
@@ -1554,20 +1675,6 @@ struct words {
     struct text *word;
     size_t n;
 };
-
-/* The length of the Unicode white space that begins p; 0: there is none. */
-static size_t space_at(const char *p, size_t n)
-{
-    static const char wide[][4] = { "\xC2\x85", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\xA8",
-                                    "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F",
-                                    "\xE3\x80\x80" };
-    if ((*p >= 0x09 && *p <= 0x0D) || (*p >= 0x1C && *p <= 0x20)) return 1;
-    for (int i = 0; i < LENGTH(wide); i++)
-        if (n >= strlen(wide[i]) && memcmp(p, wide[i], strlen(wide[i])) == 0)
-            return strlen(wide[i]);
-    return n >= 3 && memcmp(p, "\xE2\x80", 2) == 0 && (p[2] & 0xFF) >= 0x80
-           && (p[2] & 0xFF) <= 0x8A ? 3 : 0;
-}
 
 /* Replace each `what` by the shorter `by`, in place; returns the new length. */
 static size_t replace_all(char *s, size_t n, const char *what, const char *by)
@@ -2074,8 +2181,8 @@ static void model_make(struct session *s, enum dn_purpose purpose)
     say("memory: %.1f MiB for %d+%d layers of width %d, vocabulary %d", (double)need/1048576,
         c.arch == DN_DECODER ? 0 : c.enc_layers, c.arch == DN_ENCODER ? 0 : c.dec_layers, c.dim,
         c.vocab);
-    needed_for = purpose == DN_TRAIN
-                 ? "the model; --memory recompute or a smaller --batch-tokens need less" : "the model";
+    needed_for = purpose == DN_INFER ? "the model"
+               : "the model; --memory recompute or a smaller --batch-tokens need less";
     s->block = resize(NULL, need, 1);
     s->m = dn_model_init(&c, purpose, s->block, need, err);
     if (!s->m) fail(1, "%s", err);
@@ -2133,8 +2240,26 @@ static void translate(struct session *s, const struct sequences *q, size_t first
     for (int i = 0; i < n; i++) total += (size_t)t->in_len[i];
     ids_read(q, q->start[first], total, t->in_ids);
     check(dn_translate(g, n, t->in_ids, t->in_len, &how, t->out_ids, t->out_len, err), err);
-    for (int i = 0; i < n; i++)               /* DN_EOS alone: an empty line stays empty */
-        if (t->in_len[i] == 1) t->out_len[i] = 0;
+    for (int i = 0; i < n; i++) {
+        int most = 2*t->in_len[i] + 10;
+        if (t->in_len[i] == 1) t->out_len[i] = 0;             /* DN_EOS alone stays empty */
+        if (t->out_len[i] < (most < s->o.model.ctx ? most : s->o.model.ctx)) continue;
+        if (!t->cut++) t->first_cut = t->before + first + (size_t)i + 1;
+    }
+}
+
+static void cuts_say(const struct session *s, const struct corpus *c)
+{
+    if (c->cut)
+        say("note: %zu lines of %s were cut to %d tokens, line %zu the first", c->cut, c->name,
+            s->o.model.ctx, c->first_cut);
+}
+
+static void ends_say(const struct translator *t)
+{
+    if (t->cut)
+        say("note: %zu translations did not end and were cut, that of line %zu the first", t->cut,
+            t->first_cut);
 }
 
 /* Translation i as one line of text, valid until the next call. */
@@ -2260,6 +2385,7 @@ static void report_translations(struct session *s, struct corpus *c)
     size_t n = c->seq[0].n, exact = 0, rows = (size_t)s->o.rows;
     struct bleu sum = {0};
     c->in[1].at = 0;
+    s->translator.cut = 0;                    /* of samples */
     for (size_t first = 0; first < n; first += rows) {
         int some = (int)(n - first < rows ? n - first : rows);
         translate(s, &c->seq[0], first, some);
@@ -2271,6 +2397,7 @@ static void report_translations(struct session *s, struct corpus *c)
     }
     bleu_print(&sum, stdout);
     printf("exact match %.1f %% (%zu of %zu lines)\n", 100*(double)exact/(double)n, exact, n);
+    ends_say(&s->translator);
 }
 
 /* The result, on stdout. */
@@ -2974,7 +3101,8 @@ static void data_open(struct session *s)
     needed_for = "the texts";
     const char *valid = is_text(s) ? o->valid_text : o->valid_target;
     s->train = corpus_open(o->source, is_text(s) ? o->text : o->target);
-    s->valid = valid ? corpus_open(o->valid_source, valid) : corpus_hold_out(&s->train);
+    s->valid = valid ? corpus_open(o->valid_source, valid)
+             : is_text(s) ? text_hold_out(&s->train) : pairs_hold_out(&s->train);
     if (o->test_source) s->test = corpus_open(o->test_source, o->test_target);
 }
 
@@ -2986,6 +3114,8 @@ static void data_encode(struct session *s)
     corpus_encode(c, &s->tok, most, 1);
     corpus_encode(v, &s->tok, most, 0);
     corpus_encode(&s->test, &s->tok, most, 0);
+    if (c->strange)
+        say("note: %zu bytes of the data are not UTF-8, and are learned as they are", c->strange);
     if (is_text(s)) {
         say("data: %.0f tokens of %s", (double)text_tokens(c), c->name);
         if (v->name) say("validation: all %.0f tokens of %s", (double)text_tokens(v), v->name);
@@ -2994,13 +3124,14 @@ static void data_encode(struct session *s)
         return;
     }
     if (c->seq[0].n == 0)
-        fail(1, "%s: no pair fits into %zu tokens; raise --ctx", c->name, most);
+        fail(1, "%s: no pair fits into %zu tokens; raise --ctx if the lines are as they should be",
+             c->name, most);
     say("data: %zu pairs of %s; %zu of more than %zu tokens dropped", c->seq[0].n, c->name, c->cut,
         most);
+    if (c->empty) say("note: %zu pairs with an empty side were dropped, too", c->empty);
     if (v->name) say("validation: all %zu pairs of %s", v->seq[0].n, v->name);
-    if (v->cut + s->test.cut)
-        say("note: %zu pairs of validation and test were cut to %zu tokens", v->cut + s->test.cut,
-            most);
+    cuts_say(s, v);
+    cuts_say(s, &s->test);
 }
 
 /* Count the pairs of a step without reading them. */
@@ -3062,8 +3193,9 @@ static void data_note(struct session *s)
              (unsigned long)(hash >> 32), (unsigned long)(hash & 0xFFFFFFFF), s->o.accum);
     char *old = s->o.file ? note_of_file(s->o.file, "data") : NULL;
     if (old && strcmp(old, s->data_note) != 0)
-        fail(2, "%s was trained on other data or with another --accum; repeat its options",
-             s->o.file);
+        fail(2, "%s was trained on other data or with another --accum; repeat its options%s",
+             s->o.file, is_text(s) || s->o.valid_source ? "" : ", or see docs/format.md: version "
+             "1.0 held out the last pairs");
     free(old);
 }
 
@@ -3122,6 +3254,9 @@ static dn_status validate(struct session *s, int64_t step, double *val, char *er
         s->stalled = 0;
         if (s->o.keep_best) checkpoint_save(s, 1);
     }
+    if (s->stalled == 10 && !s->o.patience)
+        say("note: no validation has been better than %.3f, at step %lld, for 10 of them; "
+            "--patience N stops then", s->best, s->best_step);
     return DN_OK;
 }
 
@@ -3312,28 +3447,52 @@ static int run_train(struct session *s)
 
 /* ---- commands ---------------------------------------------------------------------------- */
 
+/* Translate some lines, at most o.rows; *all counts those that are cut. */
+static void lines_translate(struct session *s, struct text t, struct corpus *all)
+{
+    struct corpus c = {0};
+    c.name = "stdin";
+    c.in[0].memory = t.at;
+    c.in[0].n = t.n;
+    c.lines = lines_count(&c.in[0]);
+    corpus_encode(&c, &s->tok, (size_t)s->o.model.ctx, 0);
+    if (c.cut && !all->cut) all->first_cut = s->translator.before + c.first_cut;
+    all->cut += c.cut;
+    if (c.lines > 0) translate(s, &c.seq[0], 0, (int)c.lines);
+    for (int i = 0; i < (int)c.lines; i++) line_print(stdout, "", translation(s, i));
+    stdout_flush();
+    s->translator.before += c.lines;
+    c.in[0].memory = NULL;                    /* the caller's */
+    corpus_free(&c);
+}
+
+/* Lines are translated as soon as they are there, o.rows at a time if there are so many. */
 static int run_translate(struct session *s)
 {
-    size_t cut = 0, rows = is_terminal(stdin) ? 1 : (size_t)s->o.rows;
+    struct text t = { NULL, 0 };
+    struct corpus all = {0};
+    size_t room = 0, seen = 0, begun = 0;
+    all.name = "stdin";
     model_open(s);
     if (is_text(s)) fail(2, "%s is a language model: it does not translate", s->o.file);
     if (is_terminal(stdin)) say("one sentence per line:");
-    for (;;) {
-        struct text t = text_read(stdin, "stdin", rows);
-        struct corpus c = {0};
-        c.name = "stdin";
-        c.in[0].memory = t.at;
-        c.in[0].n = t.n;
-        c.lines = lines_count(&c.in[0]);
-        corpus_encode(&c, &s->tok, (size_t)s->o.model.ctx, 0);
-        cut += c.cut;
-        if (c.lines > 0) translate(s, &c.seq[0], 0, (int)c.lines);
-        for (int i = 0; i < (int)c.lines; i++) line_print(stdout, "", translation(s, i));
-        stdout_flush();
-        corpus_free(&c);
-        if (c.lines == 0) break;
+    for (size_t more = 1; more || t.n; ) {
+        size_t n = 0;
+        for (int rows = 0; seen < t.n && rows < s->o.rows; )
+            if (t.at[seen++] == '\n') n = seen, rows++;
+        if (!more && !n) n = t.n;             /* the last line has no end */
+        if (n) lines_translate(s, (struct text){ t.at, n }, &all);
+        if (n) memmove(t.at, t.at + n, t.n -= n), seen = 0;
+        if (n || !more) continue;
+        t.at = grow(t.at, &room, t.n + PIECE, 1);
+        more = input_read(t.at + t.n, PIECE);
+        if (more == SIZE_MAX) fail(1, "stdin: %s", strerror(errno));
+        t.n += more;
+        if (!begun++) text_check("stdin", t.at, t.n);
     }
-    if (cut) say("note: %zu lines were cut to %d tokens", cut, s->o.model.ctx);
+    cuts_say(s, &all);
+    ends_say(&s->translator);
+    free(t.at);
     return 0;
 }
 
@@ -3376,7 +3535,7 @@ static void score_open(struct session *s)
                               s->o.target ? s->o.target : "data/test.en");
     corpus_encode(&s->test, &s->tok, (size_t)s->o.model.ctx, 0);
     batches_make(s);
-    if (s->test.cut) say("note: %zu pairs were cut to %d tokens", s->test.cut, s->o.model.ctx);
+    cuts_say(s, &s->test);
 }
 
 static int run_score(struct session *s)

@@ -98,6 +98,7 @@ CALL(size_t, fread, (void *to, size_t n, size_t m, FILE *f), (to, n, m, f),
      stream_fails("fread", EIO, f), 0)
 CALL(size_t, fwrite, (const void *from, size_t n, size_t m, FILE *f), (from, n, m, f),
      stream_fails("fwrite", ENOSPC, f), 0)
+CALL(ssize_t, read, (int f, void *to, size_t n), (f, to, n), fails("read", EIO), -1)
 CALL(int, getc, (FILE *f), (f), stream_fails("getc", EIO, f), EOF)
 
 /* A stream is closed in any case: what fails is the last write. */
