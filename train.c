@@ -28,6 +28,7 @@
 #define _FILE_OFFSET_BITS 64
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -82,6 +83,16 @@ static double peak_memory(void)
 }
 
 static int is_terminal(FILE *f) { return isatty(fileno(f)); }
+
+/* The columns of the terminal, now; 0: the system does not say. */
+static int terminal_width(void)
+{
+#ifdef TIOCGWINSZ
+    struct winsize w;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0) return w.ws_col;
+#endif
+    return 0;
+}
 
 /* Bytes of stdin as they come, at most n, without waiting for more than the first; 0: its end. */
 static size_t input_read(void *to, size_t n)
@@ -216,6 +227,7 @@ typedef off_t offset;
 #else
 static double seconds(void) { return (double)time(NULL); }
 static double peak_memory(void) { return 0; }
+static int terminal_width(void) { return 0; }
 static size_t input_read(void *to, size_t n)
 {
     size_t k = 0;
@@ -1758,26 +1770,44 @@ static int same_words(const struct text *a, const struct text *b, size_t n)
     return 1;
 }
 
+/* A slot of a hash table: n words of the reference, NULL where it is free, and how often it still
+ * has them. */
+struct gram { const struct text *words; size_t left; };
+
+static struct gram *gram_find(struct gram *slot, size_t mask, const struct text *words, size_t n)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < n; i++, hash++)
+        for (size_t k = 0; k < words[i].n; k++)
+            hash = (hash ^ (hash >> 29) ^ (words[i].at[k] & 0xFF))*UINT64_C(0x9E3779B97F4A7C15);
+    hash ^= hash >> 32;
+    for (; slot[hash & mask].words && !same_words(slot[hash & mask].words, words, n); hash++) {}
+    return &slot[hash & mask];
+}
+
 /* Count one sentence: each n-gram of the reference can match one of the hypothesis. */
 static void bleu_add(struct bleu *sum, struct text hypothesis, struct text reference)
 {
     struct words h = words_13a(hypothesis), r = words_13a(reference);
-    char *used = resize(NULL, r.n, 1);
+    size_t mask = 1;
+    while (mask < 2*r.n) mask = 2*mask + 1;
+    struct gram *slot = resize(NULL, mask + 1, sizeof *slot), *found;
     sum->hyp += (double)h.n;
     sum->ref += (double)r.n;
     for (size_t n = 1; n <= 4; n++) {
-        memset(used, 0, r.n);
+        memset(slot, 0, (mask + 1)*sizeof *slot);
+        for (size_t k = 0; k + n <= r.n; k++) {
+            found = gram_find(slot, mask, r.word + k, n);
+            found->words = r.word + k;
+            found->left++;
+        }
         for (size_t i = 0; i + n <= h.n; i++) {
+            found = gram_find(slot, mask, h.word + i, n);
             sum->total[n - 1]++;
-            for (size_t k = 0; k + n <= r.n; k++)
-                if (!used[k] && same_words(h.word + i, r.word + k, n)) {
-                    used[k] = 1;
-                    sum->match[n - 1]++;
-                    break;
-                }
+            if (found->left) found->left--, sum->match[n - 1]++;
         }
     }
-    free(used);
+    free(slot);
     free(h.memory);
     free(h.word);
     free(r.memory);
@@ -2930,6 +2960,18 @@ static int can_rewrite(void)
     return is_terminal(stderr) && !(term && strcmp(term, "dumb") == 0);
 }
 
+/* How much of a line fits into that of a terminal, whole columns of it, which two blanks part. */
+static int fitting(const char *line)
+{
+    const char *columns = getenv("COLUMNS");
+    int width = terminal_width(), n = (int)strlen(line);
+    if (!is_terminal(stderr)) return n;
+    if (width <= 0) width = columns && atoi(columns) > 0 ? atoi(columns) : 80;
+    while (n >= width && n > 0)
+        for (n--; n > 0 && memcmp(line + n, "  ", 2) != 0; ) n--;
+    return n ? n : width > 1 ? width - 1 : 1;
+}
+
 static const char log_header[] = "step,seconds,loss,val,lr,grad_norm,tokens_per_second\n";
 
 /* The bytes of the rows up to this step.  Later ones are of steps that were lost or given up, and
@@ -3042,13 +3084,16 @@ static void progress_step(const struct session *s, struct progress *p, int64_t s
     if (!due && !(rewrite && now - p->drawn > 0.5)) return;
     if (s->o.minutes > 0 && left > 60*s->o.minutes - spent) left = 60*s->o.minutes - spent;
     if (val >= 0) snprintf(value, sizeof value, "  val %.3f", val);
-    snprintf(line, sizeof line, "step %lld/%d  loss %.3f%s  lr %.1e  gnorm %.3g  %s tok/s  ETA %s",
-             (long long)step, s->o.model.steps, nll, value, stats->lr, stats->grad_norm,
-             human(rate, tokens), clock_text(left, eta));
+    int digits = snprintf(line, sizeof line, "%d", s->o.model.steps);
+    snprintf(line, sizeof line,
+             "step %*lld/%d  loss %.3f%*s  lr %.1e  %6s tok/s  ETA %-4s  gnorm %#.3g", digits,
+             (long long)step, s->o.model.steps, nll, s->valid.name ? 11 : 0, value, stats->lr,
+             human(rate, tokens), clock_text(left, eta), stats->grad_norm);
+    int n = fitting(line);
     if (rewrite)
-        line_open = fprintf(stderr, "\r%s\033[K", line) > 0;
+        line_open = fprintf(stderr, "\r%.*s\033[K", n, line) > 0;
     else
-        say("%s", line);
+        say("%.*s", n, line);
     p->drawn = now;
     if (!due) return;
     if (val >= 0) snprintf(value, sizeof value, "%.6f", val);
@@ -3142,16 +3187,20 @@ static void step_skip(struct session *s)
 }
 
 /* --epochs in steps.  How many pairs fill a batch depends on their order, so the batches of pairs
- * are counted one by one. */
+ * are counted one by one; but where they are very many, only those of the first epochs, since the
+ * others have nearly as many. */
 static int steps_of_epochs(struct session *s)
 {
-    int64_t steps = 0;
+    double steps = 0;
     const struct corpus *c = &s->train;
     if (is_text(s)) {
         double each = (double)row_tokens(s, c)*text_rows(s, c)*s->o.accum;
-        steps = (int64_t)ceil((double)text_tokens(c)*s->o.epochs/each);
+        steps = ceil((double)text_tokens(c)*s->o.epochs/each);
     } else {
-        for (; s->place < (uint64_t)s->o.epochs*c->seq[0].n; steps++) step_skip(s);
+        uint64_t n = c->seq[0].n, most = n < 1 << 25 ? (1 << 25)/n : 1;
+        uint64_t some = (uint64_t)s->o.epochs < most ? (uint64_t)s->o.epochs : most;
+        for (; s->place < some*n; steps++) step_skip(s);
+        steps = floor(steps*s->o.epochs/(double)some);
     }
     s->place = 0;
     return steps < INT_MAX ? (int)steps : INT_MAX;
