@@ -3585,10 +3585,14 @@ static void print_decimal(char *to, size_t n, double v)
     }
 }
 
+/* By name, with _ or - between its words. */
 static const dn_field *field_find(const char *name)
 {
-    for (int i = 0; i < FIELDS; i++)
-        if (!strcmp(fields[i].name, name)) return &fields[i];
+    for (int i = 0; i < FIELDS; i++) {
+        const char *a = fields[i].name, *b = name;
+        while (*a && (*a == *b || (*a == '-' && *b == '_'))) a++, b++;
+        if (!*a && !*b) return &fields[i];
+    }
     return NULL;
 }
 
@@ -3700,6 +3704,7 @@ static const char *const prefix[] = { "", "adam.m.", "adam.v." };
 static const char CONFIG_KEY[] = "config.";
 static const char HEAD[] = "{\"__metadata__\":{\"checksum\":\"";
 enum { DIGITS = 16, WORD = (int)sizeof(real), PIPE = 4096 };
+enum { HEADER_MAX = 100000000 };                        /* the reference reader takes no more */
 static const char *const dtype = sizeof(real) == 8 ? "F64" : "F32";
 
 /* A hash in which no change of a single 8-byte word can go unseen: each step is a bijection. */
@@ -3904,6 +3909,9 @@ dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn
         if (note_check(notes, i, err)) return DN_EINVAL;
     memset(&out, 0, sizeof out);
     uint64_t header = put_file(&out, m, notes, n_notes, checksum, 0);
+    if (header > HEADER_MAX)
+        return fail(err, DN_EINVAL, "a header of %d bytes, for %d tensors, is more than readers of "
+                    "safetensors take", (int64_t)header, (int64_t)m->tensors);
     sum_digits(out.sum, checksum);
     memset(&out, 0, sizeof out);
     out.io = io;
@@ -3918,7 +3926,8 @@ struct reader {
     const dn_io *io;
     uint64_t at, end, data;             /* of the header, its end; the bytes of tensors       */
     uint64_t filled;                    /* data bytes the entries so far account for          */
-    int have, next, metadata, fields;   /* position in pipe; what was seen                    */
+    int have, next, metadata;           /* position in pipe; what was seen                    */
+    uint64_t fields;                    /* the fields that were seen, one bit each            */
     unsigned char pipe[PIPE];
     char checksum[DN_NAME_MAX];
     dn_config config;
@@ -4006,7 +4015,10 @@ static int get_number(struct reader *in, uint64_t *v)
 {
     int c = skip_blanks(in);
     if (c < '0' || c > '9') return bad(in, "the checkpoint's header lacks a %s", "number");
-    for (*v = 0; (c = peek(in)) >= '0' && c <= '9'; in->next++) {
+    *v = 0;
+    for (int digits = 0; (c = peek(in)) >= '0' && c <= '9'; in->next++) {
+        if (digits++ && !*v)
+            return bad(in, "a number in the checkpoint's header begins with %s", "0");
         if (*v > (UINT64_MAX >> 1)/10 - 1)
             return bad(in, "a number in the checkpoint's header is %s", "too large");
         *v = 10**v + (uint64_t)(c - '0');
@@ -4029,17 +4041,16 @@ static int get_metadata(struct reader *in)
     if (!strcmp(key, "checksum"))
         say(in->checksum, sizeof in->checksum, "%s", *value ? value : "none");
     if (!strcmp(key, "step")) {
+        const char *p = value;
         in->step = 0;
-        for (const char *p = value; *p; p++) {
-            if (*p < '0' || *p > '9' || p - value > 15)
-                return bad(in, "step cannot be '%s'", value);
-            in->step = 10*in->step + (*p - '0');
-        }
+        while (*p >= '0' && *p <= '9' && p - value < 16 && (p == value || in->step > 0))
+            in->step = 10*in->step + (*p++ - '0');
+        if (*p || p == value) return bad(in, "step cannot be '%s'", value);
     }
     if (strncmp(key, CONFIG_KEY, prefix_length)) return 1;
     const dn_field *f = field_find(key + prefix_length);
     if (f && !f->saved) return bad(in, "%s does not belong into a checkpoint", key);
-    in->fields++;
+    if (f) in->fields |= (uint64_t)1 << (f - fields);
     if (dn_config_set(&in->config, key + prefix_length, value, in->err)) in->status = DN_EFORMAT;
     return in->status == DN_OK;
 }
@@ -4093,6 +4104,21 @@ static struct tensor *tensor_find(const dn_model *m, const char *name)
     return NULL;
 }
 
+/* Name the fields that the file says nothing of: a wrong shape can come from one. */
+static int lacking(struct reader *in)
+{
+    char *p = in->err + strlen(in->err);
+    const char *const end = in->err + DN_ERR_MAX - 1, *before = "; the file lacks ";
+    for (int i = 0; i < FIELDS; i++) {
+        if (!fields[i].saved || fields[i].at == offsetof(dn_config, parts)) continue;
+        if (in->fields >> i & 1) continue;
+        p = put_text(put_text(put_text(p, end, before), end, CONFIG_KEY), end, fields[i].name);
+        before = ", ";
+    }
+    *p = 0;
+    return 0;
+}
+
 static int tensor_note(struct reader *in, const char *name, const uint64_t *shape, int dims,
                        uint64_t begin)
 {
@@ -4100,10 +4126,10 @@ static int tensor_note(struct reader *in, const char *name, const uint64_t *shap
     if (!in->m) return 1;
     while (part > 0 && strncmp(name, prefix[part], strlen(prefix[part]))) part--;
     struct tensor *t = tensor_find(in->m, name + strlen(prefix[part]));
-    if (!t) return bad(in, "the model has no tensor '%s'", name);
+    if (!t) return bad(in, "the model has no tensor '%s'", name) || lacking(in);
     if (dims != (t->cols ? 2 : 1) || shape[0] != (uint64_t)t->rows ||
         (t->cols && shape[1] != (uint64_t)t->cols))
-        return bad(in, "tensor '%s' has another shape in the checkpoint", name);
+        return bad(in, "tensor '%s' has another shape in the checkpoint", name) || lacking(in);
     if (t->file[part]) return bad(in, "tensor '%s' is there twice", name);
     t->file[part] = begin + 1;                          /* 0 means: not seen */
     in->count[part]++;
@@ -4119,7 +4145,11 @@ static int get_entry(struct reader *in, const char *name)
     if (!expect(in, '{') || !get_name(in, word, sizeof word) || !expect(in, ':')) return 0;
     if (strcmp(word, "dtype")) return bad(in, "tensor '%s' does not begin with its dtype", name);
     if (!get_name(in, word, sizeof word) || !expect(in, ',')) return 0;
-    if (strcmp(word, dtype)) return bad(in, "tensor '%s' is not of this build's number type", name);
+    if (strcmp(word, dtype)) {
+        in->status = fail(in->err, DN_EFORMAT, "tensor '%s' is %s; this build reads %s", name, word,
+                          dtype);
+        return 0;
+    }
     if (!get_name(in, word, sizeof word) || !expect(in, ':') || !expect(in, '[')) return 0;
     if (strcmp(word, "shape")) return bad(in, "tensor '%s' lacks its shape", name);
     do {
@@ -4178,8 +4208,9 @@ static int checksum_check(struct reader *in, uint64_t size)
         sum_add(&sum, pipe, n);
     }
     sum_digits(sum, digits);
-    return !strcmp(digits, in->checksum) || bad(in, "the checkpoint's checksum is wrong: %s",
-                                               "the file is damaged");
+    return !strcmp(digits, in->checksum) || bad(in, "the checkpoint's checksum is wrong: the file "
+        "is damaged, or %s", "another program saved it again and should have left the key "
+        "'checksum' out");
 }
 
 static dn_status reader_open(struct reader *in, const dn_io *io, dn_model *m, const char *key,
@@ -4212,7 +4243,11 @@ dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
     dn_status status = reader_open(&in, io, NULL, NULL, err);
     if (status) return status;
     if (!get_header(&in) || !checksum_check(&in, io->size)) return in.status;
-    if (!in.fields) return fail(err, DN_EFORMAT, "the file has no configuration of a model");
+    if (!in.fields) {
+        fail(err, DN_EFORMAT, "the file has no configuration of a model");
+        lacking(&in);
+        return DN_EFORMAT;
+    }
     in.config.parts = imax(in.config.parts, 1);
     if (!dn_model_bytes(&in.config, DN_INFER, err)) return DN_EFORMAT;
     /* So that a small file cannot make the caller allocate a large model. */
@@ -4244,7 +4279,7 @@ static dn_status values_read(const dn_io *io, uint64_t from, uint64_t count, rea
             return fail(err, DN_EIO, "the checkpoint could not be read");
         for (size_t j = 0; j < n; j++) to[i + j] = real_from(pipe + j*WORD);
     }
-    return DN_OK;
+    return row_finite(to, (size_t)count) ? DN_OK : DN_EFORMAT;
 }
 
 dn_status dn_load(dn_model *m, const dn_io *io, char *err)
@@ -4274,6 +4309,9 @@ dn_status dn_load(dn_model *m, const dn_io *io, char *err)
         for (int i = 0; in.count[p] && i < m->tensors && !status; i++) {
             const struct tensor *t = &m->tensor[i];
             status = values_read(io, in.end + t->file[p] - 1, t->count, part[p] + t->at, err);
+            if (status == DN_EFORMAT)
+                fail(err, status, "tensor '%s%s' has a value that is not finite", prefix[p],
+                     tensor_name(m, t, name));
         }
         if (status) return status;
     }

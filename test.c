@@ -3349,6 +3349,9 @@ static double t_header_hostile(void)
         { "\"config.lr\":\"", "\"config.lr\":\"nan" }, { "\"step\":\"0\"", "\"step\":\"-1\"" },
         { "\"step\":\"0\"", "\"step\":\"99999999999999999999\"" },
         { "\"step\":\"0\"", "\"step\":\"0\\u0030\"" }, { "\"step\":\"0\"", "\"step\":{}" },
+        { "\"step\":\"0\"", "\"step\":\"\"" },        { "\"step\":\"0\"", "\"step\":\"07\"" },
+        { "\"shape\":[5,2]", "\"shape\":[05,2]" },
+        { "\"config.dim\":\"2\"", "\"config.dim\":\"\"" },
     };
     dn_config c;
     double e = 0;
@@ -3361,6 +3364,73 @@ static double t_header_hostile(void)
               "%s for %s: %s", wrong[i][1], wrong[i][0], err);
         free_blocks();
     }
+    return e;
+}
+
+/* Sentences that say what another program has done to a file. */
+static double t_header_sentences(void)
+{
+    static const struct { const char *from, *to, *says; } wrong[] = {
+        { "\"dtype\":\"F", "\"dtype\":\"BF", "is BF" },
+        { ",\"config.dim\":\"2\"", "", "another shape in the checkpoint; the file lacks config.d" },
+    };
+    const char *const build = sizeof(dn_real) == 8 ? "build reads F64" : "build reads F32";
+    dn_config c;
+    double e = 0;
+    for (size_t i = 0; i < sizeof wrong/sizeof *wrong; i++) {
+        MUST(e, unsigned_file(&c) && header_replace(&file_a, wrong[i].from, wrong[i].to));
+        c.dim += 2;                                     /* as if from the defaults */
+        dn_model *other = make_model(&c, DN_TRAIN);
+        worst(&e, !refused(load(other, &file_a), DN_EFORMAT) || !strstr(err, wrong[i].says)
+                  || (i == 0 && !strstr(err, build)), "%s", err);
+        free_blocks();
+    }
+    dn_model *m = tiny_model(&c);
+    MUST(e, m && save(m, &file_a) == DN_OK);
+    file_a.bytes[file_a.n - 1] ^= 1;
+    MUST(e, refused(load(m, &file_a), DN_EFORMAT) && strstr(err, "left the key 'checksum' out"));
+    return e;
+}
+
+/* One value that is not finite, in each tensor and each moment. */
+static double t_not_finite(void)
+{
+    dn_config c;
+    dn_model *m = unsigned_file(&c);
+    const size_t data = header_size(&file_a), word = sizeof(dn_real);
+    unsigned char bytes[8] = { 0, 0, 0x80, 0x7F };      /* infinity */
+    double e = 0;
+    if (word == 8) memcpy(bytes, "\0\0\0\0\0\0\xF8\xFF", 8);        /* NaN */
+    for (size_t part = 0, at = data; part < 3; part++)
+        for (int i = 0; i < dn_tensor_count(m); i++) {
+            const dn_tensor t = dn_tensor_at(m, i);
+            unsigned char was[8];
+            at += (size_t)t.rows*(size_t)(t.cols ? t.cols : 1)*word;
+            memcpy(was, file_a.bytes + at - word, word);
+            memcpy(file_a.bytes + at - word, bytes, word);
+            worst(&e, !refused(load(m, &file_a), DN_EFORMAT) || !strstr(err, t.name)
+                      || !strstr(err, "is not finite"), "%s: %s", t.name, err);
+            memcpy(file_a.bytes + at - word, was, word);
+        }
+    MUST(e, load(m, &file_a) == DN_OK);
+    return e;
+}
+
+/* A header of more bytes than the reference reader takes, here for a long note. */
+static double t_header_limit(void)
+{
+    const size_t most = 100000000;
+    dn_config c;
+    dn_model *m = tiny_model(&c);
+    char *text = get_block(most + 1);
+    const dn_io io = io_of(&file_a);
+    const dn_note note = { "long", text };
+    double e = 0;
+    memset(text, 'x', most);
+    text[most] = 0;
+    file_a.n = 0;
+    MUST(e, refused(dn_save(m, &note, 1, &io, err), DN_EINVAL) && strstr(err, "readers"));
+    MUST(e, file_a.n == 0);
     return e;
 }
 
@@ -3707,6 +3777,8 @@ static double t_config_text(void)
                 worst(&e, 1, "%s accepts \"%s\"", f[i].name, wrong[k]);
         }
     MUST(e, !memcmp(&c, &before, sizeof c));
+    MUST(e, dn_config_set(&c, "batch_tokens", "77", err) == DN_OK && c.batch_tokens == 77);
+    MUST(e, refused(dn_config_set(&c, "batch_tokens_", "1", err), DN_EINVAL));
     MUST(e, refused(dn_config_set(&c, "no-such-field", "1", err), DN_EINVAL));
     MUST(e, refused(dn_config_set(&c, "", "1", err), DN_EINVAL));
     return e;
@@ -5306,6 +5378,9 @@ static const struct test {
     { "fail:header", "a header of a model larger than the file is refused", t_too_large, 0, 0 },
     { "fail:fields", "without a checksum, each field is checked", t_header_fields, 0, 0 },
     { "fail:fields", "a well-formed field with a wrong value is refused", t_header_hostile, 0, 0 },
+    { "fail:fields", "what another program did to a file is named", t_header_sentences, 0, 0 },
+    { "fail:fields", "a value that is not finite is refused by name", t_not_finite, 0, 0 },
+    { "fail:header", "a header that others could not read is not written", t_header_limit, 0, 0 },
     { "fail:fields", "a tensor moved from its place is refused", t_header_offsets, 0, 0 },
     { "fail:fuzz", "random damage is refused, or harmless", t_fuzz, 0, 0 },
     { "fail:data", "data with any bit wrong is refused", t_data_bytes, 0, 0 },

@@ -24,8 +24,11 @@
  */
 #if defined(__unix__) || defined(__APPLE__)
 #define HAVE_POSIX 1
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 #define _FILE_OFFSET_BITS 64
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -49,6 +52,16 @@
 
 /* ---- platform: what ISO C does not have -------------------------------------------------- */
 
+/* The last part of a path. */
+static const char *base_name(const char *path)
+{
+    const char *base = path;
+    for (; *path; path++)
+        if (*path == '/' || *path == '\\')
+            base = path + 1;
+    return base;
+}
+
 #ifdef HAVE_POSIX
 static double seconds(void)
 {
@@ -71,6 +84,24 @@ static double peak_memory(void)
 
 static int is_terminal(FILE *f) { return isatty(fileno(f)); }
 
+/* The columns of the terminal, now; 0: the system does not say. */
+static int terminal_width(void)
+{
+#ifdef TIOCGWINSZ
+    struct winsize w;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0) return w.ws_col;
+#endif
+    return 0;
+}
+
+/* Bytes of stdin as they come, at most n, without waiting for more than the first; 0: its end. */
+static size_t input_read(void *to, size_t n)
+{
+    ssize_t k;
+    do k = read(STDIN_FILENO, to, n); while (k < 0 && errno == EINTR);
+    return k < 0 ? SIZE_MAX : (size_t)k;
+}
+
 /* Is this something that must not be replaced, such as /dev/null? */
 static int is_special(const char *path)
 {
@@ -78,12 +109,159 @@ static int is_special(const char *path)
     return stat(path, &s) == 0 && !S_ISREG(s.st_mode);
 }
 
+/* Are these names of one file that exists? */
+static int same_file(const char *a, const char *b)
+{
+    struct stat s, t;
+    return stat(a, &s) == 0 && stat(b, &t) == 0 && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+}
+
+/* What a symbolic link says; 0: it is none. */
+static int link_read(const char *path, char *to, size_t n)
+{
+    ssize_t k = readlink(path, to, n - 1);
+    if (k > 0) to[k] = 0;
+    return k > 0;
+}
+
+static DIR *directory_of(const char *path)
+{
+    char name[4096];
+    size_t n = (size_t)(base_name(path) - path);
+    if (n >= sizeof name) return NULL;
+    memcpy(name, path, n);
+    name[n] = 0;
+    return opendir(n ? name : ".");
+}
+
+/* Lock the whole file, or with F_GETLK ask whether another process has; 0: it has, or cannot. */
+static int file_lock(int fd, int command)
+{
+    struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    return fcntl(fd, command, &l) == 0 && (command == F_SETLK || l.l_type == F_UNLCK);
+}
+
+/* A new file to write, which stays locked while it is open; NULL and EEXIST: the name is taken. */
+static FILE *file_create(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
+    if (f) file_lock(fd, F_SETLK);
+    if (fd >= 0 && !f) close(fd), remove(path);
+    return f;
+}
+
+/* Keep a file to this process while it is open; 0: another one has it. */
+static int file_keep(FILE *f)
+{
+    return file_lock(fileno(f), F_SETLK) || (errno != EACCES && errno != EAGAIN);
+}
+
+static long process_id(void) { return (long)getpid(); }
+
+/* Remove what dead processes left beside `path`: PATH.PID.tmp.  The lock tells of a process that
+ * lives where its number means nothing here, as in another container. */
+static void stale_remove(const char *path)
+{
+    const char *base = base_name(path);
+    size_t n = strlen(base);
+    DIR *d = directory_of(path);
+    for (struct dirent *e; d && (e = readdir(d)) != NULL; ) {
+        char *end = e->d_name;
+        if (strncmp(e->d_name, base, n) != 0 || e->d_name[n] != '.') continue;
+        long pid = strtol(e->d_name + n + 1, &end, 10);
+        if (pid <= 0 || strcmp(end, ".tmp") != 0) continue;
+        if (pid != process_id() && (kill((pid_t)pid, 0) == 0 || errno != ESRCH)) continue;
+        int fd = openat(dirfd(d), e->d_name, O_WRONLY);
+        if (fd >= 0 && file_lock(fd, F_GETLK)) unlinkat(dirfd(d), e->d_name, 0);
+        if (fd >= 0) close(fd);
+    }
+    if (d) closedir(d);
+}
+
+/* Give a new file the rights, and where allowed the owner, of the one that it will replace. */
+static void rights_copy(FILE *f, const char *path)
+{
+    struct stat s;
+    if (stat(path, &s) != 0) return;
+    if (fchown(fileno(f), s.st_uid, s.st_gid) != 0 && fchown(fileno(f), (uid_t)-1, s.st_gid) != 0)
+        s.st_mode &= (mode_t)~(S_ISUID | S_ISGID);
+    fchmod(fileno(f), s.st_mode & 07777);
+}
+
+/* In a directory such as /tmp only the owner of a file may replace it. */
+static int is_others(const char *path)
+{
+    struct stat s, in;
+    DIR *d = directory_of(path);
+    int known = d && fstat(dirfd(d), &in) == 0 && stat(path, &s) == 0;
+    if (d) closedir(d);
+    return known && (in.st_mode & S_ISVTX) && geteuid() != 0 && geteuid() != s.st_uid
+           && geteuid() != in.st_uid;
+}
+
+/* The directory is written, too, or a power cut could take the new name back. */
+static int file_move(const char *from, const char *to)
+{
+    if (rename(from, to) != 0) return 0;
+    DIR *d = directory_of(to);
+    if (d) fsync(dirfd(d)), closedir(d);
+    return 1;
+}
+
+/* A file without a name, in TMPDIR; `where` becomes a name for messages. */
+static FILE *temporary_open(char *where, size_t n)
+{
+    const char *dir = getenv("TMPDIR");
+    char path[4096];
+    if (!dir || !*dir) dir = "/tmp";
+    int fd = snprintf(path, sizeof path, "%s/deepnet.XXXXXX", dir) < (int)sizeof path
+             ? mkstemp(path) : -1;
+    if (fd >= 0) unlink(path);
+    snprintf(where, n, "a temporary file in %s", dir);
+    return fd < 0 ? NULL : fdopen(fd, "w+b");
+}
+
 static int flush_to_disk(FILE *f) { return fflush(f) == 0 && fsync(fileno(f)) == 0; }
 typedef off_t offset;
 #else
 static double seconds(void) { return (double)time(NULL); }
 static double peak_memory(void) { return 0; }
+static int terminal_width(void) { return 0; }
+static size_t input_read(void *to, size_t n)
+{
+    size_t k = 0;
+    for (int c = 0; k < n && c != '\n' && (c = getc(stdin)) != EOF; ) ((char *)to)[k++] = (char)c;
+    return ferror(stdin) ? SIZE_MAX : k;
+}
+
 static int is_special(const char *path) { (void)path; return 0; }
+static int same_file(const char *a, const char *b) { return strcmp(a, b) == 0; }
+static int link_read(const char *path, char *to, size_t n) { return (void)path, (void)to, n == 0; }
+static FILE *file_create(const char *path) { return fopen(path, "wb"); }
+static int file_keep(FILE *f) { return f != NULL; }
+static long process_id(void) { return 0; }
+static void stale_remove(const char *path) { (void)path; }
+static void rights_copy(FILE *f, const char *path) { (void)f, (void)path; }
+static int is_others(const char *path) { (void)path; return 0; }
+static int file_move(const char *from, const char *to)
+{
+#ifdef _WIN32
+    remove(to);                               /* on Windows rename() does not replace */
+#endif
+    return rename(from, to) == 0;
+}
+
+static FILE *temporary_open(char *where, size_t n)
+{
+    snprintf(where, n, "a temporary file");
+#ifdef __wasi__
+    return NULL;                              /* WASI has none */
+#else
+    return tmpfile();
+#endif
+}
+
 static int flush_to_disk(FILE *f) { return fflush(f) == 0; }
 #ifdef _WIN32
 #include <fcntl.h>
@@ -99,9 +277,6 @@ typedef long offset;
 #define ftello ftell
 #endif
 #endif
-#ifdef __wasi__
-#define tmpfile() NULL                        /* WASI has none */
-#endif
 
 static int seek_to(FILE *f, uint64_t at)
 {
@@ -115,14 +290,6 @@ static int64_t size_of(FILE *f)
     if (fseeko(f, 0, SEEK_END) != 0) return -1;
     int64_t size = (int64_t)ftello(f);
     return !seek_to(f, 0) ? -2 : size < INT64_MAX ? size : -1;
-}
-
-static int file_move(const char *from, const char *to)
-{
-#ifdef _WIN32
-    remove(to);                               /* on Windows rename() does not replace */
-#endif
-    return rename(from, to) == 0;
 }
 
 #ifdef HAVE_SIGNALS
@@ -166,7 +333,7 @@ struct options {
     const char *text, *valid_text, *hypothesis, *c_header;
     const char *out, *config, *log, *on_divergence;
     double minutes;
-    int epochs, accum, stop_after, patience, keep_best;
+    int epochs, accum, stop_after, patience, keep_best, force;
     int eval_every, save_every, log_every, sample_every, samples, stride;
     const char *prompt;
     double temp, top_p, length_penalty;
@@ -188,7 +355,7 @@ static const struct option {
     { "source", INPUT, AT(source), NULL, 0, "Files", "sentences to translate, one a line" },
     { "target", INPUT, AT(target), NULL, 0, "Files", "their translations, line by line" },
     { "valid-source", INPUT, AT(valid_source), NULL, 0, "Files",
-      "validation pairs; without them the last tenth, at most 1000, is held out" },
+      "validation pairs; without them a tenth, at most 1000, is held out at random" },
     { "valid-target", INPUT, AT(valid_target), NULL, 0, "Files", "their translations" },
     { "test-source", INPUT, AT(test_source), NULL, 0, "Files", "pairs to score at the end" },
     { "test-target", INPUT, AT(test_target), NULL, 0, "Files", "their translations" },
@@ -199,9 +366,11 @@ static const struct option {
       "score: BLEU of this file against --target, without a model" },
     { "c-header", OUTPUT, AT(c_header), NULL, 0, "Files", "export: the file to write" },
     { "out", OUTPUT, AT(out), NULL, 0, "Files",
-      "the checkpoint; \"\": none (model.safetensors; with --resume the same file)" },
+      "the checkpoint (model.safetensors; with --resume the same file), \"\": none; or the plot" },
+    { "force", FLAG, AT(force), "0", 0, "Files",
+      "replace what is there, though another run or another program made it" },
     { "resume", INPUT, AT(file), NULL, 0, "Files",
-      "go on from this checkpoint; repeat the options of its run" },
+      "go on from this checkpoint, with the options of its run; or the MODEL" },
     { "config", INPUT, AT(config), NULL, 0, "Files", "read options from lines 'key = value'" },
     { "preset", WORD, AT(preset), NULL, 0, "Files", "a set of options by name, listed below" },
 
@@ -256,15 +425,35 @@ static const struct option {
 /* Other names for an option; a name that is here twice sets both. */
 static const struct alias { const char *word, *name; } aliases[] = {
     { "layers", "enc-layers" }, { "layers", "dec-layers" }, { "n-layer", "layers" },
-    { "embed", "dim" }, { "n-embd", "dim" }, { "n-head", "heads" }, { "block-size", "ctx" },
-    { "learning-rate", "lr" }, { "l", "lr" }, { "b", "batch-tokens" },
-    { "max-tokens", "batch-tokens" }, { "max-steps", "steps" }, { "max-iters", "steps" },
-    { "warmup-steps", "warmup" }, { "update-freq", "accum" }, { "grad-clip", "clip" },
-    { "eval-interval", "eval-every" }, { "log-interval", "log-every" }, { "s", "seed" },
-    { "o", "out" }, { "model", "resume" }, { "t", "temp" }, { "temperature", "temp" },
-    { "p", "prompt" }, { "i", "prompt" }, { "start", "prompt" }, { "n", "length" },
-    { "max-new-tokens", "length" }, { "num-samples", "samples" }, { "lenpen", "length-penalty" },
-    { "h", "help" },
+    { "num-layers", "layers" }, { "encoder-layers", "enc-layers" },
+    { "decoder-layers", "dec-layers" }, { "embed", "dim" }, { "n-embd", "dim" },
+    { "d-model", "dim" }, { "hidden-size", "dim" }, { "n-head", "heads" },
+    { "num-heads", "heads" }, { "d-ff", "ffn" }, { "ffn-dim", "ffn" }, { "block-size", "ctx" },
+    { "seq-len", "ctx" }, { "learning-rate", "lr" },
+    { "l", "lr" }, { "b", "batch-tokens" }, { "max-tokens", "batch-tokens" },
+    { "max-steps", "steps" }, { "max-iters", "steps" }, { "max-update", "steps" },
+    { "max-epoch", "epochs" }, { "warmup-steps", "warmup" }, { "warmup-updates", "warmup" },
+    { "update-freq", "accum" }, { "gradient-accumulation-steps", "accum" },
+    { "wd", "weight-decay" }, { "grad-clip", "clip" }, { "eval-interval", "eval-every" },
+    { "log-interval", "log-every" },
+    { "save-interval", "save-every" }, { "s", "seed" }, { "o", "out" }, { "output", "out" },
+    { "model", "resume" }, { "src", "source" }, { "tgt", "target" }, { "t", "temp" },
+    { "temperature", "temp" }, { "p", "prompt" }, { "i", "prompt" }, { "start", "prompt" },
+    { "n", "length" }, { "max-new-tokens", "length" }, { "num-samples", "samples" },
+    { "lenpen", "length-penalty" }, { "beam-size", "beam" }, { "h", "help" },
+};
+
+/* What people look for and this program has in another form. */
+static const struct hint { const char *word, *hint; } hints[] = {
+    { "batch-size", "--batch-tokens counts tokens, not sentences" },
+    { "n-best", "--beam N searches among N translations and writes the best" },
+    { "nbest", "--beam N searches among N translations and writes the best" },
+    { "max-length", "--ctx is the longest sequence of a model, --length what sample writes" },
+    { "max-len", "--ctx is the longest sequence of a model, --length what sample writes" },
+    { "device", "it computes on the CPU, with --threads" },
+    { "gpu", "it computes on the CPU, with --threads" },
+    { "fp16", "it computes in float; export --int8 writes 8 bits" },
+    { "input", "--text names a text, --source and --target pairs; translate reads standard input" },
 };
 
 /* Sets of options.  One with the name of an architecture holds its defaults. */
@@ -326,17 +515,18 @@ static void say(const char *format, ...)
     fputc('\n', stderr);
 }
 
-/* Say one sentence and exit with the code. */
+/* Say one sentence and exit with the code.  The system takes all memory back. */
 static void fail(int code, const char *format, ...)
 {
-    char sentence[1024];
     va_list list;
     fflush(stdout);
+    line_clear();
+    fprintf(stderr, "%s: ", program);
     va_start(list, format);
-    vsnprintf(sentence, sizeof sentence, format, list);
+    vfprintf(stderr, format, list);
     va_end(list);
-    say("%s: %s%s", program, sentence, code == 2 ? " (try --help)" : "");
-    exit(code);
+    fputs(code == 2 ? " (try --help)\n" : "\n", stderr);
+    _Exit(code);
 }
 
 static void check(dn_status status, const char *err)
@@ -364,6 +554,8 @@ static void output_close(FILE *f, const char *path)
     if (ferror(f) || (f != stdout && fclose(f) != 0)) fail(1, "%s: %s", path, strerror(errno));
 }
 
+static const char *needed_for = "the options";                /* what memory is asked for */
+
 /* The one place that allocates.  It never returns NULL: without memory the program ends. */
 static void *resize(void *old, size_t count, size_t each)
 {
@@ -371,7 +563,8 @@ static void *resize(void *old, size_t count, size_t each)
     if (count == 0) count = 1;
     if (count <= SIZE_MAX/each) new = realloc(old, count*each);
     if (!new)
-        fail(1, "out of memory: no room for %.0f MiB", (double)count*(double)each/1048576);
+        fail(1, "out of memory: no room for %.1f MiB for %s", (double)count*(double)each/1048576,
+             needed_for);
     return new;
 }
 
@@ -409,16 +602,6 @@ static const char *clock_text(double s, char out[16])
     return out;
 }
 
-/* The last part of a path. */
-static const char *base_name(const char *path)
-{
-    const char *base = path;
-    for (; *path; path++)
-        if (*path == '/' || *path == '\\')
-            base = path + 1;
-    return base;
-}
-
 /* Print a word with the quotes that a POSIX shell needs. */
 static void shell_print(FILE *f, const char *word)
 {
@@ -452,14 +635,59 @@ static char *joined(const char *a, const char *b)
 /* End the file that was written as `part`.  If all went well, it replaces `path`, and until then
  * `path` is as it was: whatever happens, one complete file has that name (but on Windows there is a
  * moment when none has).  If not, `part` is removed and the program ends; err says why where errno
- * is 0. */
-static void file_replace(FILE *f, int good, const char *part, const char *path, const char *err)
+ * is 0.  After a trial it is removed in any case. */
+static void file_replace(FILE *f, int good, char *part, const char *path, const char *err,
+                         int trial)
 {
     if (f && fclose(f) != 0) good = 0;
-    if (good && file_move(part, path)) return;
+    good = good && (trial ? remove(part) == 0 : file_move(part, path));
     const char *why = errno ? strerror(errno) : err;
-    remove(part);
-    fail(1, "%s: could not be written: %s", path, why);
+    if (f && !good) remove(part);
+    free(part);
+    if (!good) fail(1, "%s: could not be written: %s", path, why);
+}
+
+/* Begin such a file, beside `path` and under a name that no other process uses; NULL: errno says
+ * why.  *part becomes its name, which file_replace() frees. */
+static FILE *part_open(const char *path, char **part)
+{
+    char end[32];
+    FILE *f = NULL;
+    stale_remove(path);
+    *part = NULL;
+    errno = EEXIST;
+    for (long n = process_id(), tries = 0; !f && errno == EEXIST && tries < 100; tries++) {
+        snprintf(end, sizeof end, ".%ld.tmp", n + tries);
+        free(*part);
+        *part = joined(path, end);
+        errno = 0;
+        f = file_create(*part);
+    }
+    if (!f) return NULL;
+    rights_copy(f, path);
+    errno = 0;
+    return f;
+}
+
+/* The file that a name leads to through links, or the name itself: a new string. */
+static char *link_target(const char *path)
+{
+    char *at = joined(path, ""), link[4096];
+    for (int i = 0; i < 40 && link_read(at, link, sizeof link); i++) {
+        char *old = at;
+        if (*link != '/') at[base_name(at) - at] = 0;
+        at = joined(*link == '/' ? "" : at, link);
+        free(old);
+    }
+    return at;
+}
+
+static int file_exists(const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f && errno != ENOENT) fail(1, "%s: %s", path, strerror(errno));
+    if (f) fclose(f);
+    return f != NULL;
 }
 
 struct text { char *at; size_t n; };                /* any bytes, not ended by NUL */
@@ -469,19 +697,6 @@ struct lines {
     size_t *start, n;                         /* line i: start[i] .. start[i + 1] */
 };
 
-/* Read `most` lines, or as many as there are, and end them with a NUL. */
-static struct text text_read(FILE *f, const char *name, size_t most)
-{
-    struct text t = { NULL, 0 };
-    size_t room = 0;
-    for (int c; most > 0 && (c = getc(f)) != EOF; most -= c == '\n' ? 1 : 0) {
-        t.at = grow(t.at, &room, t.n + 2, 1);
-        t.at[t.n++] = (char)c;
-    }
-    if (ferror(f)) fail(1, "%s: %s", name, strerror(errno));
-    if (t.at) t.at[t.n] = 0;
-    return t;
-}
 
 #ifndef HELD_MAX
 #define HELD_MAX (1 << 24)                    /* bytes of a store in memory */
@@ -509,9 +724,10 @@ static void store_failed(const struct store *s)
 
 static void store_add(struct store *s, const void *bytes, size_t n)
 {
+    static char where[300];                   /* the same for all */
     errno = 0;
-    if (!s->f && s->n + n > HELD_MAX && (s->f = tmpfile()) != NULL) {
-        s->name = "a temporary file";
+    if (!s->f && s->n + n > HELD_MAX && (s->f = temporary_open(where, sizeof where)) != NULL) {
+        s->name = where;
         if (s->memory && fwrite(s->memory, 1, (size_t)s->n, s->f) != s->n) store_failed(s);
         free(s->memory);
         s->memory = NULL;
@@ -557,8 +773,41 @@ static void store_free(struct store *s)
     free(s->memory);
 }
 
-/* A file, or stdin for "-". */
-static struct store store_open(const char *name)
+/* What no text begins with, and what makes a text of it. */
+static const struct { const char *head, *what, *command; } foreign[] = {
+    { "\xFF\xFE", "UTF-16", "iconv -f UTF-16 -t UTF-8" },
+    { "\xFE\xFF", "UTF-16", "iconv -f UTF-16 -t UTF-8" },
+    { "\x1F\x8B", "compressed", "gunzip -c" }, { "BZh9", "compressed", "bunzip2 -c" },
+    { "\xFD" "7zXZ", "compressed", "xz -dc" }, { "\x28\xB5\x2F\xFD", "compressed", "zstd -dc" },
+    { "PK\3\4", "an archive", "unzip -p" },
+};
+
+/* Refuse the beginning of a file that cannot be meant as a text. */
+static void text_check(const char *name, const char *p, size_t n)
+{
+    const char *what = NULL, *command = NULL;
+    size_t nul[2] = { 0, 0 }, ends = 0, returns = 0;
+    for (int i = 0; i < LENGTH(foreign); i++)
+        if (n > strlen(foreign[i].head) && memcmp(p, foreign[i].head, strlen(foreign[i].head)) == 0)
+            what = foreign[i].what, command = foreign[i].command;
+    for (size_t i = 0; i < n && !what; i++) {
+        nul[i % 2] += p[i] == 0;
+        ends += p[i] == '\n';
+        returns += p[i] == '\r';
+    }
+    if (nul[0] + nul[1] > n/16 && (nul[0] > 19*nul[1] || nul[1] > 19*nul[0])) {
+        what = "UTF-16";
+        command = nul[0] > nul[1] ? "iconv -f UTF-16BE -t UTF-8" : "iconv -f UTF-16LE -t UTF-8";
+    } else if (returns > 1 && !ends) {
+        what = "a text whose lines end in CR alone";
+        command = "tr '\\r' '\\n' <";
+    }
+    if (what && (strcmp(name, "-") == 0 || strcmp(name, "stdin") == 0))
+        fail(1, "standard input is %s; make a text of it: %s FILE | ...", what, command);
+    if (what) fail(1, "%s is %s; make a text of it: %s %s > NEW", name, what, command, name);
+}
+
+static struct store store_read_in(const char *name)
 {
     FILE *f = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
     if (!f)
@@ -577,6 +826,18 @@ static struct store store_open(const char *name)
     for (size_t n; (n = fread(part, 1, sizeof part, f)) > 0; ) store_add(&s, part, n);
     if (ferror(f)) fail(1, "%s: %s", name, strerror(errno));
     if (f != stdin) fclose(f);
+    return s;
+}
+
+/* A file, or stdin for "-". */
+static struct store store_open(const char *name)
+{
+    struct store s = store_read_in(name);
+    size_t n = s.n < PIECE ? (size_t)s.n : PIECE;
+    char *head = resize(NULL, n, 1);
+    store_read(&s, 0, n, head);
+    text_check(name, head, n);
+    free(head);
     return s;
 }
 
@@ -631,6 +892,47 @@ static struct lines lines_split(struct text t)
     return l;
 }
 
+/* The length of the Unicode white space that begins p; 0: there is none. */
+static size_t space_at(const char *p, size_t n)
+{
+    static const char wide[][4] = { "\xC2\x85", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\xA8",
+                                    "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F",
+                                    "\xE3\x80\x80" };
+    if ((*p >= 0x09 && *p <= 0x0D) || (*p >= 0x1C && *p <= 0x20)) return 1;
+    for (int i = 0; i < LENGTH(wide); i++)
+        if (n >= strlen(wide[i]) && memcmp(p, wide[i], strlen(wide[i])) == 0)
+            return strlen(wide[i]);
+    return n >= 3 && memcmp(p, "\xE2\x80", 2) == 0 && (p[2] & 0xFF) >= 0x80
+           && (p[2] & 0xFF) <= 0x8A ? 3 : 0;
+}
+
+/* Has a line nothing to read in it: white space, and what has no width? */
+static int is_blank(struct text t)
+{
+    for (size_t i = 0, k; i < t.n; i += k) {
+        const char *p = t.at + i;
+        k = space_at(p, t.n - i);
+        if (!k && t.n - i >= 3 && ((memcmp(p, "\xE2\x80", 2) == 0 && (p[2] & 0xF8) == 0x88)
+                                   || memcmp(p, "\xE2\x81\xA0", 3) == 0
+                                   || memcmp(p, "\xEF\xBB\xBF", 3) == 0))
+            k = 3;
+        if (!k) return 0;
+    }
+    return 1;
+}
+
+/* The bytes of a text that cannot be UTF-8; *more are still to come of the character before. */
+static size_t not_utf8(struct text t, int *more)
+{
+    size_t wrong = 0;
+    for (size_t i = 0; i < t.n; i++) {
+        int c = t.at[i] & 0xFF, goes_on = (c & 0xC0) == 0x80;
+        wrong += (*more > 0) != goes_on || c == 0xC0 || c == 0xC1 || c > 0xF4;
+        *more = goes_on ? *more - (*more > 0) : c < 0xC2 ? 0 : c < 0xE0 ? 1 : c < 0xF0 ? 2 : 3;
+    }
+    return wrong;
+}
+
 /* The next line as lines_split() would find it, valid until the next call; NULL after the last
  * one, and then the first again.  No store_read() may come between two lines: it moves f. */
 static struct text line_next(struct store *s)
@@ -654,6 +956,16 @@ static struct text line_next(struct store *s)
 }
 
 /* ---- reading options --------------------------------------------------------------------- */
+
+/* Is `name` among these, which have blanks between them? */
+static int is_among(const char *names, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *at = names; (at = strstr(at, name)) != NULL; at += n)
+        if ((at == names || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
+            return 1;
+    return 0;
+}
 
 /* Every name of every option, then NULL. */
 static const char *option_word(int i)
@@ -696,6 +1008,9 @@ static void unknown_option(const char *where, const char *name)
             least = edit_distance(name, word);
             nearest = word;
         }
+    for (int i = 0; i < LENGTH(hints); i++)
+        if (strcmp(hints[i].word, name) == 0)
+            fail(2, "%sthere is no option '--%s'; %s", where, name, hints[i].hint);
     if (nearest) fail(2, "%sthere is no option '--%s'; did you mean --%s?", where, name, nearest);
     fail(2, "%sthere is no option '--%s'", where, name);
 }
@@ -798,7 +1113,9 @@ static int is_verb(const struct options *o, const char *verb)
  * MODEL of another verb. */
 static void word_set(struct options *o, const char *word)
 {
-    if (!o->verb) {
+    if (!o->verb && strcmp(word, "help") == 0) {
+        o->help = 1;
+    } else if (!o->verb) {
         o->verb = word;
     } else if (is_verb(o, "plot")) {
         if (o->csv_n == SERIES_MAX)
@@ -812,30 +1129,35 @@ static void word_set(struct options *o, const char *word)
     }
 }
 
+/* The option that begins these words, and its value, NULL if that is missing; returns the number of
+ * words that it takes, 0 if it is none. */
+static int option_read(char **word, char name[WORD_MAX], const char **value)
+{
+    if (word[0][0] != '-' || !word[0][1]) return 0;
+    *value = name_read(name, word[0] + (word[0][1] == '-' ? 2 : 1));
+    if (**value == '=') {
+        ++*value;
+        return 1;
+    }
+    *value = is_flag(name) ? "1" : word[1];
+    return is_flag(name) || !word[1] ? 1 : 2;
+}
+
 static void options_line(struct options *o, int argc, char **argv)
 {
     char name[WORD_MAX];
-    for (int i = 1, plain = 0; i < argc; i++) {
-        const char *word = argv[i], *value;
-        if (plain || word[0] != '-' || !word[1]) {
-            word_set(o, word);
-            continue;
-        }
-        if (strcmp(word, "--") == 0) {
+    const char *value;
+    for (int i = 1, plain = 0, used; i < argc; i += used ? used : 1) {
+        used = plain || strcmp(argv[i], "--") == 0 ? 0 : option_read(argv + i, name, &value);
+        if (used) {
+            if (!is_known(name)) unknown_option("", name);
+            if (!value) fail(2, "%s needs a value", argv[i]);
+            option_set(o, "", name, value);
+        } else if (plain || strcmp(argv[i], "--") != 0) {
+            word_set(o, argv[i]);
+        } else {
             plain = 1;
-            continue;
         }
-        value = name_read(name, word + (word[1] == '-' ? 2 : 1));
-        if (!is_known(name)) unknown_option("", name);
-        if (*value == '=')
-            value++;
-        else if (is_flag(name))
-            value = "1";
-        else if (i + 1 < argc)
-            value = argv[++i];
-        else
-            fail(2, "--%s needs a value", name);
-        option_set(o, "", name, value);
     }
 }
 
@@ -915,74 +1237,6 @@ static void options_print(const struct options *o)
     }
 }
 
-static void help_row(const char *name, const char *help, const char *value)
-{
-    printf("  --%-17s %s", name, help);
-    if (value && *value) printf(" (%s)", *value == '\n' ? "a new line" : value);
-    putchar('\n');
-}
-
-/* The commands, and examples as they would be typed with `self` for the program. */
-static void usage_print(const char *self)
-{
-    printf("usage: %s [OPTIONS]                   train a model\n", program);
-    printf("       %s translate MODEL [OPTIONS]   translate lines from stdin to stdout\n", program);
-    printf("       %s sample MODEL [OPTIONS]      generate text\n", program);
-    printf("       %s score MODEL [OPTIONS]       loss, perplexity, BLEU\n", program);
-    printf("       %s export MODEL [OPTIONS]      its parameters as a C header\n", program);
-    printf("       %s info [MODEL] [OPTIONS]      configuration, alpha, beta, memory\n", program);
-    printf("       %s plot FILE.csv... [OPTIONS]  draw columns of CSV files, as SVG\n\n", program);
-    printf("  %s                                      German to English, from data/\n", self);
-    printf("  %s --arch decoder --text book.txt       a language model of your own text\n", self);
-    printf("  %s ... --resume model.safetensors       go on, with the same options\n", self);
-    printf("  echo 'Der Hund schläft.' | %s translate model.safetensors\n\n", self);
-    puts("--name value and --name=value are the same, and so are _ and -.  A file - is standard "
-         "input,\nor for plot --out and export --c-header standard output.");
-}
-
-/* The usage, and every option with its default for `arch`. */
-static void help_print(const char *self, const char *arch)
-{
-    char value[DN_NAME_MAX];
-    const char *choice;
-    struct options o;
-    int n;
-    const dn_field *field = dn_fields(&n);
-    options_default(&o, arch);
-    usage_print(self);
-    printf("In brackets: the defaults of --arch %s.\n", arch);
-    for (int i = 0; i < LENGTH(table); i++) {
-        if (i == 0 || strcmp(table[i].group, table[i - 1].group) != 0)
-            printf("\n%s\n", table[i].group);
-        help_row(table[i].name, table[i].help, table[i].kind == FLAG ? "" : table[i].fallback);
-    }
-    puts("\nModel and training");
-    for (int i = 0; i < n; i++) {
-        dn_config_get(&o.model, &field[i], value);
-        help_row(field[i].name, field[i].help, value);
-        if (field[i].kind == DN_CHOICE) {
-            printf("  %-19s one of", "");
-            for (int k = 0; (choice = dn_choice(&field[i], k)) != NULL; k++)
-                printf(" %s", choice);
-            putchar('\n');
-        }
-    }
-    puts("\nPresets (--arch sets the one of its name); --config and the command line override "
-         "them,\nand --print-config shows them");
-    for (int i = 0; i < LENGTH(presets); i++)
-        printf("  %-19s %s\n", presets[i].name,
-               presets[i].help ? presets[i].help : presets[i].values);
-    puts("\nOther names");
-    for (int i = 0; i < LENGTH(aliases); i++) {
-        const char *word = aliases[i].word;
-        printf("  -%s%s = --%s", word[1] ? "-" : "", word, aliases[i].name);
-        for (; i + 1 < LENGTH(aliases) && strcmp(aliases[i + 1].word, word) == 0; i++)
-            printf(" and --%s", aliases[i + 1].name);
-        putchar('\n');
-    }
-    puts("\nExit status: 0 success, 1 failed, 2 wrong usage, 3 diverged, 128 + signal.");
-}
-
 /* ---- corpora ----------------------------------------------------------------------------- */
 
 struct sequences {
@@ -1000,7 +1254,8 @@ struct corpus {
     struct store in[2];
     size_t lines;                             /* of each side; 0: a running text */
     struct sequences seq[2];
-    size_t cut;                               /* pairs that were too long: dropped or cut */
+    size_t cut, first_cut;                    /* pairs that were too long: dropped or cut; a line */
+    size_t empty, strange;                    /* pairs with an empty side; bytes not in UTF-8 */
 };
 
 /* Both functions convert in place: the bytes of an id are fewer than those of an int. */
@@ -1070,8 +1325,10 @@ static struct text corpus_sample(const struct corpus *c, int side, size_t most)
 
 /* A running text has no DN_EOS.  It is encoded in pieces, which meet where the tokenizer cuts it
  * anyway, so the ids are those of the whole. */
-static void text_encode(const struct store *in, const dn_tokenizer *t, struct sequences *q)
+static void text_encode(const struct store *in, const dn_tokenizer *t, struct sequences *q,
+                        size_t *strange)
 {
+    int more = 0;
     char *piece = resize(NULL, PIECE, 1);
     int *ids = resize(NULL, PIECE, sizeof(int));              /* at most one id a byte */
     ids[0] = DN_BOS;
@@ -1080,9 +1337,11 @@ static void text_encode(const struct store *in, const dn_tokenizer *t, struct se
         size_t n = left < PIECE ? (size_t)left : PIECE;
         store_read(in, at, n, piece);
         if (n < left) n = dn_tok_cut(piece, n);
+        *strange += not_utf8((struct text){ piece, n }, &more);
         ids_add(q, ids, dn_tok_encode(t, piece, n, ids, n));
         at += n;
     }
+    *strange += more > 0;
     q->start[1] = q->ids.n/q->width;
     q->n = 1;
     free(piece);
@@ -1091,24 +1350,32 @@ static void text_encode(const struct store *in, const dn_tokenizer *t, struct se
 
 /* No stream of a pair may exceed `most` tokens: longer pairs are dropped, or cut.  A target may
  * have one id more, since it makes inputs and labels.  A source that is cut ends in DN_EOS like all
- * others; a target that is cut does not, or the model would learn to stop in the middle. */
+ * others; a target that is cut does not, or the model would learn to stop in the middle.  A line
+ * of white space is an empty one, and a pair with such a side teaches nothing. */
 static void pairs_encode(struct corpus *c, const dn_tokenizer *t, size_t most, int drop)
 {
     int *ids = resize(NULL, most + 1, 2*sizeof(int));
     for (size_t i = 0; i < c->lines; i++) {
-        size_t n[2], over = 0;
+        size_t n[2], over = 0, empty = 0;
         for (size_t side = 0; side < 2; side++) {
-            int *id = ids + side*most;
+            int *id = ids + side*most, more = 0;
             size_t room = most + side;
             struct text line = line_next(&c->in[side]);
+            c->strange += not_utf8(line, &more) + (more > 0);
+            if (is_blank(line)) line.n = 0;
+            empty |= line.n == 0;
             id[0] = DN_BOS;                   /* of a target */
             size_t need = side + dn_tok_encode(t, line.at, line.n, id + side, most) + 1;
             n[side] = need < room ? need : room;
             over |= need > room;
             if (need <= room || side == 0) id[n[side] - 1] = DN_EOS;
         }
+        empty &= drop ? 1 : 0;
+        over &= !empty;
+        c->empty += empty;
         c->cut += over;
-        for (size_t side = 0; side < 2 && !(over && drop); side++) {
+        if (over && !c->first_cut) c->first_cut = i + 1;
+        for (size_t side = 0; side < 2 && !((over && drop) || empty); side++) {
             struct sequences *q = &c->seq[side];
             ids_add(q, ids + side*most, n[side]);
             q->start[++q->n] = q->ids.n/q->width;
@@ -1129,32 +1396,49 @@ static void corpus_encode(struct corpus *c, const dn_tokenizer *t, size_t most, 
     if (c->lines)
         pairs_encode(c, t, most, drop);
     else
-        text_encode(&c->in[1], t, &c->seq[1]);
+        text_encode(&c->in[1], t, &c->seq[1], &c->strange);
 }
 
-/* Split off the end for validation: the last tenth of a text, from the start of a line if it has
- * one; the last tenth of the pairs, but at most 1000. */
-static struct corpus corpus_hold_out(struct corpus *c)
+/* Split off the last tenth of a text for validation, from the start of a line if it has one. */
+static struct corpus text_hold_out(struct corpus *c)
 {
     struct corpus held = {0};
-    held.lines = c->lines < 10000 ? c->lines/10 : 1000;
-    if (c->lines && !held.lines) return held;
+    struct store *all = &c->in[1];
+    uint64_t tenth = all->n - all->n/10;
+    store_seek(all, tenth - 1);               /* a line may begin exactly at the tenth */
+    for (int b = 0; b != '\n' && b != EOF; ) b = byte_next(all);
+    if (all->at == all->n) all->at = tenth;
+    if (all->at == all->n) return held;
+    held.in[1] = store_split(all);
+    held.name = "the last tenth, held out";
+    return held;
+}
+
+#define STREAM_HELD UINT64_C(0x68656c6400000000)
+
+/* Take a tenth of the pairs out for validation, at most 1000: those that come first in a random
+ * order, the same for every run, since the end of a sorted corpus is unlike the rest. */
+static struct corpus pairs_hold_out(struct corpus *c)
+{
+    struct corpus held = {0};
+    size_t n = c->lines;
+    held.lines = n < 10000 ? n/10 : 1000;
+    if (!held.lines) return held;
     c->lines -= held.lines;
-    for (int side = c->lines ? 0 : 1; side < 2; side++) {
-        struct store *all = &c->in[side], *rest = &held.in[side];
-        if (c->lines) {
-            all->at = 0;
-            for (size_t i = 0; i < c->lines; i++) line_next(all);
-        } else {
-            uint64_t tenth = all->n - all->n/10;
-            store_seek(all, tenth - 1);       /* a line may begin exactly at the tenth */
-            for (int b = 0; b != '\n' && b != EOF; ) b = byte_next(all);
-            if (all->at == all->n) all->at = tenth;
-            if (all->at == all->n) return held;
+    for (int side = 0; side < 2; side++) {
+        struct store *all = &c->in[side], rest = {0};
+        rest.name = held.in[side].name = all->name;
+        all->at = 0;
+        for (size_t i = 0; i < n; i++) {
+            struct text line = line_next(all);
+            int out = dn_shuffle(0, STREAM_HELD, (uint32_t)i, (uint32_t)n) < held.lines;
+            store_add(out ? &held.in[side] : &rest, line.at, line.n);
+            store_add(out ? &held.in[side] : &rest, "\n", 1);
         }
-        *rest = store_split(all);
+        store_free(all);
+        *all = rest;
     }
-    held.name = c->lines ? "the data's end, held out" : "the last tenth, held out";
+    held.name = "the data, held out at random";
     return held;
 }
 
@@ -1181,6 +1465,8 @@ struct translator {
     int *in_len, *out_len, *in_ids, *out_ids; /* at most ctx ids each */
     struct text line;                         /* one translation, decoded */
     size_t line_room;
+    size_t before, cut, first_cut;            /* lines before these; translations without an end,
+                                                 and the line of the first */
 };
 
 struct session {
@@ -1203,6 +1489,7 @@ struct session {
     double best;                              /* the lowest validation loss, */
     long long best_step;                      /* its step, 0: none yet, */
     int stalled;                              /* and the validations since then */
+    char *out_best;                           /* OUT.best */
     const char *saved;                        /* the last checkpoint of the run, NULL: none */
     int halved;                               /* how often the run went back to it, with half */
     double asked;                             /* the learning rate; the one first asked for */
@@ -1224,6 +1511,7 @@ static void session_free(struct session *s)
     free(s->g_block);
     free(s->tok_memory);
     free(s->tok_note);
+    free(s->out_best);
     free(s->translator.block);
     free(s->translator.line.at);
 }
@@ -1244,6 +1532,7 @@ static void session_free(struct session *s)
 static void batches_make(struct session *s)
 {
     size_t room = (size_t)s->o.model.batch_tokens;
+    needed_for = "the batches; smaller --batch-tokens or --accum need less";
     s->batch = resize(NULL, (size_t)s->o.accum, sizeof *s->batch);
     memset(s->batch, 0, (size_t)s->o.accum*sizeof *s->batch);
     for (int i = 0; i < s->o.accum; i++) {
@@ -1399,20 +1688,6 @@ struct words {
     size_t n;
 };
 
-/* The length of the Unicode white space that begins p; 0: there is none. */
-static size_t space_at(const char *p, size_t n)
-{
-    static const char wide[][4] = { "\xC2\x85", "\xC2\xA0", "\xE1\x9A\x80", "\xE2\x80\xA8",
-                                    "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F",
-                                    "\xE3\x80\x80" };
-    if ((*p >= 0x09 && *p <= 0x0D) || (*p >= 0x1C && *p <= 0x20)) return 1;
-    for (int i = 0; i < LENGTH(wide); i++)
-        if (n >= strlen(wide[i]) && memcmp(p, wide[i], strlen(wide[i])) == 0)
-            return strlen(wide[i]);
-    return n >= 3 && memcmp(p, "\xE2\x80", 2) == 0 && (p[2] & 0xFF) >= 0x80
-           && (p[2] & 0xFF) <= 0x8A ? 3 : 0;
-}
-
 /* Replace each `what` by the shorter `by`, in place; returns the new length. */
 static size_t replace_all(char *s, size_t n, const char *what, const char *by)
 {
@@ -1495,26 +1770,44 @@ static int same_words(const struct text *a, const struct text *b, size_t n)
     return 1;
 }
 
+/* A slot of a hash table: n words of the reference, NULL where it is free, and how often it still
+ * has them. */
+struct gram { const struct text *words; size_t left; };
+
+static struct gram *gram_find(struct gram *slot, size_t mask, const struct text *words, size_t n)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < n; i++, hash++)
+        for (size_t k = 0; k < words[i].n; k++)
+            hash = (hash ^ (hash >> 29) ^ (words[i].at[k] & 0xFF))*UINT64_C(0x9E3779B97F4A7C15);
+    hash ^= hash >> 32;
+    for (; slot[hash & mask].words && !same_words(slot[hash & mask].words, words, n); hash++) {}
+    return &slot[hash & mask];
+}
+
 /* Count one sentence: each n-gram of the reference can match one of the hypothesis. */
 static void bleu_add(struct bleu *sum, struct text hypothesis, struct text reference)
 {
     struct words h = words_13a(hypothesis), r = words_13a(reference);
-    char *used = resize(NULL, r.n, 1);
+    size_t mask = 1;
+    while (mask < 2*r.n) mask = 2*mask + 1;
+    struct gram *slot = resize(NULL, mask + 1, sizeof *slot), *found;
     sum->hyp += (double)h.n;
     sum->ref += (double)r.n;
     for (size_t n = 1; n <= 4; n++) {
-        memset(used, 0, r.n);
+        memset(slot, 0, (mask + 1)*sizeof *slot);
+        for (size_t k = 0; k + n <= r.n; k++) {
+            found = gram_find(slot, mask, r.word + k, n);
+            found->words = r.word + k;
+            found->left++;
+        }
         for (size_t i = 0; i + n <= h.n; i++) {
+            found = gram_find(slot, mask, h.word + i, n);
             sum->total[n - 1]++;
-            for (size_t k = 0; k + n <= r.n; k++)
-                if (!used[k] && same_words(h.word + i, r.word + k, n)) {
-                    used[k] = 1;
-                    sum->match[n - 1]++;
-                    break;
-                }
+            if (found->left) found->left--, sum->match[n - 1]++;
         }
     }
-    free(used);
+    free(slot);
     free(h.memory);
     free(h.word);
     free(r.memory);
@@ -1585,80 +1878,211 @@ static const dn_config *config_of_file(struct session *s, const char *path)
     return &s->of_file;
 }
 
-/* A note of the file as a string, which the caller frees.  NULL: the file has no such note. */
-static char *note_of_file(const char *path, const char *key)
+/* A note of an open file as a string, which the caller frees.  NULL: the file has no such note. */
+static char *note_of(const dn_io *io, const char *path, const char *key)
 {
     char err[DN_ERR_MAX], *note = NULL;
     size_t size = 0;
-    dn_io io;
-    FILE *f = checkpoint_open(path, &io);
-    dn_status status = dn_load_note(&io, key, NULL, &size, err);
+    dn_status status = dn_load_note(io, key, NULL, &size, err);
     if (status == DN_OK && size > 0) {
         note = resize(NULL, size, 1);
-        status = dn_load_note(&io, key, note, &size, err);
+        status = dn_load_note(io, key, note, &size, err);
     }
     if (status == DN_EIO || (note && status != DN_OK)) fail(1, "%s: %s", path, err);
+    return note;
+}
+
+static char *note_of_file(const char *path, const char *key)
+{
+    dn_io io;
+    FILE *f = checkpoint_open(path, &io);
+    char *note = note_of(&io, path, key);
     fclose(f);
     return note;
 }
 
-/* Can this be written?  Better to know before the training than after it.  1: it exists.  Appending
- * nothing changes no file, and a file that this creates is removed again. */
-static int path_check(const char *path)
+/* A file that this command reads or writes, and what it is for. */
+struct place {
+    const char *use, *path, *head;            /* how the file there begins, if one of ours is there;
+                                                 NULL: see replace_check() and rows_restore() */
+    int written, there, fresh;                /* fresh: made by the trial */
+};
+
+static const char svg_head[] = "<svg ", header_head[] = "/* Written by deepnet's train export";
+
+static int places_of(const struct session *s, const char *outputs, struct place *p)
 {
-    int special = is_special(path);
-    FILE *old = special ? NULL : fopen(path, "rb"), *f = fopen(path, "ab");
-    int fresh = f && !old && !special && size_of(f) == 0;    /* else unreadable */
-    int good = f && fclose(f) == 0, why = errno, there = old != NULL;
-    if (old) fclose(old);
-    if (fresh) remove(path);
-    if (!good) fail(1, "%s: %s", path, strerror(why));
-    return there;
+    const struct options *o = &s->o;
+    int n = 0, trains = is_among(outputs, "log");
+    for (const struct option *row = table; row < table + LENGTH(table); row++) {
+        const char *word = word_of(o, row);
+        int written = row->kind == OUTPUT, plain = word && strcmp(word, "-") != 0;
+        if (row->kind < INPUT || !word || !*word || (written && !is_among(outputs, row->name)))
+            continue;
+        if (written && !plain && trains) fail(2, "--%s cannot be - in training", row->name);
+        if (written && !plain) continue;
+        p[n++] = (struct place){ row->name, plain ? word : "/dev/stdin", NULL, written, 0, 0 };
+        if (written && (!trains || strcmp(row->name, "plot") == 0))
+            p[n - 1].head = strcmp(row->name, "c-header") == 0 ? header_head : svg_head;
+    }
+    for (int i = 0; i < o->csv_n; i++)
+        p[n++] = (struct place){ "a file to plot", o->csv[i], NULL, 0, 0, 0 };
+    if (!trains) return n;
+    if (*o->out && o->keep_best) p[n++] = (struct place){ "out", s->out_best, NULL, 1, 0, 0 };
+    p[n++] = (struct place){ "standard output", "/dev/stdout", NULL, 0, 0, 0 };
+    p[n++] = (struct place){ "standard error", "/dev/stderr", NULL, 0, 0, 0 };
+    return n;
+}
+
+static int is_checkpoint(const struct place *p) { return strcmp(p->use, "out") == 0 && !p->head; }
+
+/* May what is there be replaced?  A checkpoint will be written beside it, which is tried here. */
+static void place_check(const struct session *s, struct place *p)
+{
+    char begin[64] = "", *part;
+    int special = is_special(p->path);
+    if (is_checkpoint(p) && special)
+        fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", p->path);
+    p->there = special || file_exists(p->path);
+    FILE *f = NULL;
+    if (p->there && !special && p->head && !s->o.force) {
+        f = fopen(p->path, "rb");
+        size_t n = f ? fread(begin, 1, strlen(p->head), f) : 0;
+        if (!f || ferror(f)) fail(1, "%s: %s", p->path, strerror(errno));
+        if (n && strcmp(begin, p->head) != 0)
+            fail(2, "%s exists and is no %s of this program; --force replaces it", p->path,
+                 p->head == svg_head ? "plot" : "header");
+        fclose(f);
+    }
+    if (!is_checkpoint(p)) return;
+    char *path = link_target(p->path);
+    f = part_open(path, &part);
+    file_replace(f, f != NULL, part, p->path, "", 1);
+    if (is_others(path)) fail(1, "%s: only its owner may replace it", p->path);
+    free(path);
+}
+
+static int is_conflict(const struct place *a, const struct place *b)
+{
+    const struct place *read = a->written ? b : a, *out = a->written ? a : b;
+    if (!out->written || is_special(a->path)) return 0;
+    if (strcmp(out->use, "out") == 0 && strcmp(read->use, "resume") == 0) return 0;
+    return same_file(a->path, b->path) || strcmp(a->path, b->path) == 0;
+}
+
+/* Refuse to write a file that is also read, or written as another, by whatever name; but a run may
+ * go on in its own.  Better to know before the training than after it whether it can be written;
+ * appending nothing changes no file.  Names are compared when their files are there. */
+static void outputs_check(struct session *s, const char *outputs)
+{
+    struct place p[LENGTH(table) + SERIES_MAX + 3], *a = NULL, *b = NULL;
+    int n = places_of(s, outputs, p), why = 0;
+    for (int i = 0; i < n; i++)
+        if (p[i].written) place_check(s, &p[i]);
+    for (int i = 0; i < n && !why; i++) {
+        if (!p[i].written || (is_checkpoint(&p[i]) && !p[i].there)) continue;
+        FILE *f = fopen(p[i].path, "ab");
+        p[i].fresh = f && !p[i].there;
+        if (f) fclose(f);
+        else why = errno, a = &p[i];
+    }
+    for (int i = 0; i < n && !why; i++)
+        for (int k = 0; k < i; k++)
+            if (is_conflict(&p[k], &p[i])) a = &p[k], b = &p[i];
+    for (int i = 0; i < n; i++) {
+        char *path = p[i].fresh ? link_target(p[i].path) : NULL;
+        if (path) remove(path);
+        free(path);
+    }
+    if (b) fail(2, "'%s' (%s) and '%s' (%s) are one file", a->path, a->use, b->path, b->use);
+    if (a) fail(1, "%s: %s", a->path, strerror(why));
+}
+
+static long long step_of_file(const char *path)
+{
+    char *note = note_of_file(path, "step");
+    long long step = note ? strtoll(note, NULL, 10) : 0;
+    free(note);
+    return step;
+}
+
+/* What a file's note says of the best validation: its step, 0 if there is no note, which is freed
+ * here. */
+static long long best_of_note(char *note, const char *path, double *loss, int *stalled)
+{
+    long long step = 0;
+    if (note && sscanf(note, "%lf %lld %d", loss, &step, stalled) != 3)
+        fail(1, "%s: the note 'best' is malformed", path);
+    free(note);
+    return step;
 }
 
 /* Does the run continue in the file it was resumed from? */
-static int goes_on(const struct options *o) { return o->file && strcmp(o->file, o->out) == 0; }
-
-static void out_check(const struct session *s)
+static int goes_on(const struct options *o)
 {
-    const char *out = s->o.out;
-    char *part = joined(out, ".tmp"), *best = joined(out, ".best");
-    if (is_special(out))
-        fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", out);
-    int there = *out && path_check(out);
-    if (*out) path_check(part);
-    if (*out && s->o.keep_best) path_check(best);
-    if (s->o.log) path_check(s->o.log);
-    if (s->o.plot) path_check(s->o.plot);
-    if (there && !goes_on(&s->o))
-        say("note: %s exists and will be replaced; --out NAME keeps it", out);
-    free(part);
-    free(best);
+    return o->file && (strcmp(o->file, o->out) == 0 || same_file(o->file, o->out));
 }
 
 /* Write OUT or OUT.best: first beside it, then on the disk, and only then in its place, so that a
  * crash or a power cut at any moment leaves the old or the new checkpoint.  Its notes are what a
- * resumed run needs and the model does not have. */
-static void checkpoint_save(struct session *s, int is_best)
+ * resumed run needs and the model does not have.  A trial writes it all, and removes it. */
+static void checkpoint_write(struct session *s, int is_best, int trial)
 {
-    char best[96], rate[48], err[DN_ERR_MAX] = "";
+    char best[96], rate[48], err[DN_ERR_MAX] = "", *part;
     dn_note note[4] = { { "tokenizer", s->tok_note }, { "data", s->data_note } };
     int notes = 2;
     if (!*s->o.out) return;
-    char *path = joined(s->o.out, is_best ? ".best" : "");
-    char *part = joined(s->o.out, is_best ? ".best.tmp" : ".tmp");
+    char *path = link_target(is_best ? s->out_best : s->o.out);
     snprintf(best, sizeof best, "%.17g %lld %d", s->best, s->best_step, s->stalled);
     snprintf(rate, sizeof rate, "%.17g %d", s->asked, s->halved);
     if (s->best_step) note[notes++] = (dn_note){ "best", best };
     if (s->halved) note[notes++] = (dn_note){ "rate", rate };
-    errno = 0;
-    FILE *f = fopen(part, "wb");
+    FILE *f = part_open(path, &part);
     dn_io io = { f, 0, NULL, io_write };
-    int good = f && dn_save(s->m, note, notes, &io, err) == DN_OK && flush_to_disk(f);
-    file_replace(f, good, part, path, err);
-    if (!is_best) s->saved = s->o.out;
+    int good = f && dn_save(s->m, note, notes, &io, err) == DN_OK
+               && (trial ? fflush(f) == 0 : flush_to_disk(f));
+    file_replace(f, good, part, path, err, trial);
+    if (!is_best && !trial) s->saved = s->o.out;
     free(path);
-    free(part);
+}
+
+static void checkpoint_save(struct session *s, int is_best) { checkpoint_write(s, is_best, 0); }
+
+/* What --out NAME and --force are for: OUT or OUT.best is there, and was made by another run, by
+ * other options or of other data; or by this one, which has come further. */
+static void replace_check(struct session *s, const char *path, int is_best)
+{
+    static const char how[] = "--out NAME keeps it, --force replaces it";
+    char err[DN_ERR_MAX], ours[DN_NAME_MAX], theirs[DN_NAME_MAX];
+    dn_config c;
+    dn_io io;
+    int n, own = goes_on(&s->o);
+    const dn_field *field = dn_fields(&n);
+    if (s->o.force || !file_exists(path) || (own && !is_best)) return;
+    FILE *f = checkpoint_open(path, &io);
+    dn_status status = dn_load_config(&c, &io, err);
+    fclose(f);
+    if (io.size == 0) return;
+    if (status == DN_EIO) fail(1, "%s: %s", path, err);
+    if (status != DN_OK) fail(2, "%s exists and is no checkpoint; %s", path, how);
+    for (int i = 0; i < n && !own; i++) {
+        dn_config_get(&s->o.model, &field[i], ours);
+        dn_config_get(&c, &field[i], theirs);
+        if (field[i].saved && strcmp(ours, theirs) != 0)
+            fail(2, "%s is of another run, with --%s %s; %s", path, field[i].name, theirs, how);
+    }
+    char *data = note_of_file(path, "data");
+    if (!data || strcmp(data, s->data_note) != 0)
+        fail(2, "%s is of another run, on other data or with another --accum; %s", path, how);
+    free(data);
+    if (is_best) return;
+    long long there = step_of_file(path), first = s->o.file ? step_of_file(s->o.file) : 0;
+    long long end = s->o.model.steps;
+    if (s->o.stop_after && s->o.stop_after < end - first) end = first + s->o.stop_after;
+    if (there > first && there != end)
+        fail(2, "%s has come to step %lld of this run; --resume %s goes on, --force begins anew",
+             path, there, path);
+    say("note: %s exists and will be replaced; --out NAME keeps it", path);
 }
 
 enum { HALVED_MAX = 5 };
@@ -1729,6 +2153,7 @@ static void tokenizer_learn(struct session *s)
 {
     char err[DN_ERR_MAX];
     struct text all = { NULL, 0 };
+    needed_for = "learning the tokenizer; a smaller --vocab needs less";
     size_t most = 250*(size_t)s->o.model.vocab;               /* more adds little */
     if (most < 4000000) most = 4000000;
     for (int side = s->train.lines ? 0 : 1; side < 2; side++) {
@@ -1786,6 +2211,8 @@ static void model_make(struct session *s, enum dn_purpose purpose)
     say("memory: %.1f MiB for %d+%d layers of width %d, vocabulary %d", (double)need/1048576,
         c.arch == DN_DECODER ? 0 : c.enc_layers, c.arch == DN_ENCODER ? 0 : c.dec_layers, c.dim,
         c.vocab);
+    needed_for = purpose == DN_INFER ? "the model"
+               : "the model; --memory recompute or a smaller --batch-tokens need less";
     s->block = resize(NULL, need, 1);
     s->m = dn_model_init(&c, purpose, s->block, need, err);
     if (!s->m) fail(1, "%s", err);
@@ -1814,6 +2241,7 @@ static dn_generator *generator(struct session *s, int rows)
     if (s->g && s->g_rows >= rows) return s->g;
     size_t need = dn_generator_bytes(dn_model_config(s->m), rows, err);
     if (!need) fail(1, "%s", err);
+    needed_for = "generation; a smaller --rows or --beam needs less";
     s->g_block = resize(s->g_block, need, 1);
     s->g = dn_generator_init(s->m, rows, s->g_block, need, err);
     if (!s->g) fail(1, "%s", err);
@@ -1842,8 +2270,26 @@ static void translate(struct session *s, const struct sequences *q, size_t first
     for (int i = 0; i < n; i++) total += (size_t)t->in_len[i];
     ids_read(q, q->start[first], total, t->in_ids);
     check(dn_translate(g, n, t->in_ids, t->in_len, &how, t->out_ids, t->out_len, err), err);
-    for (int i = 0; i < n; i++)               /* DN_EOS alone: an empty line stays empty */
-        if (t->in_len[i] == 1) t->out_len[i] = 0;
+    for (int i = 0; i < n; i++) {
+        int most = 2*t->in_len[i] + 10;
+        if (t->in_len[i] == 1) t->out_len[i] = 0;             /* DN_EOS alone stays empty */
+        if (t->out_len[i] < (most < s->o.model.ctx ? most : s->o.model.ctx)) continue;
+        if (!t->cut++) t->first_cut = t->before + first + (size_t)i + 1;
+    }
+}
+
+static void cuts_say(const struct session *s, const struct corpus *c)
+{
+    if (c->cut)
+        say("note: %zu lines of %s were cut to %d tokens, line %zu the first", c->cut, c->name,
+            s->o.model.ctx, c->first_cut);
+}
+
+static void ends_say(const struct translator *t)
+{
+    if (t->cut)
+        say("note: %zu translations did not end and were cut, that of line %zu the first", t->cut,
+            t->first_cut);
 }
 
 /* Translation i as one line of text, valid until the next call. */
@@ -1890,7 +2336,8 @@ static void text_sample(struct session *s, FILE *f, int n, int which)
         if (!logits) fail(1, "%s", err);
         held += feed;
         double u = dn_random((uint64_t)c->seed, stream, (uint32_t)i)/4294967296.0;
-        ids[total] = dn_sample(logits, c->vocab, &how, u, work);
+        ids[total] = DN_SPECIALS                                      /* which have no bytes */
+                     + dn_sample(logits + DN_SPECIALS, c->vocab - DN_SPECIALS, &how, u, work);
         size_t k = dn_tok_decode(&s->tok, ids + total, 1, piece, sizeof piece);
         fwrite(piece, 1, k, f);
         fflush(f);
@@ -1968,6 +2415,7 @@ static void report_translations(struct session *s, struct corpus *c)
     size_t n = c->seq[0].n, exact = 0, rows = (size_t)s->o.rows;
     struct bleu sum = {0};
     c->in[1].at = 0;
+    s->translator.cut = 0;                    /* of samples */
     for (size_t first = 0; first < n; first += rows) {
         int some = (int)(n - first < rows ? n - first : rows);
         translate(s, &c->seq[0], first, some);
@@ -1979,6 +2427,7 @@ static void report_translations(struct session *s, struct corpus *c)
     }
     bleu_print(&sum, stdout);
     printf("exact match %.1f %% (%zu of %zu lines)\n", 100*(double)exact/(double)n, exact, n);
+    ends_say(&s->translator);
 }
 
 /* The result, on stdout. */
@@ -2511,6 +2960,18 @@ static int can_rewrite(void)
     return is_terminal(stderr) && !(term && strcmp(term, "dumb") == 0);
 }
 
+/* How much of a line fits into that of a terminal, whole columns of it, which two blanks part. */
+static int fitting(const char *line)
+{
+    const char *columns = getenv("COLUMNS");
+    int width = terminal_width(), n = (int)strlen(line);
+    if (!is_terminal(stderr)) return n;
+    if (width <= 0) width = columns && atoi(columns) > 0 ? atoi(columns) : 80;
+    while (n >= width && n > 0)
+        for (n--; n > 0 && memcmp(line + n, "  ", 2) != 0; ) n--;
+    return n ? n : width > 1 ? width - 1 : 1;
+}
+
 static const char log_header[] = "step,seconds,loss,val,lr,grad_norm,tokens_per_second\n";
 
 /* The bytes of the rows up to this step.  Later ones are of steps that were lost or given up, and
@@ -2526,28 +2987,47 @@ static size_t rows_until(struct text t, int64_t step)
     return keep;
 }
 
-/* Cut the log after the rows up to this step, and keep them for --plot.  A run that was killed has
- * logged steps after its last checkpoint, which now come again. */
-static void rows_restore(const char *log, struct progress *p, int64_t step)
+/* Is this log of another run than the checkpoint?  It is if it has another loss at the step of the
+ * checkpoint's best validation. */
+static int is_foreign(struct text rows, const char *checkpoint)
 {
-    FILE *f = fopen(log, "rb");
-    if (!f && errno == ENOENT) return;
-    if (!f) fail(1, "%s: %s", log, strerror(errno));
+    char step[32], loss[32];
+    double best = 0;
+    int stalled;
+    char *note = note_of_file(checkpoint, "best");
+    snprintf(step, sizeof step, "\n%lld,", best_of_note(note, checkpoint, &best, &stalled));
+    int n = snprintf(loss, sizeof loss, "%.6f,", best);
+    const char *at = strstr(rows.at, step);
+    for (int i = 0; at && i < 3; i++) at = strchr(at + 1, ',');
+    return at && strncmp(at + 1, loss, (size_t)n) != 0;
+}
+
+/* Cut the log after the rows up to this step, and keep them for --plot.  A run that was killed has
+ * logged steps after its last checkpoint, which now come again; one that begins has no row yet, and
+ * replaces those of the run that OUT is from. */
+static void rows_restore(const struct session *s, struct progress *p, int64_t step)
+{
+    const char *log = s->o.log, *of = s->o.file ? s->o.file : s->o.out;
+    if (!file_exists(log)) return;
     free(p->rows.at);
-    p->rows = text_read(f, log, SIZE_MAX);
-    fclose(f);
-    size_t keep = rows_until(p->rows, step), all = p->rows.n;
-    p->room = all;
+    p->rows = file_read(log);
+    size_t all = p->room = p->rows.n, keep = rows_until(p->rows, step);
     size_t head = all < sizeof log_header ? all : sizeof log_header - 1;
-    if (head && memcmp(p->rows.at, log_header, head) != 0)
-        fail(1, "%s: this is not the log of a run; give --log another name", log);
+    p->rows.at[all] = 0;
+    if (head && memcmp(p->rows.at, log_header, head) != 0) {
+        if (!s->o.force)
+            fail(2, "%s is not the log of a run; --log NAME keeps it, --force replaces it", log);
+        keep = 0;
+    } else if (all >= sizeof log_header && !s->o.force && !p->csv
+               && (!*of || !file_exists(of) || is_foreign(p->rows, of))) {
+        fail(2, "%s is the log of another run; --log NAME keeps it, --force cuts it", log);
+    }
     p->rows.n = keep;
     if (keep == all) return;
-    char *part = joined(log, ".tmp");
-    f = fopen(part, "wb");
-    file_replace(f, f && fwrite(p->rows.at, 1, keep, f) == keep, part, log,
-                 "a write failed");
-    free(part);
+    char *part, *path = link_target(log);
+    FILE *f = part_open(path, &part);
+    file_replace(f, f && fwrite(p->rows.at, 1, keep, f) == keep, part, path, "a write failed", 0);
+    free(path);
 }
 
 /* Open the log where the run stands.  When the run goes back, it is open already. */
@@ -2556,10 +3036,11 @@ static void log_open(const struct session *s, struct progress *p)
     int64_t step = dn_step_count(s->m);
     p->rows.n = rows_until(p->rows, step);
     if (!s->o.log) return;
+    if (!is_special(s->o.log)) rows_restore(s, p, step);
     if (p->csv) fclose(p->csv);
-    if (step && !is_special(s->o.log)) rows_restore(s->o.log, p, step);
-    p->csv = fopen(s->o.log, step ? "ab" : "wb");
+    p->csv = fopen(s->o.log, "ab");
     if (!p->csv) fail(1, "%s: %s", s->o.log, strerror(errno));
+    if (!file_keep(p->csv)) fail(1, "%s: another run writes it; give --log another name", s->o.log);
 }
 
 /* The seconds of the last row; 0: there is none. */
@@ -2577,9 +3058,6 @@ static void progress_open(struct session *s, struct progress *p)
     *p = (struct progress){0};
     p->begun = p->drawn = seconds();
     p->first = dn_step_count(s->m);
-    row_add(s, p, log_header);
-    if (s->o.plot) rows_plot(s, p, NULL);     /* check --x and --y before a file is opened */
-    p->rows.n = 0;
     log_open(s, p);
     p->before = seconds_of(p->rows);
     if (!p->rows.n) row_add(s, p, log_header);
@@ -2606,13 +3084,16 @@ static void progress_step(const struct session *s, struct progress *p, int64_t s
     if (!due && !(rewrite && now - p->drawn > 0.5)) return;
     if (s->o.minutes > 0 && left > 60*s->o.minutes - spent) left = 60*s->o.minutes - spent;
     if (val >= 0) snprintf(value, sizeof value, "  val %.3f", val);
-    snprintf(line, sizeof line, "step %lld/%d  loss %.3f%s  lr %.1e  gnorm %.3g  %s tok/s  ETA %s",
-             (long long)step, s->o.model.steps, nll, value, stats->lr, stats->grad_norm,
-             human(rate, tokens), clock_text(left, eta));
+    int digits = snprintf(line, sizeof line, "%d", s->o.model.steps);
+    snprintf(line, sizeof line,
+             "step %*lld/%d  loss %.3f%*s  lr %.1e  %6s tok/s  ETA %-4s  gnorm %#.3g", digits,
+             (long long)step, s->o.model.steps, nll, s->valid.name ? 11 : 0, value, stats->lr,
+             human(rate, tokens), clock_text(left, eta), stats->grad_norm);
+    int n = fitting(line);
     if (rewrite)
-        line_open = fprintf(stderr, "\r%s\033[K", line) > 0;
+        line_open = fprintf(stderr, "\r%.*s\033[K", n, line) > 0;
     else
-        say("%s", line);
+        say("%.*s", n, line);
     p->drawn = now;
     if (!due) return;
     if (val >= 0) snprintf(value, sizeof value, "%.6f", val);
@@ -2624,10 +3105,9 @@ static void progress_step(const struct session *s, struct progress *p, int64_t s
 
 /* ---- training ---------------------------------------------------------------------------- */
 
-/* Open the data that the options name, or else the default corpus: texts, or pairs. */
-static void texts_open(struct session *s)
+/* The names of the data, where the options give none: the default corpus, texts or pairs. */
+static void texts_name(struct options *o)
 {
-    struct options *o = &s->o;
     if (o->source || o->target || o->valid_source || o->valid_target || o->test_source
         || o->test_target)
         fail(2, "pairs of files make a translator, which --arch %s is not; use --text",
@@ -2636,13 +3116,10 @@ static void texts_open(struct session *s)
         o->text = "data/train.en";
         o->valid_text = o->valid_text ? o->valid_text : "data/val.en";
     }
-    s->train = corpus_open(NULL, o->text);
-    s->valid = o->valid_text ? corpus_open(NULL, o->valid_text) : corpus_hold_out(&s->train);
 }
 
-static void pairs_open(struct session *s)
+static void pairs_name(struct options *o)
 {
-    struct options *o = &s->o;
     if (o->text || o->valid_text)
         fail(2, "--text and --valid-text are for a language model; add --arch decoder "
                 "(or encoder)");
@@ -2661,9 +3138,16 @@ static void pairs_open(struct session *s)
     if (!o->source != !o->target || !o->valid_source != !o->valid_target
         || !o->test_source != !o->test_target)
         fail(2, "a file of sources needs a file of targets, and vice versa");
-    s->train = corpus_open(o->source, o->target);
-    s->valid = o->valid_source ? corpus_open(o->valid_source, o->valid_target)
-                               : corpus_hold_out(&s->train);
+}
+
+static void data_open(struct session *s)
+{
+    const struct options *o = &s->o;
+    needed_for = "the texts";
+    const char *valid = is_text(s) ? o->valid_text : o->valid_target;
+    s->train = corpus_open(o->source, is_text(s) ? o->text : o->target);
+    s->valid = valid ? corpus_open(o->valid_source, valid)
+             : is_text(s) ? text_hold_out(&s->train) : pairs_hold_out(&s->train);
     if (o->test_source) s->test = corpus_open(o->test_source, o->test_target);
 }
 
@@ -2675,6 +3159,8 @@ static void data_encode(struct session *s)
     corpus_encode(c, &s->tok, most, 1);
     corpus_encode(v, &s->tok, most, 0);
     corpus_encode(&s->test, &s->tok, most, 0);
+    if (c->strange)
+        say("note: %zu bytes of the data are not UTF-8, and are learned as they are", c->strange);
     if (is_text(s)) {
         say("data: %.0f tokens of %s", (double)text_tokens(c), c->name);
         if (v->name) say("validation: all %.0f tokens of %s", (double)text_tokens(v), v->name);
@@ -2683,13 +3169,14 @@ static void data_encode(struct session *s)
         return;
     }
     if (c->seq[0].n == 0)
-        fail(1, "%s: no pair fits into %zu tokens; raise --ctx", c->name, most);
+        fail(1, "%s: no pair fits into %zu tokens; raise --ctx if the lines are as they should be",
+             c->name, most);
     say("data: %zu pairs of %s; %zu of more than %zu tokens dropped", c->seq[0].n, c->name, c->cut,
         most);
+    if (c->empty) say("note: %zu pairs with an empty side were dropped, too", c->empty);
     if (v->name) say("validation: all %zu pairs of %s", v->seq[0].n, v->name);
-    if (v->cut + s->test.cut)
-        say("note: %zu pairs of validation and test were cut to %zu tokens", v->cut + s->test.cut,
-            most);
+    cuts_say(s, v);
+    cuts_say(s, &s->test);
 }
 
 /* Count the pairs of a step without reading them. */
@@ -2700,16 +3187,20 @@ static void step_skip(struct session *s)
 }
 
 /* --epochs in steps.  How many pairs fill a batch depends on their order, so the batches of pairs
- * are counted one by one. */
+ * are counted one by one; but where they are very many, only those of the first epochs, since the
+ * others have nearly as many. */
 static int steps_of_epochs(struct session *s)
 {
-    int64_t steps = 0;
+    double steps = 0;
     const struct corpus *c = &s->train;
     if (is_text(s)) {
         double each = (double)row_tokens(s, c)*text_rows(s, c)*s->o.accum;
-        steps = (int64_t)ceil((double)text_tokens(c)*s->o.epochs/each);
+        steps = ceil((double)text_tokens(c)*s->o.epochs/each);
     } else {
-        for (; s->place < (uint64_t)s->o.epochs*c->seq[0].n; steps++) step_skip(s);
+        uint64_t n = c->seq[0].n, most = n < 1 << 25 ? (1 << 25)/n : 1;
+        uint64_t some = (uint64_t)s->o.epochs < most ? (uint64_t)s->o.epochs : most;
+        for (; s->place < some*n; steps++) step_skip(s);
+        steps = floor(steps*s->o.epochs/(double)some);
     }
     s->place = 0;
     return steps < INT_MAX ? (int)steps : INT_MAX;
@@ -2723,6 +3214,9 @@ static void model_check(const struct session *s)
     if (dn_config_check(&s->o.model, err) != DN_OK) fail(2, "%s", err);
     if (!is_rollback(&s->o) && strcmp(s->o.on_divergence, "stop") != 0)
         fail(2, "--on-divergence cannot be '%s'; it is stop or rollback", s->o.on_divergence);
+    struct progress p = {0};                  /* --x, --y and --log-axes, on a log without rows */
+    if (s->o.plot) row_add(s, &p, log_header), rows_plot(s, &p, NULL);
+    free(p.rows.at);
     if (s->o.file || dn_tok_bytes(vocab)) return;
     while (!dn_tok_bytes(most)) most /= 2;
     fail(2, "--vocab must be from %d to %d, not %d", DN_MIN_VOCAB, most, vocab);
@@ -2748,8 +3242,9 @@ static void data_note(struct session *s)
              (unsigned long)(hash >> 32), (unsigned long)(hash & 0xFFFFFFFF), s->o.accum);
     char *old = s->o.file ? note_of_file(s->o.file, "data") : NULL;
     if (old && strcmp(old, s->data_note) != 0)
-        fail(2, "%s was trained on other data or with another --accum; repeat its options",
-             s->o.file);
+        fail(2, "%s was trained on other data or with another --accum; repeat its options%s",
+             s->o.file, is_text(s) || s->o.valid_source ? "" : ", or see docs/format.md: version "
+             "1.0 held out the last pairs");
     free(old);
 }
 
@@ -2757,12 +3252,9 @@ static void data_note(struct session *s)
  * is a note; and the place among the pairs is counted anew, batch by batch, from lengths alone. */
 static void run_restore(struct session *s, const char *path)
 {
-    char *note = note_of_file(path, "best");
-    s->best_step = s->stalled = 0;
-    if (note && sscanf(note, "%lf %lld %d", &s->best, &s->best_step, &s->stalled) != 3)
-        fail(1, "%s: the note 'best' is malformed", path);
-    free(note);
     int64_t done = dn_step_count(s->m);
+    s->stalled = 0;
+    s->best_step = best_of_note(note_of_file(path, "best"), path, &s->best, &s->stalled);
     s->place = 0;
     for (int64_t i = 0; i < done && done < s->o.model.steps && !is_text(s); i++)
         step_skip(s);                         /* but not for a senseless step in the file */
@@ -2773,11 +3265,13 @@ static void run_restore(struct session *s, const char *path)
 static void train_open(struct session *s)
 {
     model_check(s);
-    out_check(s);
     if (is_text(s))
-        texts_open(s);
+        texts_name(&s->o);
     else
-        pairs_open(s);
+        pairs_name(&s->o);
+    s->out_best = joined(s->o.out, ".best");
+    outputs_check(s, "out log plot");
+    data_open(s);
     if (s->o.file)
         tokenizer_load(s);
     else
@@ -2787,8 +3281,11 @@ static void train_open(struct session *s)
     batches_make(s);
     if (s->o.epochs) s->o.model.steps = steps_of_epochs(s);
     rate_restore(s);
+    if (*s->o.out) replace_check(s, s->o.out, 0);
+    if (*s->o.out && s->o.keep_best) replace_check(s, s->out_best, 1);
     model_make(s, DN_TRAIN);
     if (s->o.file) run_restore(s, s->o.file);
+    checkpoint_write(s, 0, 1);
 }
 
 /* Validate and keep the best model; without validation data *val stays as it is. */
@@ -2806,6 +3303,9 @@ static dn_status validate(struct session *s, int64_t step, double *val, char *er
         s->stalled = 0;
         if (s->o.keep_best) checkpoint_save(s, 1);
     }
+    if (s->stalled == 10 && !s->o.patience)
+        say("note: no validation has been better than %.3f, at step %lld, for 10 of them; "
+            "--patience N stops then", s->best, s->best_step);
     return DN_OK;
 }
 
@@ -2892,40 +3392,52 @@ static int train_loop(struct session *s, struct progress *p)
     return ended;
 }
 
-/* Print the same command with --resume, unless it has that already. */
+/* Print the same command with --resume, but without what was meant for this time only. */
 static void say_how_to_resume(const struct session *s)
 {
+    char name[WORD_MAX];
+    const char *value;
+    int used, options = 1;
     say("stopped after step %lld%s", (long long)dn_step_count(s->m),
         *s->o.out ? "; to go on:" : "; nothing was saved");
     if (!*s->o.out) return;
-    for (char **word = s->argv; *word; word++) {
-        shell_print(stderr, *word);
-        fputc(' ', stderr);
+    shell_print(stderr, s->argv[0]);
+    for (char **word = s->argv + 1; *word; word += used ? used : 1) {
+        used = 0;
+        if (options && strcmp(*word, "--") == 0) {
+            options = 0;
+            continue;
+        }
+        used = options ? option_read(word, name, &value) : 0;
+        if (used && is_among("stop-after force resume model", name)) continue;
+        for (int i = 0; i < (used ? used : 1); i++) {
+            fputc(' ', stderr);
+            shell_print(stderr, word[i]);
+        }
     }
-    if (!goes_on(&s->o)) {
-        fputs("--resume ", stderr);
-        shell_print(stderr, s->o.out);
-    }
+    fputs(" --resume ", stderr);
+    shell_print(stderr, s->o.out);
     fputc('\n', stderr);
 }
 
-/* The path of OUT.best, or of FILE.best where the run was resumed from another file.  NULL if the
- * current model is the best one, or if neither file is this run's: it can be of an earlier run, or
- * of steps that a rollback gave up. */
-static char *best_of_run(const struct session *s)
+/* Load the best model: from OUT.best, or from FILE.best where the run was resumed from another
+ * file; its path.  NULL if the current model is the best one, or if neither file is this run's: it
+ * can be of another run, or of steps that a rollback gave up. */
+static char *best_load(struct session *s)
 {
     const char *of[] = { s->o.out, s->o.file };
     int is_last = s->best_step >= dn_step_count(s->m);
     for (int i = 0; i < 2 && s->o.keep_best && *s->o.out && !is_last; i++) {
+        char err[DN_ERR_MAX], *path = of[i] ? joined(of[i], ".best") : NULL;
         double loss = -1;
         long long step = -1;
-        char *path = of[i] ? joined(of[i], ".best") : NULL, *note = NULL;
-        FILE *f = path ? fopen(path, "rb") : NULL;
-        if (path && !f && errno != ENOENT) fail(1, "%s: %s", path, strerror(errno));
-        if (f && fclose(f) == 0) note = note_of_file(path, "best");
-        int is_it = note && sscanf(note, "%lf %lld", &loss, &step) == 2 && step == s->best_step
-                    && loss == s->best;
-        free(note);
+        int stalled;
+        dn_io io;
+        FILE *f = path && file_exists(path) ? checkpoint_open(path, &io) : NULL;
+        if (f) step = best_of_note(note_of(&io, path, "best"), path, &loss, &stalled);
+        int is_it = step == s->best_step && loss == s->best;
+        if (is_it && dn_load(s->m, &io, err) != DN_OK) fail(1, "%s: %s", path, err);
+        if (f) fclose(f);
         if (is_it) return path;
         free(path);
     }
@@ -2953,11 +3465,8 @@ static void say_how_to_use(const struct session *s, const char *model)
 /* The run has ended: print its results. */
 static void run_report(struct session *s, const struct progress *p)
 {
-    char spent[16], *best = best_of_run(s);
-    if (best) {
-        say("the best validation, %.3f, was at step %lld: %s", s->best, s->best_step, best);
-        model_load(s, best);
-    }
+    char spent[16], *best = best_load(s);
+    if (best) say("the best validation, %.3f, was at step %lld: %s", s->best, s->best_step, best);
     if (s->test.name || s->valid.name) report(s, s->test.name ? &s->test : &s->valid);
     clock_text(seconds() - p->begun, spent);
     if (peak_memory() > 0) say("time %s, peak memory %.0f MiB", spent, peak_memory());
@@ -2987,29 +3496,52 @@ static int run_train(struct session *s)
 
 /* ---- commands ---------------------------------------------------------------------------- */
 
+/* Translate some lines, at most o.rows; *all counts those that are cut. */
+static void lines_translate(struct session *s, struct text t, struct corpus *all)
+{
+    struct corpus c = {0};
+    c.name = "stdin";
+    c.in[0].memory = t.at;
+    c.in[0].n = t.n;
+    c.lines = lines_count(&c.in[0]);
+    corpus_encode(&c, &s->tok, (size_t)s->o.model.ctx, 0);
+    if (c.cut && !all->cut) all->first_cut = s->translator.before + c.first_cut;
+    all->cut += c.cut;
+    if (c.lines > 0) translate(s, &c.seq[0], 0, (int)c.lines);
+    for (int i = 0; i < (int)c.lines; i++) line_print(stdout, "", translation(s, i));
+    stdout_flush();
+    s->translator.before += c.lines;
+    c.in[0].memory = NULL;                    /* the caller's */
+    corpus_free(&c);
+}
+
+/* Lines are translated as soon as they are there, o.rows at a time if there are so many. */
 static int run_translate(struct session *s)
 {
-    size_t cut = 0, rows = is_terminal(stdin) ? 1 : (size_t)s->o.rows;
+    struct text t = { NULL, 0 };
+    struct corpus all = {0};
+    size_t room = 0, seen = 0, begun = 0;
+    all.name = "stdin";
     model_open(s);
     if (is_text(s)) fail(2, "%s is a language model: it does not translate", s->o.file);
-    if (s->o.source) fail(2, "translate reads standard input: < %s", s->o.source);
     if (is_terminal(stdin)) say("one sentence per line:");
-    for (;;) {
-        struct text t = text_read(stdin, "stdin", rows);
-        struct corpus c = {0};
-        c.name = "stdin";
-        c.in[0].memory = t.at;
-        c.in[0].n = t.n;
-        c.lines = lines_count(&c.in[0]);
-        corpus_encode(&c, &s->tok, (size_t)s->o.model.ctx, 0);
-        cut += c.cut;
-        if (c.lines > 0) translate(s, &c.seq[0], 0, (int)c.lines);
-        for (int i = 0; i < (int)c.lines; i++) line_print(stdout, "", translation(s, i));
-        stdout_flush();
-        corpus_free(&c);
-        if (c.lines == 0) break;
+    for (size_t more = 1; more || t.n; ) {
+        size_t n = 0;
+        for (int rows = 0; seen < t.n && rows < s->o.rows; )
+            if (t.at[seen++] == '\n') n = seen, rows++;
+        if (!more && !n) n = t.n;             /* the last line has no end */
+        if (n) lines_translate(s, (struct text){ t.at, n }, &all);
+        if (n) memmove(t.at, t.at + n, t.n -= n), seen = 0;
+        if (n || !more) continue;
+        t.at = grow(t.at, &room, t.n + PIECE, 1);
+        more = input_read(t.at + t.n, PIECE);
+        if (more == SIZE_MAX) fail(1, "stdin: %s", strerror(errno));
+        t.n += more;
+        if (!begun++) text_check("stdin", t.at, t.n);
     }
-    if (cut) say("note: %zu lines were cut to %d tokens", cut, s->o.model.ctx);
+    cuts_say(s, &all);
+    ends_say(&s->translator);
+    free(t.at);
     return 0;
 }
 
@@ -3040,8 +3572,6 @@ static int score_file(struct session *s)
 /* Open the data to score a model on. */
 static void score_open(struct session *s)
 {
-    if (s->o.test_source || s->o.test_target || s->o.valid_source || s->o.valid_target)
-        fail(2, "%s takes --source and --target", s->o.verb);
     if (is_text(s) ? s->o.source || s->o.target : s->o.text != NULL)
         fail(2, is_text(s) ? "a language model is scored on --text"
                            : "a translator is scored on --source and --target");
@@ -3054,7 +3584,7 @@ static void score_open(struct session *s)
                               s->o.target ? s->o.target : "data/test.en");
     corpus_encode(&s->test, &s->tok, (size_t)s->o.model.ctx, 0);
     batches_make(s);
-    if (s->test.cut) say("note: %zu pairs were cut to %d tokens", s->test.cut, s->o.model.ctx);
+    cuts_say(s, &s->test);
 }
 
 static int run_score(struct session *s)
@@ -3119,7 +3649,7 @@ static void header_print(const struct session *s, FILE *f)
     char value[DN_NAME_MAX];
     int n;
     const dn_field *field = dn_fields(&n);
-    fprintf(f, "/* %s, step %lld: written by deepnet's train export. */\n", base_name(s->o.file),
+    fprintf(f, "%s: %s, step %lld. */\n", header_head, base_name(s->o.file),
             (long long)dn_step_count(s->m));
     fputs("static const char *const model_config[][2] = {\n", f);
     for (int i = 0; i < n; i++) {
@@ -3145,6 +3675,7 @@ static int run_export(struct session *s)
     struct score before, after;
     model_open(s);
     if (!s->o.c_header) fail(2, "export needs --c-header FILE");
+    outputs_check(s, "c-header");
     if (s->o.int8) {
         score_open(s);
         before = score_of(s, &s->test);
@@ -3167,6 +3698,7 @@ static int run_info(struct session *s)
     size_t train = dn_model_bytes(c, DN_TRAIN, err);
     if (!train) fail(2, "%s", err);
     config_print(c);
+    s->o.model.threads = 1;                   /* more would cost more than they save */
     for (int stack = 0; stack < 2; stack++) {
         if (stack == 0 ? c->arch == DN_DECODER : c->arch == DN_ENCODER) continue;
         int last = (stack ? c->dec_layers : c->enc_layers) - 1;
@@ -3197,6 +3729,7 @@ static int run_plot(struct session *s)
     struct plot p = plot_of(o);
     p.by = o->by;
     if (o->csv_n == 0) fail(2, "plot needs a FILE.csv, such as --log writes");
+    outputs_check(s, "out");
     for (int i = 0; i < o->csv_n; i++)
         for (int k = 0; k < i; k++)
             p.whole |= strcmp(base_name(o->csv[i]), base_name(o->csv[k])) == 0;
@@ -3219,21 +3752,160 @@ static int run_plot(struct session *s)
     return 0;
 }
 
+/* The commands, and the options that each uses beside those of every command: with NULL all but
+ * `others`, and where "model" is among them those of the model. */
 static const struct command {
-    const char *name;
+    const char *name, *what, *help, *uses;
     int (*run)(struct session *s);
 } commands[] = {
-    { "train", run_train }, { "translate", run_translate }, { "sample", run_sample },
-    { "score", run_score }, { "export", run_export }, { "info", run_info }, { "plot", run_plot },
+    { "train", "", "train a model", NULL, run_train },
+    { "translate", "MODEL", "lines from stdin to stdout",
+      "resume beam length-penalty rows threads", run_translate },
+    { "sample", "MODEL", "generate text",
+      "resume prompt length temp top-k top-p samples seed threads", run_sample },
+    { "score", "MODEL", "loss, perplexity, BLEU",
+      "resume source target text hypothesis stride beam length-penalty rows batch-tokens threads",
+      run_score },
+    { "export", "MODEL", "its parameters as a C header",
+      "resume c-header force int8 source target text stride batch-tokens threads", run_export },
+    { "info", "[MODEL]", "configuration, alpha, beta, memory", "resume preset rows beam model",
+      run_info },
+    { "plot", "FILE.csv...", "draw columns of CSV files, as SVG",
+      "out force x y by title log-axes log", run_plot },
 };
+static const char every[] = "config help version print-config";
+static const char others[] = "hypothesis c-header int8 by";
 
 static const struct command *command_find(const char *name)
 {
     for (int i = 0; i < LENGTH(commands); i++)
-        if (strcmp(name, commands[i].name) == 0)
+        if (!name || strcmp(name, commands[i].name) == 0)
             return &commands[i];
     fail(2, "there is no command '%s'", name);
     return NULL;
+}
+
+/* Does the command use the option, or one of those that this is another name for? */
+static int is_used(const struct command *c, const char *name)
+{
+    int n, model = c->uses && is_among(c->uses, "model");
+    const dn_field *field = dn_fields(&n);
+    for (int i = 0; i < LENGTH(aliases); i++)
+        if (strcmp(aliases[i].word, name) == 0 && is_used(c, aliases[i].name))
+            return 1;
+    for (int i = 0; i < n && model; i++)
+        if (strcmp(field[i].name, name) == 0)
+            return 1;
+    return is_among(every, name) || (c->uses ? is_among(c->uses, name)
+                                             : is_known(name) && !is_among(others, name));
+}
+
+/* Refuse an option that would change nothing. */
+static void words_check(const struct command *c, char **argv)
+{
+    char name[WORD_MAX];
+    const char *value;
+    for (int i = 1, used; argv[i] && strcmp(argv[i], "--") != 0; i += used ? used : 1) {
+        used = option_read(argv + i, name, &value);
+        if (!used || is_used(c, name)) continue;
+        if (c->uses)
+            fail(2, "%s (%s) does not use --%s; it uses %s", c->name, c->help, name, c->uses);
+        fail(2, "training does not use --%s", name);
+    }
+}
+
+/* Print words from a column on, in lines of up to 79 characters. */
+static void wrap(int *column, const char *text)
+{
+    enum { INDENT = 21, WIDTH = 79 };
+    for (int n; *text; text += n + (text[n] == ' ')) {
+        n = (int)strcspn(text, " ");
+        if (*column + 1 + n > WIDTH) *column = printf("\n%*s", INDENT, "") - 1;
+        *column += printf(" %.*s", n, text);
+    }
+}
+
+/* An option, what it does, the values it can have, and its default. */
+static void help_row(const char *name, const char *help, const dn_field *field, const char *value)
+{
+    const char *choice;
+    int column = printf("  --%-17s", name);
+    wrap(&column, help);
+    if (field && field->kind == DN_CHOICE) column += printf(",");
+    for (int k = 0; field && (choice = dn_choice(field, k)) != NULL; k++) {
+        wrap(&column, k ? "" : "one of");
+        wrap(&column, choice);
+    }
+    if (value && *value) {
+        char text[DN_NAME_MAX + 2];
+        snprintf(text, sizeof text, "(%s)", *value == '\n' ? "a new line" : value);
+        wrap(&column, text);
+    }
+    putchar('\n');
+}
+
+/* The commands, and examples as they would be typed with `self` for the program. */
+static void usage_print(const char *self)
+{
+    for (int i = 0; i < LENGTH(commands); i++)
+        printf("%s %s %-9s %-11s [OPTIONS]  %s\n", i ? "      " : "usage:", program,
+               i ? commands[i].name : "", commands[i].what, commands[i].help);
+    printf("\n  %s                                   German to English, from data/\n", self);
+    printf("  %s --arch decoder --text book.txt    a language model of your text\n", self);
+    printf("  %s ... --resume model.safetensors    go on, with the same options\n", self);
+    printf("  echo 'Der Hund schläft.' | %s translate model.safetensors\n\n", self);
+    puts("--name value and --name=value are the same, and so are _ and -.  A file - is\nstandard "
+         "input, or for plot --out and export --c-header standard output.");
+}
+
+/* Presets, and other names of the options that the command uses. */
+static void help_names(const struct command *c)
+{
+    int column = 0;
+    if (is_used(c, "preset"))
+        puts("\nPresets (--arch sets the one of its name); --config and the command line\noverride "
+             "them, and --print-config shows them");
+    for (int i = 0; i < LENGTH(presets) && is_used(c, "preset"); i++) {
+        column = printf("  %-19s", presets[i].name);
+        wrap(&column, presets[i].help ? presets[i].help : presets[i].values);
+        putchar('\n');
+    }
+    puts("\nOther names");
+    for (int i = 0; i < LENGTH(aliases); i++) {
+        if (!is_used(c, aliases[i].name)) continue;
+        const char *word = aliases[i].word;
+        printf("  %s%-*s --%s\n", word[1] ? "--" : "-", word[1] ? 17 : 18, word, aliases[i].name);
+    }
+}
+
+/* What the command is for, and its options with their defaults for `arch`. */
+static void help_print(const char *self, const struct command *c, const char *arch)
+{
+    char value[DN_NAME_MAX];
+    struct options o;
+    int n;
+    const char *group = "";
+    const dn_field *field = dn_fields(&n);
+    options_default(&o, arch);
+    if (c->uses) printf("usage: %s %s %s [OPTIONS]  %s\n", program, c->name, c->what, c->help);
+    else usage_print(self);
+    printf("In brackets: the defaults%s%s.\n", c->uses ? "" : " of --arch ", c->uses ? "" : arch);
+    for (int i = 0; i < LENGTH(table); i++) {
+        if (!is_used(c, table[i].name)) continue;
+        if (strcmp(table[i].group, group) != 0) printf("\n%s\n", table[i].group);
+        group = table[i].group;
+        help_row(table[i].name, table[i].help, NULL,
+                 table[i].kind == FLAG ? "" : table[i].fallback);
+    }
+    for (int i = 0; i < n; i++) {
+        if (!is_used(c, field[i].name)) continue;
+        if (*group) puts("\nModel and training");
+        group = "";
+        dn_config_get(&o.model, &field[i], value);
+        help_row(field[i].name, field[i].help, &field[i], value);
+    }
+    help_names(c);
+    puts("\nExit status: 0 success, 1 failed, 2 wrong usage, 3 diverged, 128 + signal.");
 }
 
 static void version_print(void)
@@ -3254,28 +3926,6 @@ static void version_print(void)
            threads, DN_FMA ? "with" : "without");
 }
 
-/* Refuse to write a file that is also read or written as another; but a run may continue in its
- * own. */
-static void outputs_check(const struct options *o)
-{
-    int trains = !o->verb || is_verb(o, "train");
-    for (const struct option *p = table; p < table + LENGTH(table); p++) {
-        const char *path = p->kind == OUTPUT ? word_of(o, p) : NULL;
-        if (!path || !*path || is_special(path)) continue;
-        if (strcmp(path, "-") == 0) {
-            if (trains) fail(2, "--%s cannot be - in training", p->name);
-            continue;
-        }
-        for (const struct option *q = table; q < table + LENGTH(table); q++) {
-            const char *other = q->kind >= INPUT && q != p ? word_of(o, q) : NULL;
-            int own = path == o->out && other == o->file;
-            if (other && !own && strcmp(path, other) == 0)
-                fail(2, "--%s and --%s are both %s", p->name, q->name, path);
-        }
-        for (int i = 0; i < o->csv_n; i++)
-            if (strcmp(path, o->csv[i]) == 0) fail(2, "%s would be both read and written", path);
-    }
-}
 
 /* Set all options anew, each source by what was known before: the weakest first, so that a stronger
  * one overrides it. */
@@ -3308,7 +3958,6 @@ static void options_read(struct session *s, int argc, char **argv)
         o->log_axes = o->log;
         o->log = NULL;
     }
-    outputs_check(o);
     if (!o->out) o->out = is_verb(o, "plot") ? "-" : o->file ? o->file : "model.safetensors";
     if (o->rows > INT_MAX/o->beam) fail(2, "--rows and --beam are too large together");
     if (!o->save_every) o->save_every = o->eval_every;
@@ -3320,20 +3969,25 @@ int main(int argc, char **argv)
     struct session s = {0};
     s.argv = argv;
     int code = 0;
+#ifdef SIGXFSZ
+    signal(SIGXFSZ, SIG_IGN);                 /* a file that grows too long is a failed write */
+#endif
 #ifdef _WIN32
     _setmode(_fileno(stdin), _O_BINARY);      /* the same bytes as elsewhere */
     _setmode(_fileno(stdout), _O_BINARY);
 #endif
     if (argc > 0 && *base_name(argv[0])) program = base_name(argv[0]);
     options_read(&s, argc, argv);
+    const struct command *command = command_find(s.o.verb);
+    words_check(command, argv);
     if (s.o.help)
-        help_print(argc > 0 ? argv[0] : program, arch_of(&s.o.model));
+        help_print(argc > 0 ? argv[0] : program, command, arch_of(&s.o.model));
     else if (s.o.version)
         version_print();
     else if (s.o.print_config)
         options_print(&s.o);
     else
-        code = command_find(s.o.verb ? s.o.verb : "train")->run(&s);
+        code = command->run(&s);
     stdout_flush();
     session_free(&s);
     return code;

@@ -82,8 +82,9 @@ CALL(void *, calloc, (size_t n, size_t m), (n, m), fails("calloc", ENOMEM), NULL
 CALL(void *, realloc, (void *p, size_t n), (p, n), fails("realloc", ENOMEM), NULL)
 CALL(FILE *, fopen, (const char *p, const char *m), (p, m), fails("fopen", EMFILE), NULL)
 CALL(FILE *, fopen64, (const char *p, const char *m), (p, m), fails("fopen", EMFILE), NULL)
-CALL(FILE *, tmpfile, (void), (), fails("tmpfile", EMFILE), NULL)
-CALL(FILE *, tmpfile64, (void), (), fails("tmpfile", EMFILE), NULL)
+CALL(FILE *, fdopen, (int f, const char *m), (f, m), fails("fdopen", EMFILE), NULL)
+CALL(int, mkstemp, (char *p), (p), fails("mkstemp", EMFILE), -1)
+CALL(int, mkstemp64, (char *p), (p), fails("mkstemp", EMFILE), -1)
 CALL(int, fseek, (FILE *f, long n, int w), (f, n, w), fails("fseek", EIO), -1)
 CALL(int, fseeko, (FILE *f, off_t n, int w), (f, n, w), fails("fseeko", EIO), -1)
 CALL(int, fseeko64, (FILE *f, off64_t n, int w), (f, n, w), fails("fseeko", EIO), -1)
@@ -97,6 +98,7 @@ CALL(size_t, fread, (void *to, size_t n, size_t m, FILE *f), (to, n, m, f),
      stream_fails("fread", EIO, f), 0)
 CALL(size_t, fwrite, (const void *from, size_t n, size_t m, FILE *f), (from, n, m, f),
      stream_fails("fwrite", ENOSPC, f), 0)
+CALL(ssize_t, read, (int f, void *to, size_t n), (f, to, n), fails("read", EIO), -1)
 CALL(int, getc, (FILE *f), (f), stream_fails("getc", EIO, f), EOF)
 
 /* A stream is closed in any case: what fails is the last write. */

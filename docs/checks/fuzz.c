@@ -10,10 +10,10 @@
  */
 int train_main(int argc, char **argv);
 #define main train_main     /* train.c keeps its readers to itself: it is included whole, and   */
-#define exit leave          /* stdlib.h declares leave() for it, which is where fail() then ends */
+#define _Exit leave         /* stdlib.h declares leave() for it, which is where fail() then ends */
 #include "../../train.c"
 #undef main
-#undef exit
+#undef _Exit
 #include <setjmp.h>
 
 enum { SMALL = 1 << 20, SHORT = 1024 };                   /* bytes of the models and texts tried */
