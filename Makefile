@@ -6,6 +6,7 @@
 # make bench      speed and memory, against bars
 # make sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 # make faults     each system call fails once, full disks, kill -9, signals: nothing is lost
+# make ranks      several processes by mpirun write the bytes of one (Open MPI or MPICH)
 # make coverage   the share of branches that the tests take (gcc)
 # make fuzz       hostile bytes for all that reads (clang's libFuzzer)
 # make mutants    a sign or two operands of deepnet.c wrong, 200 times: the tests notice (gcc, perl)
@@ -17,6 +18,7 @@
 # ARCH=                    a binary for any machine of this kind (default: for this machine)
 # FMA=0 or 1               the class of results: without or with fused multiply-add
 # OPENMP=                  one thread
+# MPI=1                    a ./train for mpirun (docs/scale.md)
 # RUN=qemu-aarch64-static  what runs a program that was built for another machine
 #
 # TEST=--quick             test: fewer of them
@@ -30,6 +32,7 @@
 # FIGURES="fig5 fig8"      figures: only these
 
 CC         ?= cc
+MPICC      ?= mpicc
 CFLAGS     ?= -O3
 ARCH       ?= -march=native
 SECONDS     = 60
@@ -49,12 +52,12 @@ OPENMP   := $(call works,-fopenmp)
 ARCH     := $(call works,$(ARCH))
 FMAFLAG   = $(if $(FMA),-DDN_FMA=$(FMA))
 FLAGS     = $(SEMANTICS) $(WARN) $(ARCH) $(FMAFLAG) $(CPPFLAGS) $(CFLAGS)
-COMPILE   = $(CC) $(FLAGS) $(OPENMP)
+COMPILE   = $(if $(MPI),$(MPICC) -DDN_MPI,$(CC)) $(FLAGS) $(OPENMP)
 LINK      = $(LDFLAGS) -o $@ $(LDLIBS) -lm
 
 LIBRARY   = deepnet.c tokenizer.c deepnet.h .flags
 CORPUS    = $(foreach part,train val test,data/$(part).de data/$(part).en)
-CHECKS    = snippets lint stores same sanitize faults coverage fuzz mutants
+CHECKS    = snippets lint stores same sanitize faults ranks coverage fuzz mutants
 
 all: train $(CORPUS)
 
@@ -89,8 +92,8 @@ test: test.f64 test.f32 snippets
 check: test
 
 # Programs of their own, which are told by the environment what to build with.
-export CC FLAGS SEMANTICS STRICT OPENMP LDFLAGS LDLIBS RUN
-stores fuzz: train $(CORPUS)
+export CC MPICC FLAGS SEMANTICS STRICT OPENMP LDFLAGS LDLIBS RUN
+stores fuzz ranks: train $(CORPUS)
 sanitize: $(CORPUS)
 faults:  ONLY = $(FAULTS)
 fuzz:    ONLY = $(SECONDS) $(TARGETS)

@@ -319,6 +319,206 @@ enum { caught = 0 };
 static void signals_watch(int on) { (void)on; }
 #endif
 
+/* ---- several processes ------------------------------------------------------------------- */
+
+/* `make MPI=1`, and then `mpirun -n R ./train ...`, docs/scale.md: R processes do what one does, to
+ * the byte.  Each makes all batches, computes its own parts of a step, and owns a slice of the
+ * gradient: it gets that slice of everyone's parts, adds them up over the tree of the library, and
+ * sends everyone the sum.  Rank 0 alone writes files, prints and samples.  Without MPI there is
+ * one process, and each of these functions does nothing. */
+static void fail(int code, const char *format, ...);
+static void *resize(void *old, size_t count, size_t each);
+
+#ifdef DN_MPI
+#include <mpi.h>
+static int rank, ranks = 1, world = 1;        /* ranks is 1 while rank 0 works alone */
+#define REAL_TYPE (sizeof(dn_real) == sizeof(double) ? MPI_DOUBLE : MPI_FLOAT)
+
+static void ranks_open(int *argc, char ***argv)
+{
+    int level;
+    MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &level);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &world);
+    ranks = world;
+}
+
+static void ranks_close(void) { MPI_Finalize(); }
+/* What only rank 0 does may use functions that otherwise all call together. */
+static void ranks_alone(int alone) { ranks = alone ? 1 : world; }
+
+/* Where one process fails, mpirun ends all.  A failure that all share is rank 0's to tell: the
+ * others give it a second to do so. */
+static void ranks_wait(void)
+{
+    for (double from = seconds(); rank && seconds() < from + 1; ) continue;
+    if (rank) fprintf(stderr, "rank %d: ", rank);
+}
+
+static void ranks_same(const char *what, const char note[64])
+{
+    char first[64];
+    memcpy(first, note, sizeof first);
+    MPI_Bcast(first, sizeof first, MPI_CHAR, 0, MPI_COMM_WORLD);
+    if (strcmp(first, note) != 0) fail(1, "%s is not what rank 0 has", what);
+}
+
+/* Whether any is out of time, and the signal that any has caught. */
+static void ranks_stop(int *late)
+{
+    int now[2] = { *late, caught };
+    MPI_Allreduce(MPI_IN_PLACE, now, 2, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
+    *late = now[0], caught = now[1];
+}
+
+/* Did any fail, at a place of the work that `at` numbers?  Then the first failure is everyone's. */
+static dn_status ranks_first(dn_status status, int at, char *err)
+{
+    struct { int at, rank; } first = { status ? at : INT_MAX, rank };
+    int code = (int)status;
+    if (ranks == 1) return status;
+    MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_2INT, MPI_MINLOC, MPI_COMM_WORLD);
+    if (first.at == INT_MAX) return DN_OK;
+    MPI_Bcast(&code, 1, MPI_INT, first.rank, MPI_COMM_WORLD);
+    MPI_Bcast(err, DN_ERR_MAX, MPI_CHAR, first.rank, MPI_COMM_WORLD);
+    return (dn_status)code;
+}
+
+/* Each number is 0 but in one rank. */
+static void ranks_sum(double *x, size_t n)
+{
+    if (ranks > 1)
+        MPI_Allreduce(MPI_IN_PLACE, x, (int)n, MPI_DOUBLE, MPI_SUM, MPI_COMM_WORLD);
+}
+
+/* The file that rank 0 has opened, for all: the others get a copy without a name. */
+static FILE *ranks_file(FILE *f, int64_t *size)
+{
+    enum { SENT = 1 << 20 };                  /* bytes at a time */
+    char where[256] = "", *piece = resize(NULL, SENT, 1);
+    if (ranks > 1) MPI_Bcast(size, 1, MPI_INT64_T, 0, MPI_COMM_WORLD);
+    if (ranks > 1 && rank) f = temporary_open(where, sizeof where);
+    for (int64_t at = 0, n; ranks > 1 && f && at < *size; at += n) {
+        n = *size - at < SENT ? *size - at : SENT;
+        size_t good = rank ? (size_t)n : fread(piece, 1, (size_t)n, f);
+        MPI_Bcast(piece, (int)n, MPI_CHAR, 0, MPI_COMM_WORLD);
+        if (rank) good = fwrite(piece, 1, (size_t)n, f);
+        if (good != (size_t)n) fail(1, "a checkpoint could not be sent (%s)", where);
+    }
+    if (!f) fail(1, "%s: %s", where, strerror(errno));
+    rewind(f);
+    free(piece);
+    return f;
+}
+
+/* Block k of the parts of a rank, which has its share of them in order: as many as begin at
+ * `first` and are a subtree.  0: it has no more. */
+static int block_of(int parts, int r, int k, int *first)
+{
+    int at = parts*r/ranks, end = parts*(r + 1)/ranks;
+    for (int n = 1; at < end; at += n, k--, n = 1) {
+        while (at%(2*n) == 0 && at + 2*n <= end) n *= 2;
+        *first = at;
+        if (k == 0) return n;
+    }
+    return 0;
+}
+
+/* What a block leaves here: this rank's slice of its gradient, and its losses. */
+struct block { int count; dn_real *slice; dn_stats stats; };
+
+/* The sum of parts first .. first + count - 1, in the arrays of the leftmost block. */
+static struct block *block_sum(struct block *b, int first, int count, size_t n)
+{
+    if (b[first].count == count) return &b[first];
+    struct block *left = block_sum(b, first, count/2, n);
+    struct block *right = block_sum(b, first + count/2, count/2, n);
+    for (size_t i = 0; i < n; i++) left->slice[i] += right->slice[i];
+    left->stats.loss += right->stats.loss;
+    left->stats.nll += right->stats.nll;
+    left->stats.tokens += right->stats.tokens;
+    left->stats.correct += right->stats.correct;
+    left->count = count;
+    return left;
+}
+
+/* Slice r of n numbers begins here; its owner is rank r. */
+static size_t slice_at(size_t n, int r)
+{
+    return n/(size_t)ranks*(size_t)r + n%(size_t)ranks*(size_t)r/(size_t)ranks;
+}
+
+static int slice_size(size_t n, int r) { return (int)(slice_at(n, r + 1) - slice_at(n, r)); }
+
+/* Block k of every rank: computed, its slices sent to their owners.  Whether there was any. */
+static int blocks_exchange(dn_model *m, const dn_batch *batch, int n, int k, struct block *block,
+                           dn_status *status, char *err)
+{
+    const int parts = dn_model_config(m)->parts;
+    const size_t all = dn_param_count(m);
+    const dn_real *grad = dn_tensor_at(m, 0).grad;
+    int first, any = 0, count = block_of(parts, rank, k, &first), mine = slice_size(all, rank);
+    if (count && !*status)
+        *status = dn_gradient_of(m, batch, n, first, count, &block[first].stats, err);
+    for (int i = 0; i < ranks; i++) {
+        int at, to = (rank + i)%ranks, from = (rank + ranks - i)%ranks;
+        int there = block_of(parts, from, k, &at);
+        if (there) {
+            any = block[at].count = there;
+            block[at].slice = resize(NULL, (size_t)mine, sizeof(dn_real));
+        }
+        MPI_Sendrecv(grad + slice_at(all, to), count ? slice_size(all, to) : 0, REAL_TYPE, to, 0,
+                     there ? block[at].slice : NULL, there ? mine : 0, REAL_TYPE, from, 0,
+                     MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+    }
+    for (int r = 0, at; r < ranks; r++)
+        if (block_of(parts, r, k, &at))
+            MPI_Bcast(&block[at].stats, sizeof(dn_stats), MPI_BYTE, r, MPI_COMM_WORLD);
+    return any;
+}
+
+/* dn_train_step by all ranks.  Sums go round in a ring until everyone has the whole gradient. */
+static dn_status ranks_step(dn_model *m, const dn_batch *batch, int n, dn_stats *stats, char *err)
+{
+    const int parts = dn_model_config(m)->parts;
+    const size_t all = dn_param_count(m);
+    const int mine = slice_size(all, rank), right = (rank + 1)%ranks, left = right + ranks - 2;
+    dn_real *grad = dn_tensor_at(m, 0).grad;
+    dn_status status = DN_OK;
+    struct block *block = resize(NULL, (size_t)parts, sizeof *block);
+    memset(block, 0, (size_t)parts*sizeof *block);
+    for (int k = 0; blocks_exchange(m, batch, n, k, block, &status, err); k++) continue;
+    status = ranks_first(status, rank, err);
+    if (status == DN_OK) {
+        struct block *sum = block_sum(block, 0, parts, (size_t)mine);
+        *stats = sum->stats;
+        memcpy(grad + slice_at(all, rank), sum->slice, (size_t)mine*sizeof *grad);
+        for (int k = 0; k < ranks - 1; k++) {
+            int out = (rank + ranks - k)%ranks, in = (out + ranks - 1)%ranks;
+            MPI_Sendrecv(grad + slice_at(all, out), slice_size(all, out), REAL_TYPE, right, 0,
+                         grad + slice_at(all, in), slice_size(all, in), REAL_TYPE, left%ranks, 0,
+                         MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        }
+        status = dn_apply(m, stats, err);
+    }
+    for (int p = 0; p < parts; p++) free(block[p].slice);
+    free(block);
+    return status;
+}
+#else
+enum { rank = 0, ranks = 1 };
+static void ranks_open(int *argc, char ***argv) { (void)argc, (void)argv; }
+static void ranks_close(void) {}
+static void ranks_alone(int alone) { (void)alone; }
+static void ranks_wait(void) {}
+static void ranks_same(const char *what, const char note[64]) { (void)what, (void)note; }
+static void ranks_stop(int *late) { (void)late; }
+static dn_status ranks_first(dn_status s, int at, char *err) { return (void)at, (void)err, s; }
+static void ranks_sum(double *x, size_t n) { (void)x, (void)n; }
+static FILE *ranks_file(FILE *f, int64_t *size) { return (void)size, f; }
+#define ranks_step dn_train_step
+#endif
+
 /* ---- options: the tables ----------------------------------------------------------------- */
 
 enum { SERIES_MAX = 40 };                     /* files, or lines, in one plot */
@@ -508,6 +708,7 @@ static void line_clear(void)
 static void say(const char *format, ...)
 {
     va_list list;
+    if (rank) return;
     line_clear();
     va_start(list, format);
     vfprintf(stderr, format, list);
@@ -520,6 +721,7 @@ static void fail(int code, const char *format, ...)
 {
     va_list list;
     fflush(stdout);
+    ranks_wait();
     line_clear();
     fprintf(stderr, "%s: ", program);
     va_start(list, format);
@@ -1858,9 +2060,12 @@ static int io_write(void *user, const void *from, size_t n)
 
 static FILE *checkpoint_open(const char *path, dn_io *io)
 {
-    FILE *f = fopen(path, "rb");
+    int here = !rank || ranks == 1;
+    FILE *f = here ? fopen(path, "rb") : NULL;
     int64_t size = f ? size_of(f) : -1;
-    if (size < 0) fail(1, "%s: %s", path, f && size == -1 ? "not a regular file" : strerror(errno));
+    if (here && size < 0)
+        fail(1, "%s: %s", path, f && size == -1 ? "not a regular file" : strerror(errno));
+    f = ranks_file(f, &size);
     *io = (dn_io){ f, (uint64_t)size, io_read, NULL };
     return f;
 }
@@ -2032,6 +2237,8 @@ static void checkpoint_write(struct session *s, int is_best, int trial)
     dn_note note[4] = { { "tokenizer", s->tok_note }, { "data", s->data_note } };
     int notes = 2;
     if (!*s->o.out) return;
+    if (!is_best && !trial) s->saved = s->o.out;
+    if (rank) return;
     char *path = link_target(is_best ? s->out_best : s->o.out);
     snprintf(best, sizeof best, "%.17g %lld %d", s->best, s->best_step, s->stalled);
     snprintf(rate, sizeof rate, "%.17g %d", s->asked, s->halved);
@@ -2042,7 +2249,6 @@ static void checkpoint_write(struct session *s, int is_best, int trial)
     int good = f && dn_save(s->m, note, notes, &io, err) == DN_OK
                && (trial ? fflush(f) == 0 : flush_to_disk(f));
     file_replace(f, good, part, path, err, trial);
-    if (!is_best && !trial) s->saved = s->o.out;
     free(path);
 }
 
@@ -2384,16 +2590,30 @@ struct score { double nll, tokens, correct; };                 /* sums; nll in n
 static dn_status evaluate(struct session *s, const struct corpus *c, struct score *sum, char *err)
 {
     dn_stats stats = {0};
+    dn_status status = DN_OK;
     uint64_t done = 0;
-    *sum = (struct score){ 0, 0, 0 };
-    while (batch_score(s, &s->batch[0], c, &done)) {
+    struct score *part = NULL;                /* of each batch, which one of the ranks takes */
+    size_t n = 0, room = 0;
+    int failed = 0;
+    for (; batch_score(s, &s->batch[0], c, &done); n++) {
         dn_batch view = batch_view(&s->batch[0]);
-        dn_status status = dn_evaluate(s->m, &view, &stats, err);
-        if (status != DN_OK) return status;
-        sum->nll += stats.nll*stats.tokens;
-        sum->tokens += stats.tokens;
-        sum->correct += stats.correct;
+        part = grow(part, &room, n + 1, sizeof *part);
+        part[n] = (struct score){ 0, 0, 0 };
+        if (status != DN_OK || n%(size_t)ranks != (size_t)rank%(size_t)ranks) continue;
+        status = dn_evaluate(s->m, &view, &stats, err);
+        failed = (int)n;
+        part[n] = (struct score){ stats.nll*stats.tokens, stats.tokens, stats.correct };
     }
+    status = ranks_first(status, failed, err);
+    if (status == DN_OK) ranks_sum(&part->nll, 3*n);
+    *sum = (struct score){ 0, 0, 0 };
+    for (size_t i = 0; i < n && status == DN_OK; i++) {
+        sum->nll += part[i].nll;
+        sum->tokens += part[i].tokens;
+        sum->correct += part[i].correct;
+    }
+    free(part);
+    if (status != DN_OK) return status;
     if (!(sum->tokens > 0)) fail(1, "%s: too short, there is no token to score", c->name);
     return DN_OK;
 }
@@ -2946,7 +3166,7 @@ static int rows_plot(const struct session *s, const struct progress *p, FILE *f)
 
 static void progress_plot(const struct session *s, struct progress *p)
 {
-    if (!s->o.plot || !rows_plot(s, p, NULL)) return;
+    if (!s->o.plot || rank || !rows_plot(s, p, NULL)) return;
     FILE *f = fopen(s->o.plot, "wb");
     if (f) rows_plot(s, p, f);
     if (!f || ferror(f)) write_failed(p, s->o.plot);
@@ -3035,7 +3255,7 @@ static void log_open(const struct session *s, struct progress *p)
 {
     int64_t step = dn_step_count(s->m);
     p->rows.n = rows_until(p->rows, step);
-    if (!s->o.log) return;
+    if (!s->o.log || rank) return;
     if (!is_special(s->o.log)) rows_restore(s, p, step);
     if (p->csv) fclose(p->csv);
     p->csv = fopen(s->o.log, "ab");
@@ -3080,7 +3300,7 @@ static void progress_step(const struct session *s, struct progress *p, int64_t s
     double nll = p->nll/p->steps;
     double left = spent/(double)(step - p->first)*(double)(s->o.model.steps - step);
     int due = last || val >= 0 || step % s->o.log_every == 0;
-    int rewrite = !last && val < 0 && can_rewrite();
+    int rewrite = !last && val < 0 && !rank && can_rewrite();
     if (!due && !(rewrite && now - p->drawn > 0.5)) return;
     if (s->o.minutes > 0 && left > 60*s->o.minutes - spent) left = 60*s->o.minutes - spent;
     if (val >= 0) snprintf(value, sizeof value, "  val %.3f", val);
@@ -3241,6 +3461,7 @@ static void data_note(struct session *s)
              is_text(s) ? (double)text_tokens(&s->train) : (double)s->train.seq[0].n,
              (unsigned long)(hash >> 32), (unsigned long)(hash & 0xFFFFFFFF), s->o.accum);
     char *old = s->o.file ? note_of_file(s->o.file, "data") : NULL;
+    ranks_same("the training data", s->data_note);
     if (old && strcmp(old, s->data_note) != 0)
         fail(2, "%s was trained on other data or with another --accum; repeat its options%s",
              s->o.file, is_text(s) || s->o.valid_source ? "" : ", or see docs/format.md: version "
@@ -3270,7 +3491,7 @@ static void train_open(struct session *s)
     else
         pairs_name(&s->o);
     s->out_best = joined(s->o.out, ".best");
-    outputs_check(s, "out log plot");
+    if (!rank) outputs_check(s, "out log plot");
     data_open(s);
     if (s->o.file)
         tokenizer_load(s);
@@ -3281,8 +3502,12 @@ static void train_open(struct session *s)
     batches_make(s);
     if (s->o.epochs) s->o.model.steps = steps_of_epochs(s);
     rate_restore(s);
-    if (*s->o.out) replace_check(s, s->o.out, 0);
-    if (*s->o.out && s->o.keep_best) replace_check(s, s->out_best, 1);
+    if (*s->o.out && !rank) {
+        ranks_alone(1);
+        replace_check(s, s->o.out, 0);
+        if (s->o.keep_best) replace_check(s, s->out_best, 1);
+        ranks_alone(0);
+    }
     model_make(s, DN_TRAIN);
     if (s->o.file) run_restore(s, s->o.file);
     checkpoint_write(s, 0, 1);
@@ -3319,7 +3544,7 @@ static dn_status train_step(struct session *s, struct progress *p, int64_t step,
         view[i] = batch_view(&s->batch[i]);
         p->tokens += s->batch[i].enc_n + s->batch[i].dec_n;
     }
-    dn_status status = dn_train_step(s->m, view, s->o.accum, stats, err);
+    dn_status status = (ranks > 1 ? ranks_step : dn_train_step)(s->m, view, s->o.accum, stats, err);
     free(view);
     if (status != DN_OK) return status;
     p->nll += stats->nll;
@@ -3374,8 +3599,9 @@ static int train_loop(struct session *s, struct progress *p)
     while (!stop) {
         double val = -1;
         dn_status status = train_step(s, p, step++, &stats, err);
-        ended = step >= o->model.steps
-                || (o->minutes > 0 && seconds() - p->begun > 60*o->minutes);
+        int late = o->minutes > 0 && seconds() - p->begun > 60*o->minutes;
+        ranks_stop(&late);
+        ended = step >= o->model.steps || late;
         if (status == DN_OK && (ended || step % o->eval_every == 0))
             status = validate(s, step, &val, err);
         if (must_go_back(s, status, err)) {
@@ -3387,7 +3613,7 @@ static int train_loop(struct session *s, struct progress *p)
         progress_step(s, p, step, &stats, val, stop);
         if (stop || step % o->save_every == 0) checkpoint_save(s, 0);
         if (step % o->eval_every == 0) progress_plot(s, p);
-        if (step % o->sample_every == 0 && !caught) show_samples(s);
+        if (step % o->sample_every == 0 && !caught && !rank) show_samples(s);
     }
     return ended;
 }
@@ -3487,8 +3713,9 @@ static int run_train(struct session *s)
     if (p.csv && fclose(p.csv) != 0) write_failed(&p, s->o.log);
     progress_plot(s, &p);
     free(p.rows.at);
-    if (ended) run_report(s, &p);
-    else say_how_to_resume(s);
+    ranks_alone(1);
+    if (ended && !rank) run_report(s, &p);
+    else if (!rank) say_how_to_resume(s);
     int code = ended || !caught ? 0 : 128 + caught;
     if (p.failed) fail(code ? code : 1, "%s: %s", p.failed, strerror(p.why));
     return code;
@@ -3977,6 +4204,7 @@ int main(int argc, char **argv)
     _setmode(_fileno(stdout), _O_BINARY);
 #endif
     if (argc > 0 && *base_name(argv[0])) program = base_name(argv[0]);
+    ranks_open(&argc, &argv);
     options_read(&s, argc, argv);
     const struct command *command = command_find(s.o.verb);
     words_check(command, argv);
@@ -3987,8 +4215,10 @@ int main(int argc, char **argv)
     else if (s.o.print_config)
         options_print(&s.o);
     else
-        code = command->run(&s);
+        code = ranks == 1 || command->run == run_train ? command->run(&s)
+               : (fail(2, "mpirun is for training"), 2);
     stdout_flush();
     session_free(&s);
+    ranks_close();
     return code;
 }
