@@ -159,8 +159,18 @@ static int file_keep(FILE *f)
 
 static long process_id(void) { return (long)getpid(); }
 
-/* Remove what dead processes left beside `path`: PATH.PID.tmp.  The lock tells of a process that
- * lives where its number means nothing here, as in another container. */
+/* Is this open file part of a checkpoint or a log, which nobody writes any more?  The lock tells of
+ * a process that lives where its number means nothing here, as in another container. */
+static int is_stale(int fd)
+{
+    char begin[16];
+    ssize_t n = fd < 0 ? -1 : read(fd, begin, sizeof begin);
+    return (n == 0 || (n == 16 && (memcmp(begin + 8, "{\"__meta", 8) == 0
+                                   || memcmp(begin, "step,seconds,los", 16) == 0)))
+           && file_lock(fd, F_GETLK);
+}
+
+/* Remove what dead processes left beside `path`: PATH.PID.tmp. */
 static void stale_remove(const char *path)
 {
     const char *base = base_name(path);
@@ -172,8 +182,8 @@ static void stale_remove(const char *path)
         long pid = strtol(e->d_name + n + 1, &end, 10);
         if (pid <= 0 || strcmp(end, ".tmp") != 0) continue;
         if (pid != process_id() && (kill((pid_t)pid, 0) == 0 || errno != ESRCH)) continue;
-        int fd = openat(dirfd(d), e->d_name, O_WRONLY);
-        if (fd >= 0 && file_lock(fd, F_GETLK)) unlinkat(dirfd(d), e->d_name, 0);
+        int fd = openat(dirfd(d), e->d_name, O_RDWR | O_NONBLOCK);
+        if (is_stale(fd)) unlinkat(dirfd(d), e->d_name, 0);
         if (fd >= 0) close(fd);
     }
     if (d) closedir(d);
@@ -795,7 +805,7 @@ static void text_check(const char *name, const char *p, size_t n)
         ends += p[i] == '\n';
         returns += p[i] == '\r';
     }
-    if (nul[0] + nul[1] > n/16 && (nul[0] > 19*nul[1] || nul[1] > 19*nul[0])) {
+    if (nul[0] + nul[1] > 3 + n/16 && (nul[0] > 19*nul[1] || nul[1] > 19*nul[0])) {
         what = "UTF-16";
         command = nul[0] > nul[1] ? "iconv -f UTF-16BE -t UTF-8" : "iconv -f UTF-16LE -t UTF-8";
     } else if (returns > 1 && !ends) {
@@ -1019,6 +1029,8 @@ static void value_set(struct options *o, const char *where, const struct option 
                       const char *value)
 {
     char *at = (char *)o + p->at, *end;
+    if (p->kind >= INPUT && value && !*value && p->at != offsetof(struct options, out))
+        fail(2, "%s--%s needs a name", where, p->name);
     if (p->kind >= WORD) {
         memcpy(at, &value, sizeof value);
         return;
@@ -1901,12 +1913,9 @@ static char *note_of_file(const char *path, const char *key)
     return note;
 }
 
-/* A file that this command reads or writes, and what it is for. */
-struct place {
-    const char *use, *path, *head;            /* how the file there begins, if one of ours is there;
-                                                 NULL: see replace_check() and rows_restore() */
-    int written, there, fresh;                /* fresh: made by the trial */
-};
+/* A file that this command reads or writes, and what for.  What is there is ours if it begins with
+ * head; NULL: see replace_check() and rows_restore(). */
+struct place { const char *use, *path, *head; int written; };
 
 static const char svg_head[] = "<svg ", header_head[] = "/* Written by deepnet's train export";
 
@@ -1916,86 +1925,89 @@ static int places_of(const struct session *s, const char *outputs, struct place 
     int n = 0, trains = is_among(outputs, "log");
     for (const struct option *row = table; row < table + LENGTH(table); row++) {
         const char *word = word_of(o, row);
-        int written = row->kind == OUTPUT, plain = word && strcmp(word, "-") != 0;
-        if (row->kind < INPUT || !word || !*word || (written && !is_among(outputs, row->name)))
+        int written = row->kind == OUTPUT;
+        if (!word || !*word || row->kind < INPUT || (written && !is_among(outputs, row->name)))
             continue;
-        if (written && !plain && trains) fail(2, "--%s cannot be - in training", row->name);
-        if (written && !plain) continue;
-        p[n++] = (struct place){ row->name, plain ? word : "/dev/stdin", NULL, written, 0, 0 };
-        if (written && (!trains || strcmp(row->name, "plot") == 0))
-            p[n - 1].head = strcmp(row->name, "c-header") == 0 ? header_head : svg_head;
+        const char *head = strcmp(row->name, "c-header") == 0 ? header_head
+                         : !trains || strcmp(row->name, "plot") == 0 ? svg_head : NULL;
+        if (strcmp(word, "-") != 0)
+            p[n++] = (struct place){ row->name, word, head, written };
+        else if (!written)
+            p[n++] = (struct place){ row->name, "/dev/stdin", NULL, 0 };
+        else if (trains)
+            fail(2, "--%s cannot be - in training", row->name);
     }
     for (int i = 0; i < o->csv_n; i++)
-        p[n++] = (struct place){ "a file to plot", o->csv[i], NULL, 0, 0, 0 };
+        p[n++] = (struct place){ "a file to plot", o->csv[i], NULL, 0 };
     if (!trains) return n;
-    if (*o->out && o->keep_best) p[n++] = (struct place){ "out", s->out_best, NULL, 1, 0, 0 };
-    p[n++] = (struct place){ "standard output", "/dev/stdout", NULL, 0, 0, 0 };
-    p[n++] = (struct place){ "standard error", "/dev/stderr", NULL, 0, 0, 0 };
+    if (*o->out && o->keep_best) p[n++] = (struct place){ "out", s->out_best, NULL, 1 };
+    p[n++] = (struct place){ "standard output", "/dev/stdout", NULL, 0 };
+    p[n++] = (struct place){ "standard error", "/dev/stderr", NULL, 0 };
     return n;
 }
 
-static int is_checkpoint(const struct place *p) { return strcmp(p->use, "out") == 0 && !p->head; }
-
-/* May what is there be replaced?  A checkpoint will be written beside it, which is tried here. */
-static void place_check(const struct session *s, struct place *p)
+/* What is there and is not ours must not be replaced, by a plot or a header. */
+static void head_check(const struct session *s, const struct place *p)
 {
-    char begin[64] = "", *part;
-    int special = is_special(p->path);
-    if (is_checkpoint(p) && special)
-        fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", p->path);
-    p->there = special || file_exists(p->path);
-    FILE *f = NULL;
-    if (p->there && !special && p->head && !s->o.force) {
-        f = fopen(p->path, "rb");
-        size_t n = f ? fread(begin, 1, strlen(p->head), f) : 0;
-        if (!f || ferror(f)) fail(1, "%s: %s", p->path, strerror(errno));
-        if (n && strcmp(begin, p->head) != 0)
-            fail(2, "%s exists and is no %s of this program; --force replaces it", p->path,
-                 p->head == svg_head ? "plot" : "header");
-        fclose(f);
-    }
-    if (!is_checkpoint(p)) return;
-    char *path = link_target(p->path);
-    f = part_open(path, &part);
-    file_replace(f, f != NULL, part, p->path, "", 1);
-    if (is_others(path)) fail(1, "%s: only its owner may replace it", p->path);
+    char begin[64] = "";
+    FILE *f = fopen(p->path, "rb");
+    size_t n = f ? fread(begin, 1, strlen(p->head), f) : 0;
+    if (!f || ferror(f)) fail(1, "%s: %s", p->path, strerror(errno));
+    fclose(f);
+    if (n && strcmp(begin, p->head) != 0 && !s->o.force)
+        fail(2, "%s exists and is no %s of this program; --force replaces it", p->path,
+             p->head == svg_head ? "plot" : "header");
+}
+
+/* A checkpoint will be written beside the old one, and so is this trial. */
+static void checkpoint_try(const char *name)
+{
+    char *part, *path = link_target(name);
+    if (is_special(name))
+        fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", name);
+    FILE *f = part_open(path, &part);
+    file_replace(f, f != NULL, part, name, "", 1);
+    if (is_others(path)) fail(1, "%s: only its owner may replace it", name);
     free(path);
 }
 
-static int is_conflict(const struct place *a, const struct place *b)
+/* The place among p that is the same file as a, by whatever name; NULL: there is none.  But a run
+ * may go on in its own file. */
+static const struct place *same_place(const struct place *a, const struct place *p, int n)
 {
-    const struct place *read = a->written ? b : a, *out = a->written ? a : b;
-    if (!out->written || is_special(a->path)) return 0;
-    if (strcmp(out->use, "out") == 0 && strcmp(read->use, "resume") == 0) return 0;
-    return same_file(a->path, b->path) || strcmp(a->path, b->path) == 0;
+    for (; n-- > 0; p++) {
+        int own = strcmp(a->use, "out") == 0 && strcmp(p->use, "resume") == 0;
+        if (p != a && !own && (same_file(a->path, p->path) || strcmp(a->path, p->path) == 0))
+            return p;
+    }
+    return NULL;
 }
 
-/* Refuse to write a file that is also read, or written as another, by whatever name; but a run may
- * go on in its own.  Better to know before the training than after it whether it can be written;
- * appending nothing changes no file.  Names are compared when their files are there. */
+/* Better before the training than after it: can the outputs be written, and is none of them a file
+ * that is read, or another output?  Appending nothing changes no file, and one that this makes is
+ * there while the names are compared. */
 static void outputs_check(struct session *s, const char *outputs)
 {
-    struct place p[LENGTH(table) + SERIES_MAX + 3], *a = NULL, *b = NULL;
-    int n = places_of(s, outputs, p), why = 0;
-    for (int i = 0; i < n; i++)
-        if (p[i].written) place_check(s, &p[i]);
-    for (int i = 0; i < n && !why; i++) {
-        if (!p[i].written || (is_checkpoint(&p[i]) && !p[i].there)) continue;
-        FILE *f = fopen(p[i].path, "ab");
-        p[i].fresh = f && !p[i].there;
+    struct place p[LENGTH(table) + SERIES_MAX + 3];
+    int n = places_of(s, outputs, p);
+    for (const struct place *a = p; a < p + n; a++) {
+        if (!a->written) continue;
+        int checkpoint = strcmp(a->use, "out") == 0 && !a->head;
+        if (checkpoint) checkpoint_try(a->path);
+        else if (is_special(a->path)) continue;
+        int there = file_exists(a->path), opened = there || !checkpoint;
+        FILE *f = opened ? fopen(a->path, "ab") : NULL;
+        int why = errno;
+        const struct place *same = same_place(a, p, n);
+        char *path = link_target(a->path);
         if (f) fclose(f);
-        else why = errno, a = &p[i];
-    }
-    for (int i = 0; i < n && !why; i++)
-        for (int k = 0; k < i; k++)
-            if (is_conflict(&p[k], &p[i])) a = &p[k], b = &p[i];
-    for (int i = 0; i < n; i++) {
-        char *path = p[i].fresh ? link_target(p[i].path) : NULL;
-        if (path) remove(path);
+        if (f && !there) remove(path);
         free(path);
+        if (same)
+            fail(2, "'%s' (%s) and '%s' (%s) are one file", same->path, same->use, a->path, a->use);
+        if (opened && !f) fail(1, "%s: %s", a->path, strerror(why));
+        if (there && a->head) head_check(s, a);
     }
-    if (b) fail(2, "'%s' (%s) and '%s' (%s) are one file", a->path, a->use, b->path, b->use);
-    if (a) fail(1, "%s: %s", a->path, strerror(why));
 }
 
 static long long step_of_file(const char *path)
@@ -3169,8 +3181,8 @@ static void data_encode(struct session *s)
         return;
     }
     if (c->seq[0].n == 0)
-        fail(1, "%s: no pair fits into %zu tokens; raise --ctx if the lines are as they should be",
-             c->name, most);
+        fail(1, "%s: no pair is left: %zu have more than %zu tokens (--ctx), %zu an empty side",
+             c->name, c->cut, most, c->empty);
     say("data: %zu pairs of %s; %zu of more than %zu tokens dropped", c->seq[0].n, c->name, c->cut,
         most);
     if (c->empty) say("note: %zu pairs with an empty side were dropped, too", c->empty);
