@@ -9,6 +9,7 @@
  *     ./train score MODEL --source F --target F  loss, perplexity, BLEU
  *     ./train info MODEL                         what is in the file, and what it needs
  *     ./train plot LOG.csv --out LOG.svg         draw what --log wrote, or any CSV file
+ *     ./train help COMMAND                       the options that it uses
  *
  * The mathematics is in deepnet.c and the tokens are in tokenizer.c; this file uses them through
  * deepnet.h alone.  It reads files, builds batches and keeps checkpoints, and it is the only one
@@ -439,13 +440,12 @@ static const struct alias { const char *word, *name; } aliases[] = {
     { "decoder-layers", "dec-layers" }, { "embed", "dim" }, { "n-embd", "dim" },
     { "d-model", "dim" }, { "hidden-size", "dim" }, { "n-head", "heads" },
     { "num-heads", "heads" }, { "d-ff", "ffn" }, { "ffn-dim", "ffn" }, { "block-size", "ctx" },
-    { "seq-len", "ctx" }, { "learning-rate", "lr" },
-    { "l", "lr" }, { "b", "batch-tokens" }, { "max-tokens", "batch-tokens" },
-    { "max-steps", "steps" }, { "max-iters", "steps" }, { "max-update", "steps" },
-    { "max-epoch", "epochs" }, { "warmup-steps", "warmup" }, { "warmup-updates", "warmup" },
-    { "update-freq", "accum" }, { "gradient-accumulation-steps", "accum" },
-    { "wd", "weight-decay" }, { "grad-clip", "clip" }, { "eval-interval", "eval-every" },
-    { "log-interval", "log-every" },
+    { "seq-len", "ctx" }, { "learning-rate", "lr" }, { "l", "lr" }, { "b", "batch-tokens" },
+    { "max-tokens", "batch-tokens" }, { "max-steps", "steps" }, { "max-iters", "steps" },
+    { "max-update", "steps" }, { "max-epoch", "epochs" }, { "warmup-steps", "warmup" },
+    { "warmup-updates", "warmup" }, { "update-freq", "accum" },
+    { "gradient-accumulation-steps", "accum" }, { "wd", "weight-decay" }, { "grad-clip", "clip" },
+    { "eval-interval", "eval-every" }, { "log-interval", "log-every" },
     { "save-interval", "save-every" }, { "s", "seed" }, { "o", "out" }, { "output", "out" },
     { "model", "resume" }, { "src", "source" }, { "tgt", "target" }, { "t", "temp" },
     { "temperature", "temp" }, { "p", "prompt" }, { "i", "prompt" }, { "start", "prompt" },
@@ -457,13 +457,10 @@ static const struct alias { const char *word, *name; } aliases[] = {
 static const struct hint { const char *word, *hint; } hints[] = {
     { "batch-size", "--batch-tokens counts tokens, not sentences" },
     { "n-best", "--beam N searches among N translations and writes the best" },
-    { "nbest", "--beam N searches among N translations and writes the best" },
     { "max-length", "--ctx is the longest sequence of a model, --length what sample writes" },
-    { "max-len", "--ctx is the longest sequence of a model, --length what sample writes" },
     { "device", "it computes on the CPU, with --threads" },
-    { "gpu", "it computes on the CPU, with --threads" },
     { "fp16", "it computes in float; export --int8 writes 8 bits" },
-    { "input", "--text names a text, --source and --target pairs; translate reads standard input" },
+    { "input", "--text is a text, --source and --target are pairs; translate reads stdin" },
 };
 
 /* Sets of options.  One with the name of an architecture holds its defaults. */
@@ -787,7 +784,7 @@ static void store_free(struct store *s)
 static const struct { const char *head, *what, *command; } foreign[] = {
     { "\xFF\xFE", "UTF-16", "iconv -f UTF-16 -t UTF-8" },
     { "\xFE\xFF", "UTF-16", "iconv -f UTF-16 -t UTF-8" },
-    { "\x1F\x8B", "compressed", "gunzip -c" }, { "BZh9", "compressed", "bunzip2 -c" },
+    { "\x1F\x8B", "compressed", "gunzip -c" }, { "BZh", "compressed", "bunzip2 -c" },
     { "\xFD" "7zXZ", "compressed", "xz -dc" }, { "\x28\xB5\x2F\xFD", "compressed", "zstd -dc" },
     { "PK\3\4", "an archive", "unzip -p" },
 };
@@ -1997,11 +1994,11 @@ static void outputs_check(struct session *s, const char *outputs)
         else if (is_special(a->path)) continue;
         int there = file_exists(a->path), opened = there || !checkpoint;
         FILE *f = opened ? fopen(a->path, "ab") : NULL;
-        int why = errno;
+        int why = errno, fresh = f && !there && size_of(f) == 0;
         const struct place *same = same_place(a, p, n);
         char *path = link_target(a->path);
         if (f) fclose(f);
-        if (f && !there) remove(path);
+        if (fresh) remove(path);
         free(path);
         if (same)
             fail(2, "'%s' (%s) and '%s' (%s) are one file", same->path, same->use, a->path, a->use);
@@ -3542,8 +3539,12 @@ static int run_translate(struct session *s)
         for (int rows = 0; seen < t.n && rows < s->o.rows; )
             if (t.at[seen++] == '\n') n = seen, rows++;
         if (!more && !n) n = t.n;             /* the last line has no end */
-        if (n) lines_translate(s, (struct text){ t.at, n }, &all);
-        if (n) memmove(t.at, t.at + n, t.n -= n), seen = 0;
+        if (n) {
+            lines_translate(s, (struct text){ t.at, n }, &all);
+            t.n -= n;
+            memmove(t.at, t.at + n, t.n);
+            seen = 0;
+        }
         if (n || !more) continue;
         t.at = grow(t.at, &room, t.n + PIECE, 1);
         more = input_read(t.at + t.n, PIECE);
@@ -3685,6 +3686,7 @@ static void header_print(const struct session *s, FILE *f)
 static int run_export(struct session *s)
 {
     struct score before, after;
+    if (!s->o.int8) s->o.model.threads = 1;
     model_open(s);
     if (!s->o.c_header) fail(2, "export needs --c-header FILE");
     outputs_check(s, "c-header");
