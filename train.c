@@ -2058,7 +2058,8 @@ static void checkpoint_write(struct session *s, int is_best, int trial)
 static void checkpoint_save(struct session *s, int is_best) { checkpoint_write(s, is_best, 0); }
 
 /* What --out NAME and --force are for: OUT or OUT.best is there, and was made by another run, by
- * other options or of other data; or by this one, which has come further. */
+ * other options or of other data; or by this one, which has come further.  If it has ended, there
+ * is nothing to train: it goes on from its end. */
 static void replace_check(struct session *s, const char *path, int is_best)
 {
     static const char how[] = "--out NAME keeps it, --force replaces it";
@@ -2086,12 +2087,11 @@ static void replace_check(struct session *s, const char *path, int is_best)
     free(data);
     if (is_best) return;
     long long there = step_of_file(path), first = s->o.file ? step_of_file(s->o.file) : 0;
-    long long end = s->o.model.steps;
-    if (s->o.stop_after && s->o.stop_after < end - first) end = first + s->o.stop_after;
-    if (there > first && there != end)
+    if (there > first && there < s->o.model.steps)
         fail(2, "%s has come to step %lld of this run; --resume %s goes on, --force begins anew",
              path, there, path);
-    say("note: %s exists and will be replaced; --out NAME keeps it", path);
+    if (there <= first) say("note: %s exists and will be replaced", path);
+    else say("note: %s is what this command makes; --force trains anew", s->o.file = path);
 }
 
 enum { HALVED_MAX = 5 };
