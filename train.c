@@ -704,7 +704,6 @@ struct lines {
     size_t *start, n;                         /* line i: start[i] .. start[i + 1] */
 };
 
-
 #ifndef HELD_MAX
 #define HELD_MAX (1 << 24)                    /* bytes of a store in memory */
 #endif
@@ -2035,7 +2034,7 @@ static int goes_on(const struct options *o)
 /* Write OUT or OUT.best: first beside it, then on the disk, and only then in its place, so that a
  * crash or a power cut at any moment leaves the old or the new checkpoint.  Its notes are what a
  * resumed run needs and the model does not have.  A trial writes it all, and removes it. */
-static void checkpoint_write(struct session *s, int is_best, int trial)
+static void checkpoint_save(struct session *s, int is_best, int trial)
 {
     char best[96], rate[48], err[DN_ERR_MAX] = "", *part;
     dn_note note[4] = { { "tokenizer", s->tok_note }, { "data", s->data_note } };
@@ -2054,8 +2053,6 @@ static void checkpoint_write(struct session *s, int is_best, int trial)
     if (!is_best && !trial) s->saved = s->o.out;
     free(path);
 }
-
-static void checkpoint_save(struct session *s, int is_best) { checkpoint_write(s, is_best, 0); }
 
 /* What --out NAME and --force are for: OUT or OUT.best is there, and was made by another run, by
  * other options or of other data; or by this one, which has come further.  If it has ended, there
@@ -3294,7 +3291,7 @@ static void train_open(struct session *s)
     if (*s->o.out && s->o.keep_best) replace_check(s, s->out_best, 1);
     model_make(s, DN_TRAIN);
     if (s->o.file) run_restore(s, s->o.file);
-    checkpoint_write(s, 0, 1);
+    checkpoint_save(s, 0, 1);
 }
 
 /* Validate and keep the best model; without validation data *val stays as it is. */
@@ -3310,7 +3307,7 @@ static dn_status validate(struct session *s, int64_t step, double *val, char *er
         s->best = *val;
         s->best_step = step;
         s->stalled = 0;
-        if (s->o.keep_best) checkpoint_save(s, 1);
+        if (s->o.keep_best) checkpoint_save(s, 1, 0);
     }
     if (s->stalled == 10 && !s->o.patience)
         say("note: no validation has been better than %.3f, at step %lld, for 10 of them; "
@@ -3379,7 +3376,7 @@ static int train_loop(struct session *s, struct progress *p)
     if (ended)
         say("step %lld of %d: this run has ended; to go on, raise --%s%s", (long long)step,
             o->model.steps, o->epochs ? "epochs" : "steps", o->patience ? " or --patience" : "");
-    if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, 0);    /* and nothing more */
+    if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, 0, 0);    /* and nothing more */
     while (!stop) {
         double val = -1;
         dn_status status = train_step(s, p, step++, &stats, err);
@@ -3394,7 +3391,7 @@ static int train_loop(struct session *s, struct progress *p)
         ended |= o->patience && s->stalled >= o->patience;
         stop = ended || caught || (o->stop_after && step - p->first >= o->stop_after);
         progress_step(s, p, step, &stats, val, stop);
-        if (stop || step % o->save_every == 0) checkpoint_save(s, 0);
+        if (stop || step % o->save_every == 0) checkpoint_save(s, 0, 0);
         if (step % o->eval_every == 0) progress_plot(s, p);
         if (step % o->sample_every == 0 && !caught) show_samples(s);
     }
@@ -3939,7 +3936,6 @@ static void version_print(void)
     printf("deepnet %s\n%s, %s, %s fused multiply-add\nMIT licence\n", DN_VERSION, compiler,
            threads, DN_FMA ? "with" : "without");
 }
-
 
 /* Set all options anew, each source by what was known before: the weakest first, so that a stronger
  * one overrides it. */
