@@ -141,7 +141,8 @@ const dn_field *dn_fields(int *count);
 const char     *dn_choice(const dn_field *f, int i);
 
 void      dn_config_default(dn_config *c);
-/* Set one field from text, "lr" "5e-4".  DN_EINVAL: no such field, or a value it cannot have. */
+/* Set one field from text, "lr" "5e-4"; in its name _ may stand for -.  DN_EINVAL: no such field,
+ * or a value it cannot have. */
 dn_status dn_config_set(dn_config *c, const char *name, const char *value, char *err);
 /* Write a field's value, to 15 significant digits, as text for dn_config_set.  Here and in
  * dn_gains_of, c must be one that dn_config_check accepts. */
@@ -314,10 +315,10 @@ dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn
 /* Read and check a file's header and checksum; the configuration it was made with (with memory
  * and threads, which are not in a file, at their defaults). */
 dn_status dn_load_config(dn_config *c, const dn_io *io, char *err);
-/* Load parameters (and moments and step in DN_TRAIN) into a model, and take over the
- * configuration in the file; what it does not say stays.  Fields that dn_model_reconfigure cannot
- * change, the seed included, must match, except batch_tokens in DN_INFER.  After a failure the
- * model's values and configuration are unspecified. */
+/* Load parameters (and moments and step in DN_TRAIN), which must be finite, into a model, and take
+ * over the configuration in the file; what it does not say stays.  Fields that
+ * dn_model_reconfigure cannot change, the seed included, must match, except batch_tokens in
+ * DN_INFER.  After a failure the model's values and configuration are unspecified. */
 dn_status dn_load(dn_model *m, const dn_io *io, char *err);
 /* A note's text with its NUL; *size is the space in text and becomes the space needed.  text may
  * be NULL when *size is 0.  The checksum is not verified here; dn_load_config does that. */

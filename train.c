@@ -9,6 +9,7 @@
  *     ./train score MODEL --source F --target F  loss, perplexity, BLEU
  *     ./train info MODEL                         what is in the file, and what it needs
  *     ./train plot LOG.csv --out LOG.svg         draw what --log wrote, or any CSV file
+ *     ./train help COMMAND                       the options that it uses
  *
  * The mathematics is in deepnet.c and the tokens are in tokenizer.c; this file uses them through
  * deepnet.h alone.  It reads files, builds batches and keeps checkpoints, and it is the only one
@@ -159,8 +160,18 @@ static int file_keep(FILE *f)
 
 static long process_id(void) { return (long)getpid(); }
 
-/* Remove what dead processes left beside `path`: PATH.PID.tmp.  The lock tells of a process that
- * lives where its number means nothing here, as in another container. */
+/* Is this open file part of a checkpoint or a log, which nobody writes any more?  The lock tells of
+ * a process that lives where its number means nothing here, as in another container. */
+static int is_stale(int fd)
+{
+    char begin[16];
+    ssize_t n = fd < 0 ? -1 : read(fd, begin, sizeof begin);
+    return (n == 0 || (n == 16 && (memcmp(begin + 8, "{\"__meta", 8) == 0
+                                   || memcmp(begin, "step,seconds,los", 16) == 0)))
+           && file_lock(fd, F_GETLK);
+}
+
+/* Remove what dead processes left beside `path`: PATH.PID.tmp. */
 static void stale_remove(const char *path)
 {
     const char *base = base_name(path);
@@ -172,8 +183,8 @@ static void stale_remove(const char *path)
         long pid = strtol(e->d_name + n + 1, &end, 10);
         if (pid <= 0 || strcmp(end, ".tmp") != 0) continue;
         if (pid != process_id() && (kill((pid_t)pid, 0) == 0 || errno != ESRCH)) continue;
-        int fd = openat(dirfd(d), e->d_name, O_WRONLY);
-        if (fd >= 0 && file_lock(fd, F_GETLK)) unlinkat(dirfd(d), e->d_name, 0);
+        int fd = openat(dirfd(d), e->d_name, O_RDWR | O_NONBLOCK);
+        if (is_stale(fd)) unlinkat(dirfd(d), e->d_name, 0);
         if (fd >= 0) close(fd);
     }
     if (d) closedir(d);
@@ -629,13 +640,12 @@ static const struct alias { const char *word, *name; } aliases[] = {
     { "decoder-layers", "dec-layers" }, { "embed", "dim" }, { "n-embd", "dim" },
     { "d-model", "dim" }, { "hidden-size", "dim" }, { "n-head", "heads" },
     { "num-heads", "heads" }, { "d-ff", "ffn" }, { "ffn-dim", "ffn" }, { "block-size", "ctx" },
-    { "seq-len", "ctx" }, { "learning-rate", "lr" },
-    { "l", "lr" }, { "b", "batch-tokens" }, { "max-tokens", "batch-tokens" },
-    { "max-steps", "steps" }, { "max-iters", "steps" }, { "max-update", "steps" },
-    { "max-epoch", "epochs" }, { "warmup-steps", "warmup" }, { "warmup-updates", "warmup" },
-    { "update-freq", "accum" }, { "gradient-accumulation-steps", "accum" },
-    { "wd", "weight-decay" }, { "grad-clip", "clip" }, { "eval-interval", "eval-every" },
-    { "log-interval", "log-every" },
+    { "seq-len", "ctx" }, { "learning-rate", "lr" }, { "l", "lr" }, { "b", "batch-tokens" },
+    { "max-tokens", "batch-tokens" }, { "max-steps", "steps" }, { "max-iters", "steps" },
+    { "max-update", "steps" }, { "max-epoch", "epochs" }, { "warmup-steps", "warmup" },
+    { "warmup-updates", "warmup" }, { "update-freq", "accum" },
+    { "gradient-accumulation-steps", "accum" }, { "wd", "weight-decay" }, { "grad-clip", "clip" },
+    { "eval-interval", "eval-every" }, { "log-interval", "log-every" },
     { "save-interval", "save-every" }, { "s", "seed" }, { "o", "out" }, { "output", "out" },
     { "model", "resume" }, { "src", "source" }, { "tgt", "target" }, { "t", "temp" },
     { "temperature", "temp" }, { "p", "prompt" }, { "i", "prompt" }, { "start", "prompt" },
@@ -647,13 +657,10 @@ static const struct alias { const char *word, *name; } aliases[] = {
 static const struct hint { const char *word, *hint; } hints[] = {
     { "batch-size", "--batch-tokens counts tokens, not sentences" },
     { "n-best", "--beam N searches among N translations and writes the best" },
-    { "nbest", "--beam N searches among N translations and writes the best" },
     { "max-length", "--ctx is the longest sequence of a model, --length what sample writes" },
-    { "max-len", "--ctx is the longest sequence of a model, --length what sample writes" },
     { "device", "it computes on the CPU, with --threads" },
-    { "gpu", "it computes on the CPU, with --threads" },
     { "fp16", "it computes in float; export --int8 writes 8 bits" },
-    { "input", "--text names a text, --source and --target pairs; translate reads standard input" },
+    { "input", "--text is a text, --source and --target are pairs; translate reads stdin" },
 };
 
 /* Sets of options.  One with the name of an architecture holds its defaults. */
@@ -899,7 +906,6 @@ struct lines {
     size_t *start, n;                         /* line i: start[i] .. start[i + 1] */
 };
 
-
 #ifndef HELD_MAX
 #define HELD_MAX (1 << 24)                    /* bytes of a store in memory */
 #endif
@@ -979,7 +985,7 @@ static void store_free(struct store *s)
 static const struct { const char *head, *what, *command; } foreign[] = {
     { "\xFF\xFE", "UTF-16", "iconv -f UTF-16 -t UTF-8" },
     { "\xFE\xFF", "UTF-16", "iconv -f UTF-16 -t UTF-8" },
-    { "\x1F\x8B", "compressed", "gunzip -c" }, { "BZh9", "compressed", "bunzip2 -c" },
+    { "\x1F\x8B", "compressed", "gunzip -c" }, { "BZh", "compressed", "bunzip2 -c" },
     { "\xFD" "7zXZ", "compressed", "xz -dc" }, { "\x28\xB5\x2F\xFD", "compressed", "zstd -dc" },
     { "PK\3\4", "an archive", "unzip -p" },
 };
@@ -997,7 +1003,7 @@ static void text_check(const char *name, const char *p, size_t n)
         ends += p[i] == '\n';
         returns += p[i] == '\r';
     }
-    if (nul[0] + nul[1] > n/16 && (nul[0] > 19*nul[1] || nul[1] > 19*nul[0])) {
+    if (nul[0] + nul[1] > 3 + n/16 && (nul[0] > 19*nul[1] || nul[1] > 19*nul[0])) {
         what = "UTF-16";
         command = nul[0] > nul[1] ? "iconv -f UTF-16BE -t UTF-8" : "iconv -f UTF-16LE -t UTF-8";
     } else if (returns > 1 && !ends) {
@@ -1221,6 +1227,8 @@ static void value_set(struct options *o, const char *where, const struct option 
                       const char *value)
 {
     char *at = (char *)o + p->at, *end;
+    if (p->kind >= INPUT && value && !*value && p->at != offsetof(struct options, out))
+        fail(2, "%s--%s needs a name", where, p->name);
     if (p->kind >= WORD) {
         memcpy(at, &value, sizeof value);
         return;
@@ -2106,12 +2114,9 @@ static char *note_of_file(const char *path, const char *key)
     return note;
 }
 
-/* A file that this command reads or writes, and what it is for. */
-struct place {
-    const char *use, *path, *head;            /* how the file there begins, if one of ours is there;
-                                                 NULL: see replace_check() and rows_restore() */
-    int written, there, fresh;                /* fresh: made by the trial */
-};
+/* A file that this command reads or writes, and what for.  What is there is ours if it begins with
+ * head; NULL: see replace_check() and rows_restore(). */
+struct place { const char *use, *path, *head; int written; };
 
 static const char svg_head[] = "<svg ", header_head[] = "/* Written by deepnet's train export";
 
@@ -2121,86 +2126,89 @@ static int places_of(const struct session *s, const char *outputs, struct place 
     int n = 0, trains = is_among(outputs, "log");
     for (const struct option *row = table; row < table + LENGTH(table); row++) {
         const char *word = word_of(o, row);
-        int written = row->kind == OUTPUT, plain = word && strcmp(word, "-") != 0;
-        if (row->kind < INPUT || !word || !*word || (written && !is_among(outputs, row->name)))
+        int written = row->kind == OUTPUT;
+        if (!word || !*word || row->kind < INPUT || (written && !is_among(outputs, row->name)))
             continue;
-        if (written && !plain && trains) fail(2, "--%s cannot be - in training", row->name);
-        if (written && !plain) continue;
-        p[n++] = (struct place){ row->name, plain ? word : "/dev/stdin", NULL, written, 0, 0 };
-        if (written && (!trains || strcmp(row->name, "plot") == 0))
-            p[n - 1].head = strcmp(row->name, "c-header") == 0 ? header_head : svg_head;
+        const char *head = strcmp(row->name, "c-header") == 0 ? header_head
+                         : !trains || strcmp(row->name, "plot") == 0 ? svg_head : NULL;
+        if (strcmp(word, "-") != 0)
+            p[n++] = (struct place){ row->name, word, head, written };
+        else if (!written)
+            p[n++] = (struct place){ row->name, "/dev/stdin", NULL, 0 };
+        else if (trains)
+            fail(2, "--%s cannot be - in training", row->name);
     }
     for (int i = 0; i < o->csv_n; i++)
-        p[n++] = (struct place){ "a file to plot", o->csv[i], NULL, 0, 0, 0 };
+        p[n++] = (struct place){ "a file to plot", o->csv[i], NULL, 0 };
     if (!trains) return n;
-    if (*o->out && o->keep_best) p[n++] = (struct place){ "out", s->out_best, NULL, 1, 0, 0 };
-    p[n++] = (struct place){ "standard output", "/dev/stdout", NULL, 0, 0, 0 };
-    p[n++] = (struct place){ "standard error", "/dev/stderr", NULL, 0, 0, 0 };
+    if (*o->out && o->keep_best) p[n++] = (struct place){ "out", s->out_best, NULL, 1 };
+    p[n++] = (struct place){ "standard output", "/dev/stdout", NULL, 0 };
+    p[n++] = (struct place){ "standard error", "/dev/stderr", NULL, 0 };
     return n;
 }
 
-static int is_checkpoint(const struct place *p) { return strcmp(p->use, "out") == 0 && !p->head; }
-
-/* May what is there be replaced?  A checkpoint will be written beside it, which is tried here. */
-static void place_check(const struct session *s, struct place *p)
+/* What is there and is not ours must not be replaced, by a plot or a header. */
+static void head_check(const struct session *s, const struct place *p)
 {
-    char begin[64] = "", *part;
-    int special = is_special(p->path);
-    if (is_checkpoint(p) && special)
-        fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", p->path);
-    p->there = special || file_exists(p->path);
-    FILE *f = NULL;
-    if (p->there && !special && p->head && !s->o.force) {
-        f = fopen(p->path, "rb");
-        size_t n = f ? fread(begin, 1, strlen(p->head), f) : 0;
-        if (!f || ferror(f)) fail(1, "%s: %s", p->path, strerror(errno));
-        if (n && strcmp(begin, p->head) != 0)
-            fail(2, "%s exists and is no %s of this program; --force replaces it", p->path,
-                 p->head == svg_head ? "plot" : "header");
-        fclose(f);
-    }
-    if (!is_checkpoint(p)) return;
-    char *path = link_target(p->path);
-    f = part_open(path, &part);
-    file_replace(f, f != NULL, part, p->path, "", 1);
-    if (is_others(path)) fail(1, "%s: only its owner may replace it", p->path);
+    char begin[64] = "";
+    FILE *f = fopen(p->path, "rb");
+    size_t n = f ? fread(begin, 1, strlen(p->head), f) : 0;
+    if (!f || ferror(f)) fail(1, "%s: %s", p->path, strerror(errno));
+    fclose(f);
+    if (n && strcmp(begin, p->head) != 0 && !s->o.force)
+        fail(2, "%s exists and is no %s of this program; --force replaces it", p->path,
+             p->head == svg_head ? "plot" : "header");
+}
+
+/* A checkpoint will be written beside the old one, and so is this trial. */
+static void checkpoint_try(const char *name)
+{
+    char *part, *path = link_target(name);
+    if (is_special(name))
+        fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", name);
+    FILE *f = part_open(path, &part);
+    file_replace(f, f != NULL, part, name, "", 1);
+    if (is_others(path)) fail(1, "%s: only its owner may replace it", name);
     free(path);
 }
 
-static int is_conflict(const struct place *a, const struct place *b)
+/* The place among p that is the same file as a, by whatever name; NULL: there is none.  But a run
+ * may go on in its own file. */
+static const struct place *same_place(const struct place *a, const struct place *p, int n)
 {
-    const struct place *read = a->written ? b : a, *out = a->written ? a : b;
-    if (!out->written || is_special(a->path)) return 0;
-    if (strcmp(out->use, "out") == 0 && strcmp(read->use, "resume") == 0) return 0;
-    return same_file(a->path, b->path) || strcmp(a->path, b->path) == 0;
+    for (; n-- > 0; p++) {
+        int own = strcmp(a->use, "out") == 0 && strcmp(p->use, "resume") == 0;
+        if (p != a && !own && (same_file(a->path, p->path) || strcmp(a->path, p->path) == 0))
+            return p;
+    }
+    return NULL;
 }
 
-/* Refuse to write a file that is also read, or written as another, by whatever name; but a run may
- * go on in its own.  Better to know before the training than after it whether it can be written;
- * appending nothing changes no file.  Names are compared when their files are there. */
+/* Better before the training than after it: can the outputs be written, and is none of them a file
+ * that is read, or another output?  Appending nothing changes no file, and one that this makes is
+ * there while the names are compared. */
 static void outputs_check(struct session *s, const char *outputs)
 {
-    struct place p[LENGTH(table) + SERIES_MAX + 3], *a = NULL, *b = NULL;
-    int n = places_of(s, outputs, p), why = 0;
-    for (int i = 0; i < n; i++)
-        if (p[i].written) place_check(s, &p[i]);
-    for (int i = 0; i < n && !why; i++) {
-        if (!p[i].written || (is_checkpoint(&p[i]) && !p[i].there)) continue;
-        FILE *f = fopen(p[i].path, "ab");
-        p[i].fresh = f && !p[i].there;
+    struct place p[LENGTH(table) + SERIES_MAX + 3];
+    int n = places_of(s, outputs, p);
+    for (const struct place *a = p; a < p + n; a++) {
+        if (!a->written) continue;
+        int checkpoint = strcmp(a->use, "out") == 0 && !a->head;
+        if (checkpoint) checkpoint_try(a->path);
+        else if (is_special(a->path)) continue;
+        int there = file_exists(a->path), opened = there || !checkpoint;
+        FILE *f = opened ? fopen(a->path, "ab") : NULL;
+        int why = errno, fresh = f && !there && size_of(f) == 0;
+        const struct place *same = same_place(a, p, n);
+        char *path = link_target(a->path);
         if (f) fclose(f);
-        else why = errno, a = &p[i];
-    }
-    for (int i = 0; i < n && !why; i++)
-        for (int k = 0; k < i; k++)
-            if (is_conflict(&p[k], &p[i])) a = &p[k], b = &p[i];
-    for (int i = 0; i < n; i++) {
-        char *path = p[i].fresh ? link_target(p[i].path) : NULL;
-        if (path) remove(path);
+        if (fresh) remove(path);
         free(path);
+        if (same)
+            fail(2, "'%s' (%s) and '%s' (%s) are one file", same->path, same->use, a->path, a->use);
+        if (opened && !f) fail(1, "%s: %s", a->path, strerror(why));
+        if (there && a->head) head_check(s, a);
     }
-    if (b) fail(2, "'%s' (%s) and '%s' (%s) are one file", a->path, a->use, b->path, b->use);
-    if (a) fail(1, "%s: %s", a->path, strerror(why));
 }
 
 static long long step_of_file(const char *path)
@@ -2231,7 +2239,7 @@ static int goes_on(const struct options *o)
 /* Write OUT or OUT.best: first beside it, then on the disk, and only then in its place, so that a
  * crash or a power cut at any moment leaves the old or the new checkpoint.  Its notes are what a
  * resumed run needs and the model does not have.  A trial writes it all, and removes it. */
-static void checkpoint_write(struct session *s, int is_best, int trial)
+static void checkpoint_save(struct session *s, int is_best, int trial)
 {
     char best[96], rate[48], err[DN_ERR_MAX] = "", *part;
     dn_note note[4] = { { "tokenizer", s->tok_note }, { "data", s->data_note } };
@@ -2252,10 +2260,9 @@ static void checkpoint_write(struct session *s, int is_best, int trial)
     free(path);
 }
 
-static void checkpoint_save(struct session *s, int is_best) { checkpoint_write(s, is_best, 0); }
-
 /* What --out NAME and --force are for: OUT or OUT.best is there, and was made by another run, by
- * other options or of other data; or by this one, which has come further. */
+ * other options or of other data; or by this one, which has come further.  If it has ended, there
+ * is nothing to train: it goes on from its end. */
 static void replace_check(struct session *s, const char *path, int is_best)
 {
     static const char how[] = "--out NAME keeps it, --force replaces it";
@@ -2283,12 +2290,11 @@ static void replace_check(struct session *s, const char *path, int is_best)
     free(data);
     if (is_best) return;
     long long there = step_of_file(path), first = s->o.file ? step_of_file(s->o.file) : 0;
-    long long end = s->o.model.steps;
-    if (s->o.stop_after && s->o.stop_after < end - first) end = first + s->o.stop_after;
-    if (there > first && there != end)
+    if (there > first && there < s->o.model.steps)
         fail(2, "%s has come to step %lld of this run; --resume %s goes on, --force begins anew",
              path, there, path);
-    say("note: %s exists and will be replaced; --out NAME keeps it", path);
+    if (there <= first) say("note: %s exists and will be replaced", path);
+    else say("note: %s is what this command makes; --force trains anew", s->o.file = path);
 }
 
 enum { HALVED_MAX = 5 };
@@ -3389,8 +3395,8 @@ static void data_encode(struct session *s)
         return;
     }
     if (c->seq[0].n == 0)
-        fail(1, "%s: no pair fits into %zu tokens; raise --ctx if the lines are as they should be",
-             c->name, most);
+        fail(1, "%s: no pair is left: %zu have more than %zu tokens (--ctx), %zu an empty side",
+             c->name, c->cut, most, c->empty);
     say("data: %zu pairs of %s; %zu of more than %zu tokens dropped", c->seq[0].n, c->name, c->cut,
         most);
     if (c->empty) say("note: %zu pairs with an empty side were dropped, too", c->empty);
@@ -3510,7 +3516,7 @@ static void train_open(struct session *s)
     }
     model_make(s, DN_TRAIN);
     if (s->o.file) run_restore(s, s->o.file);
-    checkpoint_write(s, 0, 1);
+    checkpoint_save(s, 0, 1);
 }
 
 /* Validate and keep the best model; without validation data *val stays as it is. */
@@ -3526,7 +3532,7 @@ static dn_status validate(struct session *s, int64_t step, double *val, char *er
         s->best = *val;
         s->best_step = step;
         s->stalled = 0;
-        if (s->o.keep_best) checkpoint_save(s, 1);
+        if (s->o.keep_best) checkpoint_save(s, 1, 0);
     }
     if (s->stalled == 10 && !s->o.patience)
         say("note: no validation has been better than %.3f, at step %lld, for 10 of them; "
@@ -3595,7 +3601,7 @@ static int train_loop(struct session *s, struct progress *p)
     if (ended)
         say("step %lld of %d: this run has ended; to go on, raise --%s%s", (long long)step,
             o->model.steps, o->epochs ? "epochs" : "steps", o->patience ? " or --patience" : "");
-    if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, 0);    /* and nothing more */
+    if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, 0, 0);    /* and nothing more */
     while (!stop) {
         double val = -1;
         dn_status status = train_step(s, p, step++, &stats, err);
@@ -3611,7 +3617,7 @@ static int train_loop(struct session *s, struct progress *p)
         ended |= o->patience && s->stalled >= o->patience;
         stop = ended || caught || (o->stop_after && step - p->first >= o->stop_after);
         progress_step(s, p, step, &stats, val, stop);
-        if (stop || step % o->save_every == 0) checkpoint_save(s, 0);
+        if (stop || step % o->save_every == 0) checkpoint_save(s, 0, 0);
         if (step % o->eval_every == 0) progress_plot(s, p);
         if (step % o->sample_every == 0 && !caught && !rank) show_samples(s);
     }
@@ -3757,8 +3763,12 @@ static int run_translate(struct session *s)
         for (int rows = 0; seen < t.n && rows < s->o.rows; )
             if (t.at[seen++] == '\n') n = seen, rows++;
         if (!more && !n) n = t.n;             /* the last line has no end */
-        if (n) lines_translate(s, (struct text){ t.at, n }, &all);
-        if (n) memmove(t.at, t.at + n, t.n -= n), seen = 0;
+        if (n) {
+            lines_translate(s, (struct text){ t.at, n }, &all);
+            t.n -= n;
+            memmove(t.at, t.at + n, t.n);
+            seen = 0;
+        }
         if (n || !more) continue;
         t.at = grow(t.at, &room, t.n + PIECE, 1);
         more = input_read(t.at + t.n, PIECE);
@@ -3900,6 +3910,7 @@ static void header_print(const struct session *s, FILE *f)
 static int run_export(struct session *s)
 {
     struct score before, after;
+    if (!s->o.int8) s->o.model.threads = 1;
     model_open(s);
     if (!s->o.c_header) fail(2, "export needs --c-header FILE");
     outputs_check(s, "c-header");
@@ -4152,7 +4163,6 @@ static void version_print(void)
     printf("deepnet %s\n%s, %s, %s fused multiply-add\nMIT licence\n", DN_VERSION, compiler,
            threads, DN_FMA ? "with" : "without");
 }
-
 
 /* Set all options anew, each source by what was known before: the weakest first, so that a stronger
  * one overrides it. */
