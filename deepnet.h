@@ -67,8 +67,8 @@ extern "C" {
 
 /* ---- 1 types and limits ------------------------------------------------------------------ */
 
-/* dn_model_bytes has its version and precision in its symbol, so that a program does not link with
- * a library of others. */
+/* The symbol of dn_model_bytes names version and precision: a program does not link with a library
+ * of other ones. */
 #ifdef DN_DOUBLE
 typedef double dn_real;       /* -DDN_DOUBLE: every tensor in double, what the tests use */
 #define dn_model_bytes dn_model_bytes_1_0_f64
