@@ -6,8 +6,8 @@
     m = deepnet.Model(arch="decoder", dec_layers=6, lr=3e-3)    # every field of dn_fields()
     m.train_step(deepnet.batch(dec=[[0, 10, 11]], label=[[10, 11, 1]]))
     m.values["decoder.0.ffn.w1.weight"]             # numpy, the library's own memory: no copies
-    m.save("model.safetensors")
-    deepnet.Model.load("model.safetensors").translate(["Der Hund schläft."])
+    m.save("lm.safetensors")
+    deepnet.Model.load("model.safetensors").translate(["Der Hund schläft."])    # of ./train
 
 The library is the one of the variable DEEPNET_LIBRARY, or of this copy, or an installed one.  What
 goes wrong there is an Error with the library's sentence.  lib has the functions by their names.
