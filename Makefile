@@ -13,9 +13,13 @@
 # make ports      the tests on other machines, emulated; one checkpoint through all of them
 # make browser    docs/ports/browser/deepnet.html: train in a page (clang, wasi-libc)
 # make figures    the paper's experiments, small, into docs/figures (45 minutes on 2 cores)
+# make shared     libdeepnet.so
+# make python     docs/python: PyTorch and other clients compute the same (python3 with venv)
+# make installed  what make install would put there links and runs, in C and C++
 # make install    PREFIX, DESTDIR
 #
-# ARCH=                    a binary for any machine of this kind (default: for this machine)
+# ARCH=                    a binary for any machine of this kind (default: for this machine, but what
+#                          is installed is for any, unless ARCH says otherwise)
 # FMA=0 or 1               the class of results: without or with fused multiply-add
 # OPENMP=                  one thread
 # MPI=1                    a ./train for mpirun (docs/scale.md)
@@ -34,12 +38,14 @@
 CC         ?= cc
 MPICC      ?= mpicc
 CFLAGS     ?= -O3
+INSTALLED  := $(ARCH)
 ARCH       ?= -march=native
 SECONDS     = 60
 PREFIX     ?= /usr/local
 BINDIR     ?= $(PREFIX)/bin
 LIBDIR     ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
+MANDIR     ?= $(PREFIX)/share/man
 
 # Semantics: never -ffast-math, no contraction; the other two only let loops vectorize.
 SEMANTICS = -std=c99 -ffp-contract=off -fno-math-errno -fno-trapping-math
@@ -57,17 +63,22 @@ LINK      = $(LDFLAGS) -o $@ $(LDLIBS) -lm
 
 LIBRARY   = deepnet.c tokenizer.c deepnet.h .flags
 CORPUS    = $(foreach part,train val test,data/$(part).de data/$(part).en)
-CHECKS    = snippets lint stores same sanitize faults ranks coverage fuzz mutants
+CHECKS    = snippets lint stores same sanitize faults ranks coverage fuzz mutants python installed
+PACKAGE   = deepnet deepnet.1 libdeepnet.a libdeepnet.so deepnet.pc
+VERSION   = $(shell sed -n 's/^.define DN_VERSION "\(.*\)"/\1/p' deepnet.h)
 
 all: train $(CORPUS)
 
 # Whatever is built is built again when the compiler or its flags change.
+BUILT      = $(COMPILE) $(LDFLAGS) / $(INSTALLED)
 .flags: FORCE
-	@echo '$(COMPILE) $(LDFLAGS)' | cmp -s - $@ || echo '$(COMPILE) $(LDFLAGS)' >$@
+	@echo '$(BUILT)' | cmp -s - $@ || echo '$(BUILT)' >$@
 FORCE:
 .DELETE_ON_ERROR:
 
-train: train.c $(LIBRARY)
+$(PACKAGE): private ARCH := $(INSTALLED)
+
+train deepnet: train.c $(LIBRARY)
 	$(COMPILE) train.c deepnet.c tokenizer.c $(LINK)
 
 data/corpus: data/corpus.c
@@ -93,7 +104,7 @@ check: test
 
 # Programs of their own, which are told by the environment what to build with.
 export CC MPICC FLAGS SEMANTICS STRICT OPENMP LDFLAGS LDLIBS RUN
-stores fuzz ranks: train $(CORPUS)
+stores fuzz ranks python: train $(CORPUS)
 sanitize: $(CORPUS)
 faults:  ONLY = $(FAULTS)
 fuzz:    ONLY = $(SECONDS) $(TARGETS)
@@ -120,22 +131,43 @@ figures: docs/figures/figures.c train $(LIBRARY) $(CORPUS)
 
 clean:
 	rm -f .flags train test test.f64 test.f32 bench bench-serial one-screen figures figures.sh \
-	    data/corpus \
+	    $(PACKAGE) data/corpus \
 	    data/train.?? data/val.?? data/test.?? docs/ports/browser/deepnet.html
-	rm -rf fuzz.tmp
+	rm -rf fuzz.tmp docs/python/__pycache__
 
-install: train
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBDIR)
-	install -m 755 train $(DESTDIR)$(BINDIR)/deepnet
-	$(COMPILE) -c deepnet.c -o deepnet.o
-	$(COMPILE) -c tokenizer.c -o tokenizer.o
-	$(AR) rcs libdeepnet.a deepnet.o tokenizer.o
-	install -m 644 libdeepnet.a $(DESTDIR)$(LIBDIR)
+deepnet.1: deepnet docs/man.awk
+	$(RUN) ./deepnet --help | awk -f docs/man.awk version=$(VERSION) >$@
+
+libdeepnet.a: $(LIBRARY)
+	$(COMPILE) -c deepnet.c tokenizer.c
+	$(AR) rcs $@ deepnet.o tokenizer.o
+	rm -f deepnet.o tokenizer.o
+
+# Only what deepnet.h declares is not static, so only that is exported.
+libdeepnet.so: $(LIBRARY)
+	$(COMPILE) -fPIC -shared -Wl,-soname,$@.1 deepnet.c tokenizer.c $(LINK)
+
+shared: libdeepnet.so
+
+deepnet.pc: FORCE
+	@printf '%s\n' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' \
+	    'Name: deepnet' 'Description: Transformers with DeepNorm' 'Version: $(VERSION)' \
+	    'Cflags: -I$${includedir} $(filter -DDN_DOUBLE,$(CPPFLAGS))' \
+	    'Libs: -L$${libdir} -ldeepnet' 'Libs.private: $(OPENMP) -lm' >$@
+
+install: $(PACKAGE)
+	install -d $(addprefix $(DESTDIR),$(BINDIR) $(INCLUDEDIR) $(LIBDIR)/pkgconfig $(MANDIR)/man1)
+	install -m 755 deepnet $(DESTDIR)$(BINDIR)
 	install -m 644 deepnet.h $(DESTDIR)$(INCLUDEDIR)
-	rm -f deepnet.o tokenizer.o libdeepnet.a
+	install -m 644 libdeepnet.a $(DESTDIR)$(LIBDIR)
+	install -m 755 libdeepnet.so $(DESTDIR)$(LIBDIR)/libdeepnet.so.1
+	ln -sf libdeepnet.so.1 $(DESTDIR)$(LIBDIR)/libdeepnet.so
+	install -m 644 deepnet.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 deepnet.1 $(DESTDIR)$(MANDIR)/man1
 
 uninstall:
-	rm -f $(DESTDIR)$(BINDIR)/deepnet $(DESTDIR)$(LIBDIR)/libdeepnet.a \
-	    $(DESTDIR)$(INCLUDEDIR)/deepnet.h
+	rm -f $(addprefix $(DESTDIR),$(BINDIR)/deepnet $(INCLUDEDIR)/deepnet.h \
+	    $(addprefix $(LIBDIR)/,libdeepnet.a libdeepnet.so libdeepnet.so.1 pkgconfig/deepnet.pc) \
+	    $(MANDIR)/man1/deepnet.1)
 
-.PHONY: FORCE all test check $(CHECKS) ports browser bench figures clean install uninstall
+.PHONY: FORCE all test check $(CHECKS) ports browser bench figures clean shared install uninstall

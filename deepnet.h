@@ -67,10 +67,14 @@ extern "C" {
 
 /* ---- 1 types and limits ------------------------------------------------------------------ */
 
+/* The symbol of dn_model_bytes names version and precision: a program does not link with a library
+ * of other ones. */
 #ifdef DN_DOUBLE
 typedef double dn_real;       /* -DDN_DOUBLE: every tensor in double, what the tests use */
+#define dn_model_bytes dn_model_bytes_1_0_f64
 #else
 typedef float dn_real;
+#define dn_model_bytes dn_model_bytes_1_0_f32
 #endif
 
 /* The class of results: with (1) or without fused multiply-add in hardware; -DDN_FMA= chooses. */

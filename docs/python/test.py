@@ -1,0 +1,200 @@
+"""The Python files against the library, a compiler, ./train and the packages: docs/checks/python.
+
+    python3 test.py         # needs ./train; DEEPNET_LIBRARY says which library, CC which compiler
+"""
+import contextlib
+import ctypes as C
+import itertools
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import safetensors.numpy
+import tokenizers
+import torch
+import transformers
+
+import deepnet
+import model
+import to_hf
+
+WORK = tempfile.TemporaryDirectory()                # where it works, with links to what it needs
+os.chdir(WORK.name)
+for _name in ("train", "data", "deepnet.h"):
+    os.symlink(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..", _name), _name)
+HEADER = re.sub(r"/\*.*?\*/", "", open("deepnet.h").read(), flags=re.S)
+ARCHS, NORMS = deepnet.choices("arch"), deepnet.choices("norm")
+torch.set_num_threads(1)
+
+
+def run(*command, given=""):
+    done = subprocess.run(command, input=given.encode(), check=True, capture_output=True)
+    return done.stdout.decode(errors="replace")
+
+
+def structs():
+    names = re.findall(r"^typedef struct (dn_\w+) \{", HEADER, re.M)
+    mine = {f"sizeof({n})": C.sizeof(deepnet.TYPES[n]) for n in names}
+    mine |= {f"offsetof({n}, {field})": getattr(deepnet.TYPES[n], field).offset
+             for n in names for field, _ in deepnet.TYPES[n]._fields_}
+    mine |= {f"DN_{n}": value for n, value in vars(deepnet).items()
+             if type(value) is int and f"DN_{n}" in HEADER}
+    with open("sizes.c", "w") as file:
+        print('#include "deepnet.h"\n#include <stdio.h>\nint main(void)\n{\n    int n = 0;',
+              *(f'    n += printf("%d ", (int){what});' for what in mine),
+              "    return n < 0;\n}", sep="\n", file=file)
+    double = "-DDN_DOUBLE" if deepnet.DOUBLE else "-UDN_DOUBLE"
+    run(os.environ.get("CC", "cc"), double, "sizes.c", "-o", "sizes")
+    return sum(int(a) != b for a, b in zip(run("./sizes").split(), mine.values(), strict=True))
+
+
+def functions():
+    declared = {(name, 0 if arguments == "void" else arguments.count(",") + 1)
+                for name, arguments in re.findall(r"\b(dn_\w+)\(([^)]*)\);", HEADER)}
+    return len(declared ^ {(name, len(f.argtypes)) for name, f in vars(deepnet.lib).items()})
+
+
+def network(arch, i, norm):
+    """A small, odd model whose weights are nowhere what they were at first; a batch; labels."""
+    rng = np.random.default_rng(i)
+    m = deepnet.Model(
+        arch=arch, norm=norm, enc_layers=3, dec_layers=4, dim=16, heads=2, vocab=40, ctx=12,
+        ffn=(0, 24)[i % 2], activation=("relu", "gelu", "gelu-tanh")[i % 3], threads=1,
+        tie=("none", "output", "all")[i//3 % 3], positions=("sinusoidal", "learned")[i % 2],
+        bias=("no", "yes", "yes")[i % 3], label_smoothing=0.1)
+    for name, value in m.values.items():
+        noise = 0.05*rng.standard_normal(value.shape)
+        value += np.tril(noise) if name.endswith("mix.weight") else noise
+    rows = {s: [list(rng.integers(0, 40, n)) for n in lengths]
+            for s, lengths in (("enc", (12, 5, 1)), ("dec", (3, 12, 7)))
+            if arch == "encoder-decoder" or arch.startswith(s)}
+    m.save("net")
+    return m, rows, [list(rng.integers(-1, 40, len(row))) for row in list(rows.values())[-1]]
+
+
+def torch_logits(net, rows):
+    def padded(lists):
+        return torch.nn.utils.rnn.pad_sequence([torch.tensor(x) for x in lists], batch_first=True)
+    given = [t for s in rows.values() for t in (padded(s), padded([[1]*len(row) for row in s]))]
+    out = net(*given)
+    return (out if torch.is_tensor(out) else out.logits)[given[-1].bool()]
+
+
+def networks():
+    """Errors of logits; of AutoModel's; of gradients, each tensor's relative to its largest, or to
+    a tenth of the largest of all where that is more."""
+    errors = {"logits": [], "AutoModel": [], "gradients": []}
+    for arch, (i, norm) in itertools.product(ARCHS, enumerate(NORMS)):
+        m, rows, label = network(arch, i, norm)
+        net, ours = model.load("net").eval(), m.logits(deepnet.batch(**rows))
+        out = torch_logits(net, rows)
+        errors["logits"].append(np.abs(out.detach().numpy() - ours).max())
+        if i < 2:
+            to_hf.convert("net", arch + norm)
+            auto = transformers.AutoModel.from_pretrained(arch + norm, trust_remote_code=True)
+            auto = torch_logits(auto, rows).detach().numpy()
+            errors["AutoModel"].append(np.abs(auto - ours).max())
+        torch.nn.functional.cross_entropy(out, torch.tensor(sum(label, [])), ignore_index=-1,
+                                          reduction="sum", label_smoothing=0.1).backward()
+        m.gradient(deepnet.batch(label=label, **rows))
+        least = 0.1*max(np.abs(g).max() for g in m.grads.values())
+        errors["gradients"] += [
+            np.abs(p.grad.numpy() - m.grads[name]).max()/max(np.abs(m.grads[name]).max(), least)
+            for name, p in net.named_parameters()]
+    return errors
+
+
+def alpha():
+    every = [(deepnet.config(arch=arch, norm=norm, enc_layers=N, dec_layers=M), s, l)
+             for arch in ARCHS for norm in NORMS if norm != "admin-torch"       # learned there
+             for N, M in ((1, 1), (3, 4), (18, 100)) for s in (0, 1) if arch != ARCHS[1 - s]
+             for l in range((N, M)[s])]
+    return max(abs(model.skip(deepnet.settings(c), model.STACKS[s], l)
+                   / deepnet.lib.dn_gains_of(C.byref(c), s, l).alpha - 1) for c, s, l in every)
+
+
+def training():
+    """Many steps are one, a checkpoint, one, ...; safetensors reads the same numbers."""
+    whole, rows, label = network("encoder-decoder", 0, "deepnorm")
+    b, losses = deepnet.batch(label=label, **rows), []
+    for step in range(20):
+        losses.append(whole.train_step(b, b).loss)
+        part = deepnet.Model.load("net", deepnet.TRAIN, threads=1)
+        part.train_step(b, b)
+        part.save("net")
+    values = whole.values
+    del whole                                       # they keep its memory
+    theirs = safetensors.numpy.load_file("net")
+    worst = max(np.abs(theirs[name] - value).max() for name, value in values.items())
+    return worst + (losses[-1] >= losses[0])
+
+
+def sentences():
+    for wrong in (lambda: deepnet.Model(dim=65), lambda: deepnet.config(no_such=1),
+                  lambda: deepnet.Tokenizer("bpe"), lambda: deepnet.Model.load("deepnet.h")):
+        with contextlib.suppress(deepnet.Error):
+            wrong()
+            return 1
+    return 0
+
+
+def programs():
+    """./train, deepnet.py, and ./train with what model.py wrote, compute the same."""
+    few = "--threads 1 --eval-every 200 --enc-layers 2 --dec-layers 2 --out".split()
+    run("./train", "--steps", "200", *few, "a")
+    run("./train", "--arch", "decoder", "--text", "data/train.en", "--steps", "9", *few, "lm")
+    model.save(model.load("a"), "b")
+    ours, lm = (deepnet.Model.load(name, threads=1) for name in ("a", "lm"))
+    given = "".join(open("data/test.de").readlines()[:30]) + "\n"
+    said = [run("./train", "translate", name, "--beam", "3", given=given) for name in ("a", "b")]
+    said += ["".join(line + "\n" for line in ours.translate(given.split("\n")[:-1], beam=3))]
+    sample = lm.tokenizer.decode(lm.generate(lm.tokenizer.encode("\n"))).decode(errors="replace")
+    return (len(set(said)) - 1 + len({run("./train", "score", name) for name in ("a", "b")}) - 1
+            + (sample + "\n" != run("./train", "sample", "lm")))
+
+
+def ids():
+    """Of valid UTF-8, rich in what the chunks of tokenizer.c end at."""
+    rng, corpus, wrong = random.Random(1), open("data/train.de").read(), 0
+    kinds = "aZé中😀\u0301", "0123", " ", "\t\v\f ", "\n\r", " \n", ".<>'\0\x7f", "e", "\u2028\xa0"
+
+    def piece():
+        i, count = rng.randrange(len(corpus)), rng.choice((1, 2, 9, 63, 64, 65, 130))
+        end = chr(rng.choice((rng.randrange(0xd800), rng.randrange(0xe000, 0x110000))))
+        return corpus[i:i + rng.randrange(30)] + "".join(rng.choices(rng.choice(kinds), k=count)) + end
+    ours = deepnet.Model.load("a").tokenizer
+    to_hf.convert("a", "hf")
+    theirs = tokenizers.Tokenizer.from_file("hf/tokenizer.json")
+    auto = transformers.AutoTokenizer.from_pretrained("hf", trust_remote_code=True)
+    for _ in range(100000):
+        text = "".join(piece() for _ in range(rng.choice((1, 3, 9))))
+        found = theirs.encode(text).ids
+        wrong += found != ours.encode(text).tolist() or theirs.decode(found) != text
+    return wrong + (auto(text).input_ids != found)
+
+
+ERRORS = networks()
+TESTS = (                                           # bounds in float, in double (None: no test)
+    ("sizes and offsets of all structs are the compiler's", structs, 0, 0),
+    ("functions and their arguments are deepnet.h's", functions, 0, 0),
+    ("training with checkpoints between the steps is training", training, 0, 0),
+    ("what the library refuses is an Error", sentences, 0, 0),
+    ("alpha of 15 schemes", alpha, 1e-15, 1e-15),
+    ("logits of 48 networks are PyTorch's", lambda: max(ERRORS["logits"]), 1e-5, 1e-12),
+    ("gradients of 48 networks are PyTorch's", lambda: max(ERRORS["gradients"]), 1e-5, 1e-12),
+    ("logits of AutoModel", lambda: max(ERRORS["AutoModel"]), 1e-5, 1e-12),
+    ("./train takes what model.py writes; deepnet.py does what it does", programs, 0, None),
+    ("ids of the package tokenizers, of 100,000 texts", ids, 0, None),
+)
+verdicts = []
+for claim, error, *bounds in TESTS:
+    if (bound := bounds[deepnet.DOUBLE]) is not None:
+        e = float(error())
+        verdicts.append(e <= bound)
+        print(f"{'ok' if e <= bound else 'FAIL':<5} {claim:<66} {e:.1e} <= {bound:.0e}", flush=True)
+print(f"{verdicts.count(True)} passed, {verdicts.count(False)} failed")
+sys.exit(not all(verdicts))
