@@ -8,6 +8,7 @@
 # make faults     each system call fails once, full disks, kill -9, signals: nothing is lost
 # make coverage   the share of branches that the tests take (gcc)
 # make fuzz       hostile bytes for all that reads (clang's libFuzzer)
+# make prove      no bytes up to a length make what reads them go wrong (cbmc, which Debian 13 has)
 # make mutants    a sign or two operands of deepnet.c wrong, 200 times: the tests notice (gcc, perl)
 # make ports      the tests on other machines, emulated; one checkpoint through all of them
 # make browser    docs/ports/browser/deepnet.html: train in a page (clang, wasi-libc)
@@ -24,6 +25,7 @@
 # BLAS=-lopenblas          bench: the products of that library, too
 # SECONDS=60               fuzz: for each kind
 # TARGETS="text table"     fuzz: only these kinds
+# PROOFS="peek say"        prove: only these
 # MUTANTS="200 73"         mutants: only number 73 of 200
 # FAULTS="disk kills"      faults: only these
 # MACHINES="arm64 wasm"    ports: only these
@@ -54,7 +56,8 @@ LINK      = $(LDFLAGS) -o $@ $(LDLIBS) -lm
 
 LIBRARY   = deepnet.c tokenizer.c deepnet.h .flags
 CORPUS    = $(foreach part,train val test,data/$(part).de data/$(part).en)
-CHECKS    = snippets lint stores same sanitize faults coverage fuzz mutants
+CHECKS    = snippets lint stores same sanitize faults coverage fuzz prove \
+            mutants
 
 all: train $(CORPUS)
 
@@ -94,6 +97,7 @@ stores fuzz: train $(CORPUS)
 sanitize: $(CORPUS)
 faults:  ONLY = $(FAULTS)
 fuzz:    ONLY = $(SECONDS) $(TARGETS)
+prove:   ONLY = $(PROOFS)
 mutants: ONLY = $(MUTANTS)
 $(CHECKS):
 	docs/checks/$@ $(ONLY)
