@@ -9,6 +9,7 @@
 # make ranks      several processes by mpirun write the bytes of one (Open MPI or MPICH)
 # make coverage   the share of branches that the tests take (gcc)
 # make fuzz       hostile bytes for all that reads (clang's libFuzzer)
+# make prove      no bytes up to a length make what reads them go wrong (cbmc, which Debian 13 has)
 # make mutants    a sign or two operands of deepnet.c wrong, 200 times: the tests notice (gcc, perl)
 # make ports      the tests on other machines, emulated; one checkpoint through all of them
 # make browser    docs/ports/browser/deepnet.html: train in a page (clang, wasi-libc)
@@ -30,6 +31,7 @@
 # BLAS=-lopenblas          bench: the products of that library, too
 # SECONDS=60               fuzz: for each kind
 # TARGETS="text table"     fuzz: only these kinds
+# PROOFS="peek say"        prove: only these
 # MUTANTS="200 73"         mutants: only number 73 of 200
 # FAULTS="disk kills"      faults: only these
 # MACHINES="arm64 wasm"    ports: only these
@@ -63,7 +65,8 @@ LINK      = $(LDFLAGS) -o $@ $(LDLIBS) -lm
 
 LIBRARY   = deepnet.c tokenizer.c deepnet.h .flags
 CORPUS    = $(foreach part,train val test,data/$(part).de data/$(part).en)
-CHECKS    = snippets lint stores same sanitize faults ranks coverage fuzz mutants python installed
+CHECKS    = snippets lint stores same sanitize faults ranks coverage fuzz prove mutants python \
+            installed
 PACKAGE   = deepnet deepnet.1 libdeepnet.a libdeepnet.so deepnet.pc
 VERSION   = $(shell sed -n 's/^.define DN_VERSION "\(.*\)"/\1/p' deepnet.h)
 
@@ -108,6 +111,7 @@ stores fuzz ranks python: train $(CORPUS)
 sanitize: $(CORPUS)
 faults:  ONLY = $(FAULTS)
 fuzz:    ONLY = $(SECONDS) $(TARGETS)
+prove:   ONLY = $(PROOFS)
 mutants: ONLY = $(MUTANTS)
 $(CHECKS):
 	docs/checks/$@ $(ONLY)
