@@ -359,10 +359,10 @@ static void ranks_close(void) { MPI_Finalize(); }
 static void ranks_alone(int alone) { ranks = alone ? 1 : world; }
 
 /* Where one process fails, mpirun ends all.  A failure that all share is rank 0's to tell: the
- * others give it a second to do so. */
+ * others give it two seconds to do so. */
 static void ranks_wait(void)
 {
-    for (double from = seconds(); rank && seconds() < from + 1; ) continue;
+    for (double from = seconds(); rank && seconds() < from + 2; ) if (caught) _Exit(1);
     if (rank) fprintf(stderr, "rank %d: ", rank);
 }
 
