@@ -3252,7 +3252,8 @@ static int list_insert(struct candidate *list, int n, int max, struct candidate 
 /* The 2 beam best continuations of source i, from logits of rows x V; at the first step all its
  * rows are the same.  Twice as many as rows, because up to beam of them may be ends, and as many
  * must go on.
- * log p_v = z_v - top - ln(sum of e^(z - top)), added to the score of the row so far. */
+ * log p_v = z_v - top - ln(sum of e^(z - top)), added to the score of the row so far.  No
+ * continuation is DN_BOS or DN_MASK, which stand for no text. */
 static void list_fill(dn_generator *gen, int i, int first)
 {
     int B = gen->beam, V = gen->m->c.vocab, n = 0;
@@ -3264,7 +3265,7 @@ static void list_fill(dn_generator *gen, int i, int first)
         double shift = gen->score[r] - (double)top - (double)log_acc(exp_sum(NULL, z, top, V));
         for (int v = 0; v < V; v++) {
             struct candidate c = { shift + (double)z[v], r, v };
-            n = list_insert(list, n, 2*B, c);
+            if (v != DN_BOS && v != DN_MASK) n = list_insert(list, n, 2*B, c);
         }
     }
     for (; n < 2*B; n++) list[n].row = -1;

@@ -2812,9 +2812,9 @@ static int greedy_by_hand(dn_model *m, const int *enc, const int *enc_len, int *
     for (;;) {
         const dn_batch b = { 1, enc, enc_len, dec, &n, dec };
         const dn_real *z = get_logits(m, &b) + (n - 1)*c->vocab;
-        int best = 0;
+        int best = DN_EOS;
         for (int v = 0; v < c->vocab; v++)
-            best = z[v] > z[best] ? v : best;
+            best = z[v] > z[best] && v != DN_BOS && v != DN_MASK ? v : best;
         drop_last_block();
         if (best == DN_EOS)
             return n - 1;
@@ -2870,12 +2870,12 @@ static double plain_score(const dn_model *m, const int *enc, int n_enc, const in
     return -s.nll*s.tokens;
 }
 
-/* Vocabulary 4, up to 2 ids: of all 13 translations the one with the best score/length^penalty. */
+/* DN_EOS and three more ids, up to 2: of all 13 translations the one with the best score/length^penalty. */
 static double t_beam(void)
 {
     dn_config c = small_config(DN_ENC_DEC, choice("norm", "deepnorm"));
     double e = 0;
-    c.vocab = 4;  c.ctx = 3;
+    c.vocab = DN_SPECIALS + 3;  c.ctx = 3;
     for (int seed = 0; seed < 60; seed++) {
         const double penalty = 0.5*(seed%5);
         const int enc[3] = { seed%4, seed/4%4, 3 }, n_enc = 1 + seed%3;
@@ -2887,8 +2887,8 @@ static double t_beam(void)
         dn_generator *g = dn_generator_init(m, 40, get_block(need), need, err);
         for (int code = 0; code < 16; code++)           /* two digits; DN_EOS ends */
             for (int n = 0; n < 3; n++) {
-                ids[0] = code%4;
-                ids[1] = code/4;
+                ids[0] = code%4 ? DN_SPECIALS - 1 + code%4 : DN_EOS;
+                ids[1] = code/4 ? DN_SPECIALS - 1 + code/4 : DN_EOS;
                 if ((n > 0 && ids[0] == DN_EOS) || (n > 1 && ids[1] == DN_EOS))
                     continue;
                 const double s = plain_score(m, enc, n_enc, ids, n)/pow(n + 1, penalty);
@@ -2932,6 +2932,8 @@ static int plain_beam(dn_model *m, const int *enc, const int *enc_len, int beam,
             for (int v = 0; v < c->vocab; v++) {
                 struct plain_hypothesis x = live[h];
                 int i = found;
+                if (v == DN_BOS || v == DN_MASK)
+                    continue;
                 x.score += (double)z[v] - log(sum);
                 x.ids[x.n++] = v;
                 for (; i > 0 && next[i - 1].score < x.score; i--)
@@ -2972,7 +2974,7 @@ static double t_beam_plain(void)
         struct sample s;
         const int beam = 1 + i/16%4;
         const double penalty = 0.5*(i%3);
-        c.vocab = 4;
+        c.vocab = DN_SPECIALS + 2;
         c.seed = i;
         const dn_batch *b = fill_batch(&s, &c, 1, i);
         dn_model *m = make_model(&c, DN_INFER);

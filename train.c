@@ -1679,6 +1679,8 @@ struct translator {
                                                  and the line of the first */
 };
 
+enum { WRITERS = 64 };
+
 struct session {
     struct options o;
     char **argv;                              /* the command line */
@@ -1686,9 +1688,12 @@ struct session {
     const char *read;                         /* the file that of_file is from */
     dn_config of_file;
     dn_model *m;
-    dn_generator *g;
-    void *block, *g_block;                    /* the memory of the two */
-    int g_rows;
+    void *block;                              /* its memory */
+    struct writer {
+        dn_generator *g;
+        void *block;
+        int rows;                             /* it has room for */
+    } writer[WRITERS];                        /* as many as translate at the same time */
     dn_tokenizer tok;
     void *tok_memory;
     char *tok_note;                           /* the tokenizer as checkpoints store it */
@@ -1718,7 +1723,7 @@ static void session_free(struct session *s)
     free(s->config.text.at);
     free(s->config.start);
     free(s->block);
-    free(s->g_block);
+    for (int i = 0; i < WRITERS; i++) free(s->writer[i].block);
     free(s->tok_memory);
     free(s->tok_note);
     free(s->out_best);
@@ -2447,18 +2452,19 @@ static void model_open(struct session *s)
 /* ---- generation -------------------------------------------------------------------------- */
 
 /* A generator for at least this many rows, made again only if there are more. */
-static dn_generator *generator(struct session *s, int rows)
+static dn_generator *generator(struct session *s, int which, int rows)
 {
     char err[DN_ERR_MAX];
-    if (s->g && s->g_rows >= rows) return s->g;
+    struct writer *w = &s->writer[which];
+    if (w->g && w->rows >= rows) return w->g;
     size_t need = dn_generator_bytes(dn_model_config(s->m), rows, err);
     if (!need) fail(1, "%s", err);
-    needed_for = "generation; a smaller --rows or --beam needs less";
-    s->g_block = resize(s->g_block, need, 1);
-    s->g = dn_generator_init(s->m, rows, s->g_block, need, err);
-    if (!s->g) fail(1, "%s", err);
-    s->g_rows = rows;
-    return s->g;
+    needed_for = "the generator";
+    w->block = resize(w->block, need, 1);
+    w->g = dn_generator_init(s->m, rows, w->block, need, err);
+    if (!w->g) fail(1, "%s", err);
+    w->rows = rows;
+    return w->g;
 }
 
 static void translator_make(struct translator *t, size_t rows, size_t ctx)
@@ -2469,19 +2475,38 @@ static void translator_make(struct translator *t, size_t rows, size_t ctx)
     t->out_ids = t->in_ids + rows*ctx;
 }
 
+/* Share k of n sources, by a generator of its own.  Sources do not depend on each other. */
+static dn_status share_translate(struct session *s, int n, int k, int shares, char *err)
+{
+    const dn_beam how = { s->o.beam, s->o.length_penalty };
+    const struct translator *t = &s->translator;
+    int from = n*k/shares, to = n*(k + 1)/shares;
+    const int *ids = t->in_ids;
+    for (int i = 0; i < from; i++) ids += t->in_len[i];
+    return dn_translate(s->writer[k].g, to - from, ids, t->in_len + from, &how,
+                        t->out_ids + (size_t)from*(size_t)s->o.model.ctx, t->out_len + from, err);
+}
+
 /* Translate n sources from `first` on, at most o.rows, into t->out_ids. */
 static void translate(struct session *s, const struct sequences *q, size_t first, int n)
 {
-    const dn_beam how = { s->o.beam, s->o.length_penalty };
-    char err[DN_ERR_MAX];
+    char err[WRITERS][DN_ERR_MAX];
+    dn_status status[WRITERS];
     size_t total = 0;
     struct translator *t = &s->translator;
-    dn_generator *g = generator(s, n*s->o.beam);
+    int shares = dn_sharing_of(dn_model_config(s->m), DN_INFER).desks;
+    if (shares > n) shares = n;
+    if (shares > WRITERS) shares = WRITERS;
+    for (int k = 0; k < shares; k++) generator(s, k, (n + shares - 1)/shares*s->o.beam);
     if (!t->block) translator_make(t, (size_t)s->o.rows, (size_t)s->o.model.ctx);
     for (int i = 0; i < n; i++) t->in_len[i] = (int)length_of(q, first + (size_t)i);
     for (int i = 0; i < n; i++) total += (size_t)t->in_len[i];
     ids_read(q, q->start[first], total, t->in_ids);
-    check(dn_translate(g, n, t->in_ids, t->in_len, &how, t->out_ids, t->out_len, err), err);
+#ifdef _OPENMP
+#pragma omp parallel for num_threads(shares) if(shares > 1)
+#endif
+    for (int k = 0; k < shares; k++) status[k] = share_translate(s, n, k, shares, err[k]);
+    for (int k = 0; k < shares; k++) check(status[k], err[k]);
     for (int i = 0; i < n; i++) {
         int most = 2*t->in_len[i] + 10;
         if (t->in_len[i] == 1) t->out_len[i] = 0;             /* DN_EOS alone stays empty */
@@ -2527,7 +2552,7 @@ static void text_sample(struct session *s, FILE *f, int n, int which)
     const dn_config *c = &s->o.model;
     dn_sampling how = { s->o.temp, s->o.top_k, s->o.top_p };
     char err[DN_ERR_MAX], piece[64];          /* of one token */
-    dn_generator *g = generator(s, 1);
+    dn_generator *g = generator(s, 0, 1);
     uint64_t stream = STREAM_SAMPLE + (uint64_t)which;
     size_t bytes = strlen(s->o.prompt), total, most = (size_t)c->ctx;
     int *ids = resize(NULL, bytes + 1 + (size_t)n, sizeof(int));
