@@ -2870,7 +2870,7 @@ static double plain_score(const dn_model *m, const int *enc, int n_enc, const in
     return -s.nll*s.tokens;
 }
 
-/* DN_EOS and three more ids, up to 2: of all 13 translations the one of best score/length^penalty. */
+/* DN_EOS and three more ids, up to 2: of all 13 translations the best score/length^penalty. */
 static double t_beam(void)
 {
     dn_config c = small_config(DN_ENC_DEC, choice("norm", "deepnorm"));
