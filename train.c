@@ -19,9 +19,9 @@
  * A batch depends on nothing but the data, the seed and the step.  So a run that was stopped and
  * resumed writes the same bytes as one that never stopped.
  *
- * Order of this file: platform, options, messages and memory, files, reading options, corpora,
- * session, batches, BLEU, checkpoint files, models, generation, scoring, plot, progress, training,
- * commands.  One session owns all memory, and main frees it.
+ * Order of this file: platform, several processes, options, messages and memory, files, reading
+ * options, corpora, session, batches, BLEU, checkpoint files, models, generation, scoring, plot,
+ * progress, training, commands.  One session owns all memory, and main frees it.
  */
 #if defined(__unix__) || defined(__APPLE__)
 #define HAVE_POSIX 1
