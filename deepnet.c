@@ -128,7 +128,7 @@ static inline int is_finite(acc x) { return x - x == 0; }
 /* Threads: PARALLEL_FOR(n, loop) shares out a canonical loop whose iterations write other places,
  * PARALLEL_JOBS(n, loop) one whose iterations take different times, in ascending order.  What jobs
  * share they change while they hold a lock.  For n = 1 the loop stands by itself: OpenMP takes
- * 0.3 us for a region of one thread and 0.5 inside another, a tenth of the time of a narrow model. */
+ * 0.3 us for a region of one thread, 0.5 inside another: a tenth of the time of a narrow model. */
 #ifdef _OPENMP
 #ifndef DN_TEAM
 #define DN_TEAM(n) (n)        /* a hook for those who count how often threads start and meet */

@@ -55,6 +55,7 @@ def _struct(name, fields):
 Field = _struct("dn_field", "name:text kind:int at:size fallback:double low:double high:double"
                             " choices:at stride:size saved:int help:text")
 Gains = _struct("dn_gains", "alpha:double beta:double")
+Sharing = _struct("dn_sharing", "parts:int desks:int")
 Tensor = _struct("dn_tensor", "name:name rows:int cols:int value:reals grad:reals")
 Batch = _struct("dn_batch", "rows:int enc:ints enc_len:ints dec:ints dec_len:ints label:ints")
 Stats = _struct("dn_stats", "loss:double nll:double grad_norm:double lr:double"
@@ -72,10 +73,12 @@ FUNCTIONS = """
 dn_fields at at | dn_choice text at int | dn_config_default void at
 dn_config_set int at text text at | dn_config_get void at at at | dn_config_check int at at
 dn_gains_of dn_gains at int int | dn_model_bytes size at int at
+dn_sharing_of dn_sharing at int
 dn_model_init at at int at size at | dn_model_borrow at at at at size at
 dn_model_config at at | dn_model_reconfigure int at at at
 dn_tensor_count int at | dn_tensor_at dn_tensor at int | dn_param_count size at
 dn_train_step int at at int at at | dn_evaluate int at at at at | dn_gradient int at at int at at
+dn_gradient_of int at at int int int at at | dn_apply int at at at
 dn_zero_grad void at | dn_logits int at at at at | dn_profile int at at at
 dn_state_at dn_state at int int | dn_step_count i64 at | dn_learning_rate double at i64
 dn_mask_tokens void at at at int int u64 u64
