@@ -320,7 +320,9 @@ class Model:
             logits = _call(lib.dn_generator_feed, g, tokens.ctypes.data, count.ctypes.data)
             held += len(feed)
             u = lib.dn_random(c.seed, STREAM_SAMPLE + which, i)/2**32
-            ids.append(lib.dn_sample(logits, c.vocab, C.byref(how), u, work.ctypes.data))
+            texts = logits + SPECIALS*real.itemsize      # the specials stand for none
+            ids.append(SPECIALS + lib.dn_sample(texts, c.vocab - SPECIALS, C.byref(how), u,
+                                                work.ctypes.data))
         return ids[-length:]
 
     def translate_ids(self, sources, beam=1, length_penalty=1.0):
