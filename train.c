@@ -352,6 +352,7 @@ static void ranks_open(int *argc, char ***argv)
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &world);
     ranks = world;
+    if (rank && !freopen("/dev/null", "w", stdout)) exit(1);
 }
 
 static void ranks_close(void) { MPI_Finalize(); }
@@ -374,12 +375,10 @@ static void ranks_same(const char *what, const char note[64])
     if (strcmp(first, note) != 0) fail(1, "%s is not what rank 0 has", what);
 }
 
-/* Whether any is out of time, and the signal that any has caught. */
-static void ranks_stop(int *late)
+static int ranks_most(int x)
 {
-    int now[2] = { *late, caught };
-    MPI_Allreduce(MPI_IN_PLACE, now, 2, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
-    *late = now[0], caught = now[1];
+    if (ranks > 1) MPI_Allreduce(MPI_IN_PLACE, &x, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
+    return x;
 }
 
 /* Did any fail, at a place of the work that `at` numbers?  Then the first failure is everyone's. */
@@ -493,6 +492,7 @@ static dn_status ranks_step(dn_model *m, const dn_batch *batch, int n, dn_stats 
 {
     const int parts = dn_model_config(m)->parts;
     const size_t all = dn_param_count(m);
+    if (all/(size_t)ranks >= INT_MAX) fail(1, "so large a model needs more processes");
     const int mine = slice_size(all, rank), right = (rank + 1)%ranks, left = right + ranks - 2;
     dn_real *grad = dn_tensor_at(m, 0).grad;
     dn_status status = DN_OK;
@@ -518,12 +518,18 @@ static dn_status ranks_step(dn_model *m, const dn_batch *batch, int n, dn_stats 
 }
 #else
 enum { rank = 0, ranks = 1 };
-static void ranks_open(int *argc, char ***argv) { (void)argc, (void)argv; }
+static void ranks_open(int *argc, char ***argv)
+{
+    const char *size = getenv("OMPI_COMM_WORLD_SIZE");
+    (void)argc, (void)argv;
+    if (!size) size = getenv("PMI_SIZE");
+    if (size && atoi(size) > 1) fail(2, "this ./train was made without MPI: make MPI=1");
+}
 static void ranks_close(void) {}
 static void ranks_alone(int alone) { (void)alone; }
 static void ranks_wait(void) {}
 static void ranks_same(const char *what, const char note[64]) { (void)what, (void)note; }
-static void ranks_stop(int *late) { (void)late; }
+static int ranks_most(int x) { return x; }
 static dn_status ranks_first(dn_status s, int at, char *err) { return (void)at, (void)err, s; }
 static void ranks_sum(double *x, size_t n) { (void)x, (void)n; }
 static FILE *ranks_file(FILE *f, int64_t *size) { return (void)size, f; }
@@ -1706,6 +1712,7 @@ struct session {
     int stalled;                              /* and the validations since then */
     char *out_best;                           /* OUT.best */
     const char *saved;                        /* the last checkpoint of the run, NULL: none */
+    int told;                                 /* the signal that one of the ranks has caught */
     int halved;                               /* how often the run went back to it, with half */
     double asked;                             /* the learning rate; the one first asked for */
     struct translator translator;
@@ -2418,6 +2425,7 @@ static void model_make(struct session *s, enum dn_purpose purpose)
         c = *config_of_file(s, s->o.file);
         c.memory = now.memory;
         c.threads = now.threads;
+        c.desks = now.desks;
         if (purpose == DN_INFER) {
             now.seed = c.seed;
             c.batch_tokens = now.batch_tokens;
@@ -2636,7 +2644,7 @@ static dn_status evaluate(struct session *s, const struct corpus *c, struct scor
         part[n] = (struct score){ stats.nll*stats.tokens, stats.tokens, stats.correct };
     }
     status = ranks_first(status, failed, err);
-    if (status == DN_OK) ranks_sum(&part->nll, 3*n);
+    if (status == DN_OK && n) ranks_sum(&part->nll, 3*n);
     *sum = (struct score){ 0, 0, 0 };
     for (size_t i = 0; i < n && status == DN_OK; i++) {
         sum->nll += part[i].nll;
@@ -3287,7 +3295,9 @@ static void log_open(const struct session *s, struct progress *p)
     int64_t step = dn_step_count(s->m);
     p->rows.n = rows_until(p->rows, step);
     if (!s->o.log || rank) return;
+    ranks_alone(1);
     if (!is_special(s->o.log)) rows_restore(s, p, step);
+    ranks_alone(0);
     if (p->csv) fclose(p->csv);
     p->csv = fopen(s->o.log, "ab");
     if (!p->csv) fail(1, "%s: %s", s->o.log, strerror(errno));
@@ -3539,6 +3549,7 @@ static void train_open(struct session *s)
         if (s->o.keep_best) replace_check(s, s->out_best, 1);
         ranks_alone(0);
     }
+    if (ranks_most(s->o.file != NULL) && !s->o.file) s->o.file = s->o.out;    /* it has ended */
     model_make(s, DN_TRAIN);
     if (s->o.file) run_restore(s, s->o.file);
     checkpoint_save(s, 0, 1);
@@ -3630,8 +3641,8 @@ static int train_loop(struct session *s, struct progress *p)
     while (!stop) {
         double val = -1;
         dn_status status = train_step(s, p, step++, &stats, err);
-        int late = o->minutes > 0 && seconds() - p->begun > 60*o->minutes;
-        ranks_stop(&late);
+        int late = ranks_most(o->minutes > 0 && seconds() - p->begun > 60*o->minutes);
+        s->told = ranks_most(caught);         /* from here on all ranks know the same */
         ended = step >= o->model.steps || late;
         if (status == DN_OK && (ended || step % o->eval_every == 0))
             status = validate(s, step, &val, err);
@@ -3640,7 +3651,7 @@ static int train_loop(struct session *s, struct progress *p)
             continue;
         }
         ended |= o->patience && s->stalled >= o->patience;
-        stop = ended || caught || (o->stop_after && step - p->first >= o->stop_after);
+        stop = ended || s->told || (o->stop_after && step - p->first >= o->stop_after);
         progress_step(s, p, step, &stats, val, stop);
         if (stop || step % o->save_every == 0) checkpoint_save(s, 0, 0);
         if (step % o->eval_every == 0) progress_plot(s, p);
@@ -3747,7 +3758,7 @@ static int run_train(struct session *s)
     ranks_alone(1);
     if (ended && !rank) run_report(s, &p);
     else if (!rank) say_how_to_resume(s);
-    int code = ended || !caught ? 0 : 128 + caught;
+    int code = ended || !s->told ? 0 : 128 + s->told;
     if (p.failed) fail(code ? code : 1, "%s: %s", p.failed, strerror(p.why));
     return code;
 }
