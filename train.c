@@ -2265,26 +2265,57 @@ static void checkpoint_save(struct session *s, int is_best, int trial)
     free(path);
 }
 
+enum { HALVED_MAX = 5 };
+
+/* Halve the peak of the learning rate n times; its start and end must not be above the peak. */
+static void rate_halve(dn_config *c, int n)
+{
+    c->lr = ldexp(c->lr, -n);
+    c->warmup_init = fmin(c->warmup_init, c->lr);
+    c->min_lr = fmin(c->min_lr, c->lr);
+}
+
+/* If the options repeat the original rate of a run that has halved it, keep the halved one; returns
+ * how often it was halved.  The file's note has this and the original rate.  Without --lr the rate
+ * is that of the file, the halved one.  Any other --lr is a new rate, halved no times yet. */
+static int rate_restore(dn_config *c, double *asked, const char *path)
+{
+    double first = 0;
+    int n = 0;
+    char *note = note_of_file(path, "rate");
+    if (note && (sscanf(note, "%lf %d", &first, &n) != 2 || n < 1 || n > HALVED_MAX))
+        fail(1, "%s: the note 'rate' is malformed", path);
+    free(note);
+    double halved = ldexp(first, -n);
+    if (!n || (c->lr != first && fabs(c->lr - halved) > 1e-14*halved)) return 0;
+    *asked = c->lr = first;
+    rate_halve(c, n);
+    return n;
+}
+
 /* What --out NAME and --force are for: OUT or OUT.best is there, and was made by another run, by
- * other options or of other data; or by this one, which has come further.  If it has ended, there
- * is nothing to train: it goes on from its end. */
-static void replace_check(struct session *s, const char *path, int is_best)
+ * other options or of other data; or by this one, which has come further.  Returns whether it is
+ * this run's and has ended. */
+static int replace_check(const struct session *s, const char *path, int is_best)
 {
     static const char how[] = "--out NAME keeps it, --force replaces it";
     char err[DN_ERR_MAX], ours[DN_NAME_MAX], theirs[DN_NAME_MAX];
-    dn_config c;
+    dn_config c, now = s->o.model;
     dn_io io;
+    double asked;
     int n, own = goes_on(&s->o);
     const dn_field *field = dn_fields(&n);
-    if (s->o.force || !file_exists(path) || (own && !is_best)) return;
+    if (s->o.force || !file_exists(path) || (own && !is_best)) return 0;
     FILE *f = checkpoint_open(path, &io);
     dn_status status = dn_load_config(&c, &io, err);
     fclose(f);
-    if (io.size == 0) return;
+    if (io.size == 0) return 0;
     if (status == DN_EIO) fail(1, "%s: %s", path, err);
     if (status != DN_OK) fail(2, "%s exists and is no checkpoint; %s", path, how);
+    rate_restore(&now, &asked, path);
+    now.parts = dn_sharing_of(&now, DN_TRAIN).parts;
     for (int i = 0; i < n && !own; i++) {
-        dn_config_get(&s->o.model, &field[i], ours);
+        dn_config_get(&now, &field[i], ours);
         dn_config_get(&c, &field[i], theirs);
         if (field[i].saved && strcmp(ours, theirs) != 0)
             fail(2, "%s is of another run, with --%s %s; %s", path, field[i].name, theirs, how);
@@ -2293,16 +2324,15 @@ static void replace_check(struct session *s, const char *path, int is_best)
     if (!data || strcmp(data, s->data_note) != 0)
         fail(2, "%s is of another run, on other data or with another --accum; %s", path, how);
     free(data);
-    if (is_best) return;
+    if (is_best) return 0;
     long long there = step_of_file(path), first = s->o.file ? step_of_file(s->o.file) : 0;
-    if (there > first && there < s->o.model.steps)
+    if (there > first && there < now.steps)
         fail(2, "%s has come to step %lld of this run; --resume %s goes on, --force begins anew",
              path, there, path);
     if (there <= first) say("note: %s exists and will be replaced", path);
-    else say("note: %s is what this command makes; --force trains anew", s->o.file = path);
+    else say("note: %s is what this command makes; --force trains anew", path);
+    return there > first;
 }
-
-enum { HALVED_MAX = 5 };
 
 static int is_rollback(const struct options *o)
 {
@@ -2318,34 +2348,6 @@ static int must_go_back(const struct session *s, dn_status status, const char *e
     }
     check(status, err);
     return 0;
-}
-
-/* Halve the peak of the learning rate n times; its start and end must not be above the peak. */
-static void rate_halve(dn_config *c, int n)
-{
-    c->lr = ldexp(c->lr, -n);
-    c->warmup_init = fmin(c->warmup_init, c->lr);
-    c->min_lr = fmin(c->min_lr, c->lr);
-}
-
-/* If the options repeat the original rate of a run that has halved it, keep the halved one.  The
- * note has the original rate and how often it was halved.  Without --lr the rate is that of the
- * file, the halved one.  Any other --lr is a new rate, halved no times yet. */
-static void rate_restore(struct session *s)
-{
-    double asked = 0;
-    int n = 0;
-    char *note = s->o.file ? note_of_file(s->o.file, "rate") : NULL;
-    if (note && (sscanf(note, "%lf %d", &asked, &n) != 2 || n < 1 || n > HALVED_MAX))
-        fail(1, "%s: the note 'rate' is malformed", s->o.file);
-    double now = s->o.model.lr, halved = ldexp(asked, -n);
-    s->asked = now;
-    if (note && (now == asked || fabs(now - halved) <= 1e-14*halved)) {
-        s->asked = s->o.model.lr = asked;
-        rate_halve(&s->o.model, n);
-        s->halved = n;
-    }
-    free(note);
 }
 
 /* ---- models and tokenizers --------------------------------------------------------------- */
@@ -3513,6 +3515,19 @@ static void run_restore(struct session *s, const char *path)
     s->saved = path;
 }
 
+/* May OUT and OUT.best be replaced?  If this run has ended in OUT, there is nothing to train: it
+ * goes on from its end. */
+static void out_check(struct session *s)
+{
+    int ended = 0;
+    ranks_alone(1);
+    if (*s->o.out && !rank) ended = replace_check(s, s->o.out, 0);
+    if (*s->o.out && !rank && s->o.keep_best && !ended) replace_check(s, s->out_best, 1);
+    ranks_alone(0);
+    ranks_stop(&ended);
+    if (ended) s->o.file = s->o.out;
+}
+
 /* Everything a run needs. */
 static void train_open(struct session *s)
 {
@@ -3532,13 +3547,9 @@ static void train_open(struct session *s)
     data_note(s);
     batches_make(s);
     if (s->o.epochs) s->o.model.steps = steps_of_epochs(s);
-    rate_restore(s);
-    if (*s->o.out && !rank) {
-        ranks_alone(1);
-        replace_check(s, s->o.out, 0);
-        if (s->o.keep_best) replace_check(s, s->out_best, 1);
-        ranks_alone(0);
-    }
+    out_check(s);
+    s->asked = s->o.model.lr;
+    if (s->o.file) s->halved = rate_restore(&s->o.model, &s->asked, s->o.file);
     model_make(s, DN_TRAIN);
     if (s->o.file) run_restore(s, s->o.file);
     checkpoint_save(s, 0, 1);
