@@ -110,11 +110,12 @@ static int is_special(const char *path)
     return stat(path, &s) == 0 && !S_ISREG(s.st_mode);
 }
 
-/* Are these names of one file that exists? */
+/* Are these names of one file? */
 static int same_file(const char *a, const char *b)
 {
     struct stat s, t;
-    return stat(a, &s) == 0 && stat(b, &t) == 0 && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+    return strcmp(a, b) == 0 || (stat(a, &s) == 0 && stat(b, &t) == 0 && s.st_dev == t.st_dev
+                                 && s.st_ino == t.st_ino);
 }
 
 /* What a symbolic link says; 0: it is none. */
@@ -135,11 +136,17 @@ static DIR *directory_of(const char *path)
     return opendir(n ? name : ".");
 }
 
-/* Lock the whole file, or with F_GETLK ask whether another process has; 0: it has, or cannot. */
-static int file_lock(int fd, int command)
+/* Lock a file while it is open; 0: another process has, or it cannot be locked. */
+static int file_lock(int fd)
 {
     struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-    return fcntl(fd, command, &l) == 0 && (command == F_SETLK || l.l_type == F_UNLCK);
+    return fcntl(fd, F_SETLK, &l) == 0;
+}
+
+/* Keep a file to this process while it is open; 0: another one has it. */
+static int file_keep(FILE *f)
+{
+    return file_lock(fileno(f)) || (errno != EACCES && errno != EAGAIN);
 }
 
 /* A new file to write, which stays locked while it is open; NULL and EEXIST: the name is taken. */
@@ -147,44 +154,31 @@ static FILE *file_create(const char *path)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
-    if (f) file_lock(fd, F_SETLK);
+    if (f) file_lock(fd);
     if (fd >= 0 && !f) close(fd), remove(path);
     return f;
 }
 
-/* Keep a file to this process while it is open; 0: another one has it. */
-static int file_keep(FILE *f)
-{
-    return file_lock(fileno(f), F_SETLK) || (errno != EACCES && errno != EAGAIN);
-}
-
 static long process_id(void) { return (long)getpid(); }
 
-/* Is this open file part of a checkpoint or a log, which nobody writes any more?  The lock tells of
- * a process that lives where its number means nothing here, as in another container. */
-static int is_stale(int fd)
-{
-    char begin[16];
-    ssize_t n = fd < 0 ? -1 : read(fd, begin, sizeof begin);
-    return (n == 0 || (n == 16 && (memcmp(begin + 8, "{\"__meta", 8) == 0
-                                   || memcmp(begin, "step,seconds,los", 16) == 0)))
-           && file_lock(fd, F_GETLK);
-}
-
-/* Remove what dead processes left beside `path`: PATH.PID.tmp. */
+/* Remove what dead processes left beside `path`: parts of a checkpoint or a log, PATH.PID.tmp.  The
+ * lock tells of a process that lives where its number means nothing here, as in a container. */
 static void stale_remove(const char *path)
 {
     const char *base = base_name(path);
     size_t n = strlen(base);
     DIR *d = directory_of(path);
     for (struct dirent *e; d && (e = readdir(d)) != NULL; ) {
-        char *end = e->d_name;
+        char *end = e->d_name, begin[16];
         if (strncmp(e->d_name, base, n) != 0 || e->d_name[n] != '.') continue;
         long pid = strtol(e->d_name + n + 1, &end, 10);
         if (pid <= 0 || strcmp(end, ".tmp") != 0) continue;
         if (pid != process_id() && (kill((pid_t)pid, 0) == 0 || errno != ESRCH)) continue;
         int fd = openat(dirfd(d), e->d_name, O_RDWR | O_NONBLOCK);
-        if (is_stale(fd)) unlinkat(dirfd(d), e->d_name, 0);
+        ssize_t k = fd < 0 ? -1 : read(fd, begin, sizeof begin);
+        int ours = k == 0 || (k == 16 && (memcmp(begin + 8, "{\"__meta", 8) == 0
+                                          || memcmp(begin, "step,seconds,los", 16) == 0));
+        if (ours && file_lock(fd)) unlinkat(dirfd(d), e->d_name, 0);
         if (fd >= 0) close(fd);
     }
     if (d) closedir(d);
@@ -841,43 +835,6 @@ static char *joined(const char *a, const char *b)
 
 /* ---- files ------------------------------------------------------------------------------- */
 
-/* End the file that was written as `part`.  If all went well, it replaces `path`, and until then
- * `path` is as it was: whatever happens, one complete file has that name (but on Windows there is a
- * moment when none has).  If not, `part` is removed and the program ends; err says why where errno
- * is 0.  After a trial it is removed in any case. */
-static void file_replace(FILE *f, int good, char *part, const char *path, const char *err,
-                         int trial)
-{
-    if (f && fclose(f) != 0) good = 0;
-    good = good && (trial ? remove(part) == 0 : file_move(part, path));
-    const char *why = errno ? strerror(errno) : err;
-    if (f && !good) remove(part);
-    free(part);
-    if (!good) fail(1, "%s: could not be written: %s", path, why);
-}
-
-/* Begin such a file, beside `path` and under a name that no other process uses; NULL: errno says
- * why.  *part becomes its name, which file_replace() frees. */
-static FILE *part_open(const char *path, char **part)
-{
-    char end[32];
-    FILE *f = NULL;
-    stale_remove(path);
-    *part = NULL;
-    errno = EEXIST;
-    for (long n = process_id(), tries = 0; !f && errno == EEXIST && tries < 100; tries++) {
-        snprintf(end, sizeof end, ".%ld.tmp", n + tries);
-        free(*part);
-        *part = joined(path, end);
-        errno = 0;
-        f = file_create(*part);
-    }
-    if (!f) return NULL;
-    rights_copy(f, path);
-    errno = 0;
-    return f;
-}
-
 /* The file that a name leads to through links, or the name itself: a new string. */
 static char *link_target(const char *path)
 {
@@ -889,6 +846,44 @@ static char *link_target(const char *path)
         free(old);
     }
     return at;
+}
+
+/* A file that will replace another, or begin it: the other's name, where that leads to, and a name
+ * beside it, which no other process uses. */
+struct part { const char *name; char *path, *part; FILE *f; };
+
+/* Without f, errno says why. */
+static struct part part_open(const char *name)
+{
+    char end[32];
+    struct part p = { name, link_target(name), NULL, NULL };
+    if (is_others(p.path)) fail(1, "%s: only its owner may replace it", name);
+    stale_remove(p.path);
+    errno = EEXIST;
+    for (long n = process_id(), last = n + 100; !p.f && errno == EEXIST && n < last; n++) {
+        snprintf(end, sizeof end, ".%ld.tmp", n);
+        free(p.part);
+        p.part = joined(p.path, end);
+        errno = 0;
+        p.f = file_create(p.part);
+    }
+    if (p.f) rights_copy(p.f, p.path), errno = 0;
+    return p;
+}
+
+/* End it.  If all went well it takes its place, and until then the other is as it was: whatever
+ * happens, one complete file has that name (but on Windows there is a moment when none has).  If
+ * not, it is removed and the program ends; err says why where errno is 0.  A trial is removed in
+ * any case. */
+static void part_close(struct part *p, int good, const char *err, int trial)
+{
+    if (p->f && fclose(p->f) != 0) good = 0;
+    good = good && (trial ? remove(p->part) == 0 : file_move(p->part, p->path));
+    const char *why = errno ? strerror(errno) : err;
+    if (p->f && !good) remove(p->part);
+    free(p->part);
+    free(p->path);
+    if (!good) fail(1, "%s: could not be written: %s", p->name, why);
 }
 
 static int file_exists(const char *path)
@@ -1015,7 +1010,8 @@ static void text_check(const char *name, const char *p, size_t n)
     if (what) fail(1, "%s is %s; make a text of it: %s %s > NEW", name, what, command, name);
 }
 
-static struct store store_read_in(const char *name)
+/* A file, or stdin for "-". */
+static struct store store_open(const char *name)
 {
     FILE *f = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
     if (!f)
@@ -1029,18 +1025,11 @@ static struct store store_read_in(const char *name)
     if (size > HELD_MAX) {
         s.f = f;
         s.n = (uint64_t)size;
-        return s;
+    } else {
+        for (size_t n; (n = fread(part, 1, sizeof part, f)) > 0; ) store_add(&s, part, n);
+        if (ferror(f)) fail(1, "%s: %s", name, strerror(errno));
+        if (f != stdin) fclose(f);
     }
-    for (size_t n; (n = fread(part, 1, sizeof part, f)) > 0; ) store_add(&s, part, n);
-    if (ferror(f)) fail(1, "%s: %s", name, strerror(errno));
-    if (f != stdin) fclose(f);
-    return s;
-}
-
-/* A file, or stdin for "-". */
-static struct store store_open(const char *name)
-{
-    struct store s = store_read_in(name);
     size_t n = s.n < PIECE ? (size_t)s.n : PIECE;
     char *head = resize(NULL, n, 1);
     store_read(&s, 0, n, head);
@@ -2096,34 +2085,29 @@ static const dn_config *config_of_file(struct session *s, const char *path)
     return &s->of_file;
 }
 
-/* A note of an open file as a string, which the caller frees.  NULL: the file has no such note. */
-static char *note_of(const dn_io *io, const char *path, const char *key)
+/* A note of a file as a string, which the caller frees.  NULL: the file has no such note. */
+static char *note_of_file(const char *path, const char *key)
 {
     char err[DN_ERR_MAX], *note = NULL;
     size_t size = 0;
-    dn_status status = dn_load_note(io, key, NULL, &size, err);
-    if (status == DN_OK && size > 0) {
-        note = resize(NULL, size, 1);
-        status = dn_load_note(io, key, note, &size, err);
-    }
-    if (status == DN_EIO || (note && status != DN_OK)) fail(1, "%s: %s", path, err);
-    return note;
-}
-
-static char *note_of_file(const char *path, const char *key)
-{
     dn_io io;
     FILE *f = checkpoint_open(path, &io);
-    char *note = note_of(&io, path, key);
+    dn_status status = dn_load_note(&io, key, NULL, &size, err);
+    if (status == DN_OK && size > 0) {
+        note = resize(NULL, size, 1);
+        status = dn_load_note(&io, key, note, &size, err);
+    }
+    if (status == DN_EIO || (note && status != DN_OK)) fail(1, "%s: %s", path, err);
     fclose(f);
     return note;
 }
 
 /* A file that this command reads or writes, and what for.  What is there is ours if it begins with
- * head; NULL: see replace_check() and rows_restore(). */
+ * head; NULL: a checkpoint, see replace_check(), or only read. */
 struct place { const char *use, *path, *head; int written; };
 
 static const char svg_head[] = "<svg ", header_head[] = "/* Written by deepnet's train export";
+static const char log_header[] = "step,seconds,loss,val,lr,grad_norm,tokens_per_second\n";
 
 static int places_of(const struct session *s, const char *outputs, struct place *p)
 {
@@ -2131,17 +2115,15 @@ static int places_of(const struct session *s, const char *outputs, struct place 
     int n = 0, trains = is_among(outputs, "log");
     for (const struct option *row = table; row < table + LENGTH(table); row++) {
         const char *word = word_of(o, row);
-        int written = row->kind == OUTPUT;
+        int written = row->kind == OUTPUT, dash = word && strcmp(word, "-") == 0;
         if (!word || !*word || row->kind < INPUT || (written && !is_among(outputs, row->name)))
             continue;
+        if (dash && written && trains) fail(2, "--%s cannot be - in training", row->name);
         const char *head = strcmp(row->name, "c-header") == 0 ? header_head
+                         : strcmp(row->name, "log") == 0 ? log_header
                          : !trains || strcmp(row->name, "plot") == 0 ? svg_head : NULL;
-        if (strcmp(word, "-") != 0)
-            p[n++] = (struct place){ row->name, word, head, written };
-        else if (!written)
-            p[n++] = (struct place){ row->name, "/dev/stdin", NULL, 0 };
-        else if (trains)
-            fail(2, "--%s cannot be - in training", row->name);
+        if (!dash || !written)
+            p[n++] = (struct place){ row->name, dash ? "/dev/stdin" : word, head, written };
     }
     for (int i = 0; i < o->csv_n; i++)
         p[n++] = (struct place){ "a file to plot", o->csv[i], NULL, 0 };
@@ -2152,29 +2134,17 @@ static int places_of(const struct session *s, const char *outputs, struct place 
     return n;
 }
 
-/* What is there and is not ours must not be replaced, by a plot or a header. */
-static void head_check(const struct session *s, const struct place *p)
+static void head_check(const struct place *a, FILE *f)
 {
-    char begin[64] = "";
-    FILE *f = fopen(p->path, "rb");
-    size_t n = f ? fread(begin, 1, strlen(p->head), f) : 0;
-    if (!f || ferror(f)) fail(1, "%s: %s", p->path, strerror(errno));
-    fclose(f);
-    if (n && strcmp(begin, p->head) != 0 && !s->o.force)
-        fail(2, "%s exists and is no %s of this program; --force replaces it", p->path,
-             p->head == svg_head ? "plot" : "header");
-}
-
-/* A checkpoint will be written beside the old one, and so is this trial. */
-static void checkpoint_try(const char *name)
-{
-    char *part, *path = link_target(name);
-    if (is_special(name))
-        fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", name);
-    FILE *f = part_open(path, &part);
-    file_replace(f, f != NULL, part, name, "", 1);
-    if (is_others(path)) fail(1, "%s: only its owner may replace it", name);
-    free(path);
+    const char *what = a->head == log_header ? "not the log of a run"
+                     : a->head == svg_head ? "no plot of this program"
+                     : "no header of this program";
+    char begin[sizeof log_header];
+    size_t n = fread(begin, 1, strlen(a->head), f);
+    if (ferror(f)) fail(1, "%s: %s", a->path, strerror(errno));
+    if (memcmp(begin, a->head, n) != 0)
+        fail(2, "%s exists and is %s; --%s NAME keeps it, --force replaces it", a->path, what,
+             a->use);
 }
 
 /* The place among p that is the same file as a, by whatever name; NULL: there is none.  But a run
@@ -2183,36 +2153,37 @@ static const struct place *same_place(const struct place *a, const struct place 
 {
     for (; n-- > 0; p++) {
         int own = strcmp(a->use, "out") == 0 && strcmp(p->use, "resume") == 0;
-        if (p != a && !own && (same_file(a->path, p->path) || strcmp(a->path, p->path) == 0))
-            return p;
+        if (p != a && !own && same_file(a->path, p->path)) return p;
     }
     return NULL;
 }
 
-/* Better before the training than after it: can the outputs be written, and is none of them a file
- * that is read, or another output?  Appending nothing changes no file, and one that this makes is
- * there while the names are compared. */
+/* Better before the training than after it: can the outputs be written, is none of them a file that
+ * is read, or another output, and may they be replaced?  Appending nothing changes no file, and one
+ * that this makes is there while the names are compared. */
 static void outputs_check(struct session *s, const char *outputs)
 {
     struct place p[LENGTH(table) + SERIES_MAX + 3];
     int n = places_of(s, outputs, p);
     for (const struct place *a = p; a < p + n; a++) {
-        if (!a->written) continue;
-        int checkpoint = strcmp(a->use, "out") == 0 && !a->head;
-        if (checkpoint) checkpoint_try(a->path);
-        else if (is_special(a->path)) continue;
-        int there = file_exists(a->path), opened = there || !checkpoint;
-        FILE *f = opened ? fopen(a->path, "ab") : NULL;
-        int why = errno, fresh = f && !there && size_of(f) == 0;
+        int special = a->written && is_special(a->path);
+        if (!a->written || (special && a->head)) continue;
+        if (special) fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", a->path);
+        struct part trial = {0};
+        if (!a->head) trial = part_open(a->path), part_close(&trial, trial.f != NULL, "", 1);
+        int there = file_exists(a->path), opened = there || a->head;
+        FILE *f = opened ? fopen(a->path, "a+b") : NULL;
+        if (opened && !f) fail(1, "%s: %s", a->path, strerror(errno));
+        if (f && !file_keep(f)) fail(1, "%s: another run writes it", a->path);
+        int fresh = f && size_of(f) == 0 && !there;
         const struct place *same = same_place(a, p, n);
+        if (there && a->head && !same && !s->o.force) head_check(a, f);
         char *path = link_target(a->path);
         if (f) fclose(f);
         if (fresh) remove(path);
         free(path);
         if (same)
             fail(2, "'%s' (%s) and '%s' (%s) are one file", same->path, same->use, a->path, a->use);
-        if (opened && !f) fail(1, "%s: %s", a->path, strerror(why));
-        if (there && a->head) head_check(s, a);
     }
 }
 
@@ -2224,11 +2195,11 @@ static long long step_of_file(const char *path)
     return step;
 }
 
-/* What a file's note says of the best validation: its step, 0 if there is no note, which is freed
- * here. */
-static long long best_of_note(char *note, const char *path, double *loss, int *stalled)
+/* What a file says of the best validation: its step, or 0. */
+static long long best_of_file(const char *path, double *loss, int *stalled)
 {
     long long step = 0;
+    char *note = note_of_file(path, "best");
     if (note && sscanf(note, "%lf %lld %d", loss, &step, stalled) != 3)
         fail(1, "%s: the note 'best' is malformed", path);
     free(note);
@@ -2238,7 +2209,7 @@ static long long best_of_note(char *note, const char *path, double *loss, int *s
 /* Does the run continue in the file it was resumed from? */
 static int goes_on(const struct options *o)
 {
-    return o->file && (strcmp(o->file, o->out) == 0 || same_file(o->file, o->out));
+    return o->file && same_file(o->file, o->out);
 }
 
 /* Write OUT or OUT.best: first beside it, then on the disk, and only then in its place, so that a
@@ -2246,23 +2217,21 @@ static int goes_on(const struct options *o)
  * resumed run needs and the model does not have.  A trial writes it all, and removes it. */
 static void checkpoint_save(struct session *s, int is_best, int trial)
 {
-    char best[96], rate[48], err[DN_ERR_MAX] = "", *part;
+    char best[96], rate[48], err[DN_ERR_MAX] = "";
     dn_note note[4] = { { "tokenizer", s->tok_note }, { "data", s->data_note } };
     int notes = 2;
     if (!*s->o.out) return;
     if (!is_best && !trial) s->saved = s->o.out;
     if (rank) return;
-    char *path = link_target(is_best ? s->out_best : s->o.out);
     snprintf(best, sizeof best, "%.17g %lld %d", s->best, s->best_step, s->stalled);
     snprintf(rate, sizeof rate, "%.17g %d", s->asked, s->halved);
     if (s->best_step) note[notes++] = (dn_note){ "best", best };
     if (s->halved) note[notes++] = (dn_note){ "rate", rate };
-    FILE *f = part_open(path, &part);
-    dn_io io = { f, 0, NULL, io_write };
-    int good = f && dn_save(s->m, note, notes, &io, err) == DN_OK
-               && (trial ? fflush(f) == 0 : flush_to_disk(f));
-    file_replace(f, good, part, path, err, trial);
-    free(path);
+    struct part p = part_open(is_best ? s->out_best : s->o.out);
+    dn_io io = { p.f, 0, NULL, io_write };
+    int good = p.f && dn_save(s->m, note, notes, &io, err) == DN_OK
+               && (trial ? fflush(p.f) == 0 : flush_to_disk(p.f));
+    part_close(&p, good, err, trial);
 }
 
 enum { HALVED_MAX = 5 };
@@ -3225,8 +3194,6 @@ static int fitting(const char *line)
     return n ? n : width > 1 ? width - 1 : 1;
 }
 
-static const char log_header[] = "step,seconds,loss,val,lr,grad_norm,tokens_per_second\n";
-
 /* The bytes of the rows up to this step.  Later ones are of steps that were lost or given up, and
  * a last row without its end does not count. */
 static size_t rows_until(struct text t, int64_t step)
@@ -3240,15 +3207,15 @@ static size_t rows_until(struct text t, int64_t step)
     return keep;
 }
 
-/* Is this log of another run than the checkpoint?  It is if it has another loss at the step of the
- * checkpoint's best validation. */
+/* Is this log of another run than the checkpoint?  It is if that is not there, or if it has another
+ * loss at the step of the checkpoint's best validation. */
 static int is_foreign(struct text rows, const char *checkpoint)
 {
     char step[32], loss[32];
     double best = 0;
     int stalled;
-    char *note = note_of_file(checkpoint, "best");
-    snprintf(step, sizeof step, "\n%lld,", best_of_note(note, checkpoint, &best, &stalled));
+    if (!*checkpoint || !file_exists(checkpoint)) return 1;
+    snprintf(step, sizeof step, "\n%lld,", best_of_file(checkpoint, &best, &stalled));
     int n = snprintf(loss, sizeof loss, "%.6f,", best);
     const char *at = strstr(rows.at, step);
     for (int i = 0; at && i < 3; i++) at = strchr(at + 1, ',');
@@ -3260,27 +3227,20 @@ static int is_foreign(struct text rows, const char *checkpoint)
  * replaces those of the run that OUT is from. */
 static void rows_restore(const struct session *s, struct progress *p, int64_t step)
 {
-    const char *log = s->o.log, *of = s->o.file ? s->o.file : s->o.out;
+    const char *log = s->o.log;
     if (!file_exists(log)) return;
     free(p->rows.at);
     p->rows = file_read(log);
     size_t all = p->room = p->rows.n, keep = rows_until(p->rows, step);
-    size_t head = all < sizeof log_header ? all : sizeof log_header - 1;
     p->rows.at[all] = 0;
-    if (head && memcmp(p->rows.at, log_header, head) != 0) {
-        if (!s->o.force)
-            fail(2, "%s is not the log of a run; --log NAME keeps it, --force replaces it", log);
-        keep = 0;
-    } else if (all >= sizeof log_header && !s->o.force && !p->csv
-               && (!*of || !file_exists(of) || is_foreign(p->rows, of))) {
+    if (all >= sizeof log_header && !s->o.force && !p->csv
+        && is_foreign(p->rows, s->o.file ? s->o.file : s->o.out))
         fail(2, "%s is the log of another run; --log NAME keeps it, --force cuts it", log);
-    }
+    if (strncmp(p->rows.at, log_header, sizeof log_header - 1) != 0) keep = 0;        /* --force */
     p->rows.n = keep;
     if (keep == all) return;
-    char *part, *path = link_target(log);
-    FILE *f = part_open(path, &part);
-    file_replace(f, f && fwrite(p->rows.at, 1, keep, f) == keep, part, path, "a write failed", 0);
-    free(path);
+    struct part new = part_open(log);
+    part_close(&new, new.f && fwrite(p->rows.at, 1, keep, new.f) == keep, "a write failed", 0);
 }
 
 /* Open the log where the run stands.  When the run goes back, it is open already. */
@@ -3289,7 +3249,9 @@ static void log_open(const struct session *s, struct progress *p)
     int64_t step = dn_step_count(s->m);
     p->rows.n = rows_until(p->rows, step);
     if (!s->o.log || rank) return;
+    ranks_alone(1);
     if (!is_special(s->o.log)) rows_restore(s, p, step);
+    ranks_alone(0);
     if (p->csv) fclose(p->csv);
     p->csv = fopen(s->o.log, "ab");
     if (!p->csv) fail(1, "%s: %s", s->o.log, strerror(errno));
@@ -3508,7 +3470,7 @@ static void run_restore(struct session *s, const char *path)
 {
     int64_t done = dn_step_count(s->m);
     s->stalled = 0;
-    s->best_step = best_of_note(note_of_file(path, "best"), path, &s->best, &s->stalled);
+    s->best_step = best_of_file(path, &s->best, &s->stalled);
     s->place = 0;
     for (int64_t i = 0; i < done && done < s->o.model.steps && !is_text(s); i++)
         step_skip(s);                         /* but not for a senseless step in the file */
@@ -3696,17 +3658,14 @@ static char *best_load(struct session *s)
     const char *of[] = { s->o.out, s->o.file };
     int is_last = s->best_step >= dn_step_count(s->m);
     for (int i = 0; i < 2 && s->o.keep_best && *s->o.out && !is_last; i++) {
-        char err[DN_ERR_MAX], *path = of[i] ? joined(of[i], ".best") : NULL;
+        char *path = of[i] ? joined(of[i], ".best") : NULL;
         double loss = -1;
-        long long step = -1;
         int stalled;
-        dn_io io;
-        FILE *f = path && file_exists(path) ? checkpoint_open(path, &io) : NULL;
-        if (f) step = best_of_note(note_of(&io, path, "best"), path, &loss, &stalled);
-        int is_it = step == s->best_step && loss == s->best;
-        if (is_it && dn_load(s->m, &io, err) != DN_OK) fail(1, "%s: %s", path, err);
-        if (f) fclose(f);
-        if (is_it) return path;
+        if (path && file_exists(path) && best_of_file(path, &loss, &stalled) == s->best_step
+            && loss == s->best) {
+            model_load(s, path);
+            return path;
+        }
         free(path);
     }
     return NULL;
