@@ -1329,10 +1329,10 @@ static void word_set(struct options *o, const char *word)
 }
 
 /* The option that begins these words, and its value, NULL if that is missing; returns the number of
- * words that it takes, 0 if it is none. */
+ * words that it takes, 0 if it is none, such as "--". */
 static int option_read(char **word, char name[WORD_MAX], const char **value)
 {
-    if (word[0][0] != '-' || !word[0][1]) return 0;
+    if (word[0][0] != '-' || !word[0][1] || strcmp(word[0], "--") == 0) return 0;
     *value = name_read(name, word[0] + (word[0][1] == '-' ? 2 : 1));
     if (**value == '=') {
         ++*value;
@@ -1347,7 +1347,7 @@ static void options_line(struct options *o, int argc, char **argv)
     char name[WORD_MAX];
     const char *value;
     for (int i = 1, plain = 0, used; i < argc; i += used ? used : 1) {
-        used = plain || strcmp(argv[i], "--") == 0 ? 0 : option_read(argv + i, name, &value);
+        used = plain ? 0 : option_read(argv + i, name, &value);
         if (used) {
             if (!is_known(name)) unknown_option("", name);
             if (!value) fail(2, "%s needs a value", argv[i]);
@@ -2287,7 +2287,8 @@ static int replace_check(const struct session *s, const char *path, int is_best)
         dn_config_get(&now, &field[i], ours);
         dn_config_get(&c, &field[i], theirs);
         if (field[i].saved && strcmp(ours, theirs) != 0)
-            fail(2, "%s is of another run, with --%s %s; %s", path, field[i].name, theirs, how);
+            fail(2, "%s is of another run, with --%s %s; %s%s", path, field[i].name, theirs,
+                 strcmp(field[i].name, "steps") == 0 ? "--resume goes on with it, " : "", how);
     }
     char *data = note_of_file(path, "data");
     if (!data || strcmp(data, s->data_note) != 0)
@@ -3185,10 +3186,9 @@ static int can_rewrite(void)
 /* How much of a line fits into that of a terminal, whole columns of it, which two blanks part. */
 static int fitting(const char *line)
 {
-    const char *columns = getenv("COLUMNS");
     int width = terminal_width(), n = (int)strlen(line);
     if (!is_terminal(stderr)) return n;
-    if (width <= 0) width = columns && atoi(columns) > 0 ? atoi(columns) : 80;
+    if (width <= 0) width = 80;
     while (n >= width && n > 0)
         for (n--; n > 0 && memcmp(line + n, "  ", 2) != 0; ) n--;
     return n ? n : width > 1 ? width - 1 : 1;
@@ -3597,8 +3597,11 @@ static int train_loop(struct session *s, struct progress *p)
     int64_t step = p->first;
     int ended = step >= o->model.steps || (o->patience && s->stalled >= o->patience), stop = ended;
     if (ended)
-        say("step %lld of %d: this run has ended; to go on, raise --%s%s", (long long)step,
-            o->model.steps, o->epochs ? "epochs" : "steps", o->patience ? " or --patience" : "");
+        say("step %lld of %d: this run has ended; to go on, --resume %s and raise --%s%s",
+            (long long)step, o->model.steps, o->file, o->epochs ? "epochs" : "steps",
+            o->patience ? " or --patience" : "");
+    if (ended && (o->log || o->plot) && p->before <= 0)
+        say("note: no step, nothing to log or to plot; --force trains anew");
     if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, 0, 0);    /* and nothing more */
     while (!stop) {
         double val = -1;
@@ -3627,18 +3630,14 @@ static void say_how_to_resume(const struct session *s)
 {
     char name[WORD_MAX];
     const char *value;
-    int used, options = 1;
+    int used;
     say("stopped after step %lld%s", (long long)dn_step_count(s->m),
         *s->o.out ? "; to go on:" : "; nothing was saved");
     if (!*s->o.out) return;
     shell_print(stderr, s->argv[0]);
     for (char **word = s->argv + 1; *word; word += used ? used : 1) {
-        used = 0;
-        if (options && strcmp(*word, "--") == 0) {
-            options = 0;
-            continue;
-        }
-        used = options ? option_read(word, name, &value) : 0;
+        used = option_read(word, name, &value);
+        if (strcmp(*word, "--") == 0) continue;               /* --resume shall not follow it */
         if (used && is_among("stop-after force resume model", name)) continue;
         for (int i = 0; i < (used ? used : 1); i++) {
             fputc(' ', stderr);
