@@ -149,19 +149,26 @@ static int file_keep(FILE *f)
     return file_lock(fileno(f)) || (errno != EACCES && errno != EAGAIN);
 }
 
-/* A new file to write, which stays locked while it is open; NULL and EEXIST: the name is taken. */
-static FILE *file_create(const char *path)
+/* A new file to write, which stays locked while it is open, with the rights and where allowed the
+ * owner of the one that it will replace; NULL and EEXIST: the name is taken. */
+static FILE *file_create(const char *path, const char *old)
 {
+    struct stat s;
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
-    if (f) file_lock(fd);
     if (fd >= 0 && !f) close(fd), remove(path);
+    if (!f) return NULL;
+    file_lock(fd);
+    if (stat(old, &s) != 0) return f;
+    if (fchown(fd, s.st_uid, s.st_gid) != 0 && fchown(fd, (uid_t)-1, s.st_gid) != 0)
+        s.st_mode &= (mode_t)~(S_ISUID | S_ISGID);
+    fchmod(fd, s.st_mode & 07777);
     return f;
 }
 
 static long process_id(void) { return (long)getpid(); }
 
-/* Remove what dead processes left beside `path`: parts of a checkpoint or a log, PATH.PID.tmp.  The
+/* Remove what dead processes left beside `path`: PATH.PID.tmp, empty or part of a checkpoint.  The
  * lock tells of a process that lives where its number means nothing here, as in a container. */
 static void stale_remove(const char *path)
 {
@@ -176,22 +183,11 @@ static void stale_remove(const char *path)
         if (pid != process_id() && (kill((pid_t)pid, 0) == 0 || errno != ESRCH)) continue;
         int fd = openat(dirfd(d), e->d_name, O_RDWR | O_NONBLOCK);
         ssize_t k = fd < 0 ? -1 : read(fd, begin, sizeof begin);
-        int ours = k == 0 || (k == 16 && (memcmp(begin + 8, "{\"__meta", 8) == 0
-                                          || memcmp(begin, "step,seconds,los", 16) == 0));
+        int ours = k == 0 || (k == 16 && memcmp(begin + 8, "{\"__meta", 8) == 0);
         if (ours && file_lock(fd)) unlinkat(dirfd(d), e->d_name, 0);
         if (fd >= 0) close(fd);
     }
     if (d) closedir(d);
-}
-
-/* Give a new file the rights, and where allowed the owner, of the one that it will replace. */
-static void rights_copy(FILE *f, const char *path)
-{
-    struct stat s;
-    if (stat(path, &s) != 0) return;
-    if (fchown(fileno(f), s.st_uid, s.st_gid) != 0 && fchown(fileno(f), (uid_t)-1, s.st_gid) != 0)
-        s.st_mode &= (mode_t)~(S_ISUID | S_ISGID);
-    fchmod(fileno(f), s.st_mode & 07777);
 }
 
 /* In a directory such as /tmp only the owner of a file may replace it. */
@@ -243,11 +239,10 @@ static size_t input_read(void *to, size_t n)
 static int is_special(const char *path) { (void)path; return 0; }
 static int same_file(const char *a, const char *b) { return strcmp(a, b) == 0; }
 static int link_read(const char *path, char *to, size_t n) { return (void)path, (void)to, n == 0; }
-static FILE *file_create(const char *path) { return fopen(path, "wb"); }
+static FILE *file_create(const char *path, const char *old) { return (void)old, fopen(path, "wb"); }
 static int file_keep(FILE *f) { return f != NULL; }
 static long process_id(void) { return 0; }
 static void stale_remove(const char *path) { (void)path; }
-static void rights_copy(FILE *f, const char *path) { (void)f, (void)path; }
 static int is_others(const char *path) { (void)path; return 0; }
 static int file_move(const char *from, const char *to)
 {
@@ -865,9 +860,9 @@ static struct part part_open(const char *name)
         free(p.part);
         p.part = joined(p.path, end);
         errno = 0;
-        p.f = file_create(p.part);
+        p.f = file_create(p.part, p.path);
     }
-    if (p.f) rights_copy(p.f, p.path), errno = 0;
+    if (p.f) errno = 0;
     return p;
 }
 
@@ -2174,7 +2169,8 @@ static void outputs_check(struct session *s, const char *outputs)
         int there = file_exists(a->path), opened = there || a->head;
         FILE *f = opened ? fopen(a->path, "a+b") : NULL;
         if (opened && !f) fail(1, "%s: %s", a->path, strerror(errno));
-        if (f && !file_keep(f)) fail(1, "%s: another run writes it", a->path);
+        if (a->head == log_header && !file_keep(f))
+            fail(1, "%s: another run writes it; --log NAME leaves it to that", a->path);
         int fresh = f && size_of(f) == 0 && !there;
         const struct place *same = same_place(a, p, n);
         if (there && a->head && !same && !s->o.force) head_check(a, f);
@@ -2264,7 +2260,7 @@ static int rate_restore(dn_config *c, double *asked, const char *path)
 
 /* What --out NAME and --force are for: OUT or OUT.best is there, and was made by another run, by
  * other options or of other data; or by this one, which has come further.  Returns whether it is
- * this run's and has ended. */
+ * this run's and has ended.  Before the tokenizer is learned, only the options tell. */
 static int replace_check(const struct session *s, const char *path, int is_best)
 {
     static const char how[] = "--out NAME keeps it, --force replaces it";
@@ -2272,7 +2268,7 @@ static int replace_check(const struct session *s, const char *path, int is_best)
     dn_config c, now = s->o.model;
     dn_io io;
     double asked;
-    int n, own = goes_on(&s->o);
+    int n, own = goes_on(&s->o), early = !*s->data_note;
     const dn_field *field = dn_fields(&n);
     if (s->o.force || !file_exists(path) || (own && !is_best)) return 0;
     FILE *f = checkpoint_open(path, &io);
@@ -2286,10 +2282,12 @@ static int replace_check(const struct session *s, const char *path, int is_best)
     for (int i = 0; i < n && !own; i++) {
         dn_config_get(&now, &field[i], ours);
         dn_config_get(&c, &field[i], theirs);
+        if (early && is_among("vocab steps", field[i].name)) continue;
         if (field[i].saved && strcmp(ours, theirs) != 0)
             fail(2, "%s is of another run, with --%s %s; %s%s", path, field[i].name, theirs,
                  strcmp(field[i].name, "steps") == 0 ? "--resume goes on with it, " : "", how);
     }
+    if (early) return 0;
     char *data = note_of_file(path, "data");
     if (!data || strcmp(data, s->data_note) != 0)
         fail(2, "%s is of another run, on other data or with another --accum; %s", path, how);
@@ -3501,6 +3499,7 @@ static void train_open(struct session *s)
     s->out_best = joined(s->o.out, ".best");
     if (!rank) outputs_check(s, "out log plot");
     data_open(s);
+    out_check(s);
     if (s->o.file)
         tokenizer_load(s);
     else
