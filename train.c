@@ -2080,19 +2080,25 @@ static const dn_config *config_of_file(struct session *s, const char *path)
     return &s->of_file;
 }
 
-/* A note of a file as a string, which the caller frees.  NULL: the file has no such note. */
-static char *note_of_file(const char *path, const char *key)
+/* A note of an open file as a string, which the caller frees.  NULL: the file has no such note. */
+static char *note_of(const dn_io *io, const char *path, const char *key)
 {
     char err[DN_ERR_MAX], *note = NULL;
     size_t size = 0;
-    dn_io io;
-    FILE *f = checkpoint_open(path, &io);
-    dn_status status = dn_load_note(&io, key, NULL, &size, err);
+    dn_status status = dn_load_note(io, key, NULL, &size, err);
     if (status == DN_OK && size > 0) {
         note = resize(NULL, size, 1);
-        status = dn_load_note(&io, key, note, &size, err);
+        status = dn_load_note(io, key, note, &size, err);
     }
     if (status == DN_EIO || (note && status != DN_OK)) fail(1, "%s: %s", path, err);
+    return note;
+}
+
+static char *note_of_file(const char *path, const char *key)
+{
+    dn_io io;
+    FILE *f = checkpoint_open(path, &io);
+    char *note = note_of(&io, path, key);
     fclose(f);
     return note;
 }
@@ -2191,11 +2197,10 @@ static long long step_of_file(const char *path)
     return step;
 }
 
-/* What a file says of the best validation: its step, or 0. */
-static long long best_of_file(const char *path, double *loss, int *stalled)
+/* What a file's note says of the best validation: its step, or 0.  The note is freed. */
+static long long best_of_note(char *note, const char *path, double *loss, int *stalled)
 {
     long long step = 0;
-    char *note = note_of_file(path, "best");
     if (note && sscanf(note, "%lf %lld %d", loss, &step, stalled) != 3)
         fail(1, "%s: the note 'best' is malformed", path);
     free(note);
@@ -3213,7 +3218,8 @@ static int is_foreign(struct text rows, const char *checkpoint)
     double best = 0;
     int stalled;
     if (!*checkpoint || !file_exists(checkpoint)) return 1;
-    snprintf(step, sizeof step, "\n%lld,", best_of_file(checkpoint, &best, &stalled));
+    char *note = note_of_file(checkpoint, "best");
+    snprintf(step, sizeof step, "\n%lld,", best_of_note(note, checkpoint, &best, &stalled));
     int n = snprintf(loss, sizeof loss, "%.6f,", best);
     const char *at = strstr(rows.at, step);
     for (int i = 0; at && i < 3; i++) at = strchr(at + 1, ',');
@@ -3468,7 +3474,7 @@ static void run_restore(struct session *s, const char *path)
 {
     int64_t done = dn_step_count(s->m);
     s->stalled = 0;
-    s->best_step = best_of_file(path, &s->best, &s->stalled);
+    s->best_step = best_of_note(note_of_file(path, "best"), path, &s->best, &s->stalled);
     s->place = 0;
     for (int64_t i = 0; i < done && done < s->o.model.steps && !is_text(s); i++)
         step_skip(s);                         /* but not for a senseless step in the file */
@@ -3656,14 +3662,17 @@ static char *best_load(struct session *s)
     const char *of[] = { s->o.out, s->o.file };
     int is_last = s->best_step >= dn_step_count(s->m);
     for (int i = 0; i < 2 && s->o.keep_best && *s->o.out && !is_last; i++) {
-        char *path = of[i] ? joined(of[i], ".best") : NULL;
+        char err[DN_ERR_MAX], *path = of[i] ? joined(of[i], ".best") : NULL;
         double loss = -1;
-        int stalled;
-        if (path && file_exists(path) && best_of_file(path, &loss, &stalled) == s->best_step
-            && loss == s->best) {
-            model_load(s, path);
-            return path;
-        }
+        int stalled, is_it = 0;
+        dn_io io;
+        FILE *f = path && file_exists(path) ? checkpoint_open(path, &io) : NULL;
+        if (f)                                /* open until it is loaded: another may replace it */
+            is_it = best_of_note(note_of(&io, path, "best"), path, &loss, &stalled)
+                    == s->best_step && loss == s->best;
+        if (is_it && dn_load(s->m, &io, err) != DN_OK) fail(1, "%s: %s", path, err);
+        if (f) fclose(f);
+        if (is_it) return path;
         free(path);
     }
     return NULL;
