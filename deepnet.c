@@ -54,7 +54,8 @@
  *
  * The rules:
  *
- *   1. Activations are written with =, parameter gradients are accumulated with +=.
+ *   1. Activations are written with =, parameter gradients are accumulated with +=, but where
+ *      nothing was there (struct linear: fresh).
  *   2. Arguments: outputs, what is saved for backward, inputs, parameters, sizes.
  *   3. Row-major, last dimension contiguous; a weight is (outputs, inputs); x has a row per token.
  *      Sequences lie one behind the other, so no padding exists and none is computed.
@@ -2131,13 +2132,13 @@ struct parts {
     real **array, **idle;               /* for them: all, and a stack of those in no node;    */
     int idles;                          /* the first of all is the model's own                */
     int failed;                         /* the first part that diverged, or P                 */
-    mutex lock;                         /* of all of the above but `loss`, while parts run    */
+    mutex lock;                         /* of all but stats and loss, while parts run         */
 };
 
-/* The gradient of each part needs an array, until it is added to its sibling's.  With D parts
- * worked on at once, taken in order, that is at most this many at a time: on each level below the
- * root the nodes beside those that are worked on.  But in small models each part has its own, and
- * all are added up in the end, by all threads. */
+/* The gradient of each part needs an array, until it is added to its sibling's.  If parts are taken
+ * in ascending order, D at a time, there are at most 2 at a time, and on each level of 2, 4, ...
+ * P/2 nodes min(D, nodes) more: those that end below them, or wait beside them.  But in small models
+ * each part has its own, and all are added up in the end, by all threads. */
 #ifndef DN_SMALL
 #define DN_SMALL (1u << 24)             /* scalars in all */
 #endif
@@ -2455,8 +2456,7 @@ static void desk_lay(struct arena *arena, struct desk *desk, const dn_config *c,
     scratch_take(arena, desk, c, use);
 }
 
-/* Desks, and what parts leave: section 13 says how many gradients are enough.  Threads that have no
- * desk of their own split the products of the one there is. */
+/* Desks, and what parts leave.  Only where there is one desk do threads split its products. */
 static void desks_lay(struct arena *arena, dn_model *m)
 {
     const dn_config *c = &m->c;
@@ -2531,8 +2531,9 @@ static size_t bytes_with(const dn_config *c, enum dn_purpose purpose, int desks)
 }
 
 /* Where the configuration leaves it open there is a desk for each thread, or for each second,
- * fourth, ... one, whatever takes at most half as much memory again as a step in one part, or next
- * to nothing: 512 MiB. */
+ * fourth, ... one, until the model takes at most half as much memory again as for a step in one
+ * part, or next to nothing: 512 MiB.  A thread without a desk has no work, unless there is one desk
+ * and all split its products: so that is better for a wide model and many threads. */
 static int desks_of(const dn_config *c, enum dn_purpose purpose)
 {
     int desks = imin(c->desks ? c->desks : threads_of(c), parts_of(c));
@@ -2542,7 +2543,7 @@ static int desks_of(const dn_config *c, enum dn_purpose purpose)
     if (most < little) most = little;
     while (!c->desks && desks > 1 && bytes_with(c, purpose, desks) - 1 >= most)
         desks /= 2;                     /* - 1: so that 0 is too much */
-    return desks;
+    return !c->desks && c->dim >= 256 && 2*desks < threads_of(c) ? 1 : desks;
 }
 
 size_t dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err)

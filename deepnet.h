@@ -49,6 +49,9 @@
  * read past what you hand it.  Of libm it uses sqrt and fma, which IEEE 754 rounds exactly.
  * Each function that can fail returns a status (or NULL, or 0) and writes one sentence into
  * err, a buffer of DN_ERR_MAX bytes that is never NULL.
+ * Threads of the caller's: models are independent of each other; one call at a time for a model or
+ * a generator; but generators of one model may work at the same time while nothing changes it.
+ * With threads = 0 all calls for a model must find OpenMP with the same number of threads.
  *
  * Contents:  1 types and limits   2 configuration   3 model and memory   4 training
  *            5 generation   6 checkpoints   7 tokenizer   8 random numbers
@@ -171,7 +174,7 @@ enum dn_purpose { DN_INFER, DN_BORROW, DN_TRAIN };
 
 /* Bytes of the block a model needs; 0 with a sentence if c is wrong or too large for size_t. */
 size_t    dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err);
-/* What c->parts and c->desks are where they are 0: the parts of a step, and how many of them are
+/* What c->parts and c->desks of a good c are where they are 0: the parts of a step, and how many of them are
  * worked on at once. */
 typedef struct dn_sharing { int parts, desks; } dn_sharing;
 dn_sharing dn_sharing_of(const dn_config *c, enum dn_purpose purpose);
@@ -234,7 +237,8 @@ dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *s, 
  * First: grad of dn_tensor_at becomes the gradient of the SUM of the losses of `count` parts from
  * part `first` on, and *sums these sums; count is a power of two that divides first.  The sum of
  * two such neighbours is that of both together, to the bit: so the whole is that of parts 0 ..
- * parts - 1, whoever computes which. */
+ * parts - 1 (of dn_model_config), whoever computes which.  n is 1 .. 65536, and a step has at most
+ * INT_MAX tokens.  Masks are those of the coming step.  After a failure grad is unspecified. */
 dn_status dn_gradient_of(dn_model *m, const dn_batch *batch, int n, int first, int count,
                          dn_stats *sums, char *err);
 /* Second: mean over sums->tokens, norm, clipping, Adam.  *sums becomes the means and the rest. */
@@ -316,8 +320,8 @@ typedef struct dn_note { const char *key, *text; } dn_note;
 
 dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn_io *io,
                   char *err);
-/* Read and check a file's header and checksum; the configuration it was made with (with memory
- * and threads, which are not in a file, at their defaults). */
+/* Read and check a file's header and checksum; the configuration it was made with (with
+ * memory, threads and desks, which are not in a file, at their defaults). */
 dn_status dn_load_config(dn_config *c, const dn_io *io, char *err);
 /* Load parameters (and moments and step in DN_TRAIN), which must be finite, into a model, and take
  * over the configuration in the file; what it does not say stays.  Fields that

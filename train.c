@@ -110,11 +110,12 @@ static int is_special(const char *path)
     return stat(path, &s) == 0 && !S_ISREG(s.st_mode);
 }
 
-/* Are these names of one file that exists? */
+/* Are these names of one file? */
 static int same_file(const char *a, const char *b)
 {
     struct stat s, t;
-    return stat(a, &s) == 0 && stat(b, &t) == 0 && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+    return strcmp(a, b) == 0 || (stat(a, &s) == 0 && stat(b, &t) == 0 && s.st_dev == t.st_dev
+                                 && s.st_ino == t.st_ino);
 }
 
 /* What a symbolic link says; 0: it is none. */
@@ -135,69 +136,58 @@ static DIR *directory_of(const char *path)
     return opendir(n ? name : ".");
 }
 
-/* Lock the whole file, or with F_GETLK ask whether another process has; 0: it has, or cannot. */
-static int file_lock(int fd, int command)
+/* Lock a file while it is open; 0: another process has, or it cannot be locked. */
+static int file_lock(int fd)
 {
     struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-    return fcntl(fd, command, &l) == 0 && (command == F_SETLK || l.l_type == F_UNLCK);
-}
-
-/* A new file to write, which stays locked while it is open; NULL and EEXIST: the name is taken. */
-static FILE *file_create(const char *path)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
-    if (f) file_lock(fd, F_SETLK);
-    if (fd >= 0 && !f) close(fd), remove(path);
-    return f;
+    return fcntl(fd, F_SETLK, &l) == 0;
 }
 
 /* Keep a file to this process while it is open; 0: another one has it. */
 static int file_keep(FILE *f)
 {
-    return file_lock(fileno(f), F_SETLK) || (errno != EACCES && errno != EAGAIN);
+    return file_lock(fileno(f)) || (errno != EACCES && errno != EAGAIN);
+}
+
+/* A new file to write, which stays locked while it is open, with the rights and where allowed the
+ * owner of the one that it will replace; NULL and EEXIST: the name is taken. */
+static FILE *file_create(const char *path, const char *old)
+{
+    struct stat s;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
+    if (fd >= 0 && !f) close(fd), remove(path);
+    if (!f) return NULL;
+    file_lock(fd);
+    if (stat(old, &s) != 0) return f;
+    if (fchown(fd, s.st_uid, s.st_gid) != 0 && fchown(fd, (uid_t)-1, s.st_gid) != 0)
+        s.st_mode &= (mode_t)~(S_ISUID | S_ISGID);
+    fchmod(fd, s.st_mode & 07777);
+    return f;
 }
 
 static long process_id(void) { return (long)getpid(); }
 
-/* Is this open file part of a checkpoint or a log, which nobody writes any more?  The lock tells of
- * a process that lives where its number means nothing here, as in another container. */
-static int is_stale(int fd)
-{
-    char begin[16];
-    ssize_t n = fd < 0 ? -1 : read(fd, begin, sizeof begin);
-    return (n == 0 || (n == 16 && (memcmp(begin + 8, "{\"__meta", 8) == 0
-                                   || memcmp(begin, "step,seconds,los", 16) == 0)))
-           && file_lock(fd, F_GETLK);
-}
-
-/* Remove what dead processes left beside `path`: PATH.PID.tmp. */
+/* Remove what dead processes left beside `path`: PATH.PID.tmp, empty or part of a checkpoint.  The
+ * lock tells of a process that lives where its number means nothing here, as in a container. */
 static void stale_remove(const char *path)
 {
     const char *base = base_name(path);
     size_t n = strlen(base);
     DIR *d = directory_of(path);
     for (struct dirent *e; d && (e = readdir(d)) != NULL; ) {
-        char *end = e->d_name;
+        char *end = e->d_name, begin[16];
         if (strncmp(e->d_name, base, n) != 0 || e->d_name[n] != '.') continue;
         long pid = strtol(e->d_name + n + 1, &end, 10);
         if (pid <= 0 || strcmp(end, ".tmp") != 0) continue;
         if (pid != process_id() && (kill((pid_t)pid, 0) == 0 || errno != ESRCH)) continue;
         int fd = openat(dirfd(d), e->d_name, O_RDWR | O_NONBLOCK);
-        if (is_stale(fd)) unlinkat(dirfd(d), e->d_name, 0);
+        ssize_t k = fd < 0 ? -1 : read(fd, begin, sizeof begin);
+        int ours = k == 0 || (k == 16 && memcmp(begin + 8, "{\"__meta", 8) == 0);
+        if (ours && file_lock(fd)) unlinkat(dirfd(d), e->d_name, 0);
         if (fd >= 0) close(fd);
     }
     if (d) closedir(d);
-}
-
-/* Give a new file the rights, and where allowed the owner, of the one that it will replace. */
-static void rights_copy(FILE *f, const char *path)
-{
-    struct stat s;
-    if (stat(path, &s) != 0) return;
-    if (fchown(fileno(f), s.st_uid, s.st_gid) != 0 && fchown(fileno(f), (uid_t)-1, s.st_gid) != 0)
-        s.st_mode &= (mode_t)~(S_ISUID | S_ISGID);
-    fchmod(fileno(f), s.st_mode & 07777);
 }
 
 /* In a directory such as /tmp only the owner of a file may replace it. */
@@ -249,11 +239,10 @@ static size_t input_read(void *to, size_t n)
 static int is_special(const char *path) { (void)path; return 0; }
 static int same_file(const char *a, const char *b) { return strcmp(a, b) == 0; }
 static int link_read(const char *path, char *to, size_t n) { return (void)path, (void)to, n == 0; }
-static FILE *file_create(const char *path) { return fopen(path, "wb"); }
+static FILE *file_create(const char *path, const char *old) { return (void)old, fopen(path, "wb"); }
 static int file_keep(FILE *f) { return f != NULL; }
 static long process_id(void) { return 0; }
 static void stale_remove(const char *path) { (void)path; }
-static void rights_copy(FILE *f, const char *path) { (void)f, (void)path; }
 static int is_others(const char *path) { (void)path; return 0; }
 static int file_move(const char *from, const char *to)
 {
@@ -847,43 +836,6 @@ static char *joined(const char *a, const char *b)
 
 /* ---- files ------------------------------------------------------------------------------- */
 
-/* End the file that was written as `part`.  If all went well, it replaces `path`, and until then
- * `path` is as it was: whatever happens, one complete file has that name (but on Windows there is a
- * moment when none has).  If not, `part` is removed and the program ends; err says why where errno
- * is 0.  After a trial it is removed in any case. */
-static void file_replace(FILE *f, int good, char *part, const char *path, const char *err,
-                         int trial)
-{
-    if (f && fclose(f) != 0) good = 0;
-    good = good && (trial ? remove(part) == 0 : file_move(part, path));
-    const char *why = errno ? strerror(errno) : err;
-    if (f && !good) remove(part);
-    free(part);
-    if (!good) fail(1, "%s: could not be written: %s", path, why);
-}
-
-/* Begin such a file, beside `path` and under a name that no other process uses; NULL: errno says
- * why.  *part becomes its name, which file_replace() frees. */
-static FILE *part_open(const char *path, char **part)
-{
-    char end[32];
-    FILE *f = NULL;
-    stale_remove(path);
-    *part = NULL;
-    errno = EEXIST;
-    for (long n = process_id(), tries = 0; !f && errno == EEXIST && tries < 100; tries++) {
-        snprintf(end, sizeof end, ".%ld.tmp", n + tries);
-        free(*part);
-        *part = joined(path, end);
-        errno = 0;
-        f = file_create(*part);
-    }
-    if (!f) return NULL;
-    rights_copy(f, path);
-    errno = 0;
-    return f;
-}
-
 /* The file that a name leads to through links, or the name itself: a new string. */
 static char *link_target(const char *path)
 {
@@ -895,6 +847,44 @@ static char *link_target(const char *path)
         free(old);
     }
     return at;
+}
+
+/* A file that will replace another, or begin it: the other's name, where that leads to, and a name
+ * beside it, which no other process uses. */
+struct part { const char *name; char *path, *part; FILE *f; };
+
+/* Without f, errno says why. */
+static struct part part_open(const char *name)
+{
+    char end[32];
+    struct part p = { name, link_target(name), NULL, NULL };
+    if (is_others(p.path)) fail(1, "%s: only its owner may replace it", name);
+    stale_remove(p.path);
+    errno = EEXIST;
+    for (long n = process_id(), last = n + 100; !p.f && errno == EEXIST && n < last; n++) {
+        snprintf(end, sizeof end, ".%ld.tmp", n);
+        free(p.part);
+        p.part = joined(p.path, end);
+        errno = 0;
+        p.f = file_create(p.part, p.path);
+    }
+    if (p.f) errno = 0;
+    return p;
+}
+
+/* End it.  If all went well it takes its place, and until then the other is as it was: whatever
+ * happens, one complete file has that name (but on Windows there is a moment when none has).  If
+ * not, it is removed and the program ends; err says why where errno is 0.  A trial is removed in
+ * any case. */
+static void part_close(struct part *p, int good, const char *err, int trial)
+{
+    if (p->f && fclose(p->f) != 0) good = 0;
+    good = good && (trial ? remove(p->part) == 0 : file_move(p->part, p->path));
+    const char *why = errno ? strerror(errno) : err;
+    if (p->f && !good) remove(p->part);
+    free(p->part);
+    free(p->path);
+    if (!good) fail(1, "%s: could not be written: %s", p->name, why);
 }
 
 static int file_exists(const char *path)
@@ -1021,7 +1011,8 @@ static void text_check(const char *name, const char *p, size_t n)
     if (what) fail(1, "%s is %s; make a text of it: %s %s > NEW", name, what, command, name);
 }
 
-static struct store store_read_in(const char *name)
+/* A file, or stdin for "-". */
+static struct store store_open(const char *name)
 {
     FILE *f = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
     if (!f)
@@ -1035,18 +1026,11 @@ static struct store store_read_in(const char *name)
     if (size > HELD_MAX) {
         s.f = f;
         s.n = (uint64_t)size;
-        return s;
+    } else {
+        for (size_t n; (n = fread(part, 1, sizeof part, f)) > 0; ) store_add(&s, part, n);
+        if (ferror(f)) fail(1, "%s: %s", name, strerror(errno));
+        if (f != stdin) fclose(f);
     }
-    for (size_t n; (n = fread(part, 1, sizeof part, f)) > 0; ) store_add(&s, part, n);
-    if (ferror(f)) fail(1, "%s: %s", name, strerror(errno));
-    if (f != stdin) fclose(f);
-    return s;
-}
-
-/* A file, or stdin for "-". */
-static struct store store_open(const char *name)
-{
-    struct store s = store_read_in(name);
     size_t n = s.n < PIECE ? (size_t)s.n : PIECE;
     char *head = resize(NULL, n, 1);
     store_read(&s, 0, n, head);
@@ -1346,10 +1330,10 @@ static void word_set(struct options *o, const char *word)
 }
 
 /* The option that begins these words, and its value, NULL if that is missing; returns the number of
- * words that it takes, 0 if it is none. */
+ * words that it takes, 0 if it is none, such as "--". */
 static int option_read(char **word, char name[WORD_MAX], const char **value)
 {
-    if (word[0][0] != '-' || !word[0][1]) return 0;
+    if (word[0][0] != '-' || !word[0][1] || strcmp(word[0], "--") == 0) return 0;
     *value = name_read(name, word[0] + (word[0][1] == '-' ? 2 : 1));
     if (**value == '=') {
         ++*value;
@@ -1364,7 +1348,7 @@ static void options_line(struct options *o, int argc, char **argv)
     char name[WORD_MAX];
     const char *value;
     for (int i = 1, plain = 0, used; i < argc; i += used ? used : 1) {
-        used = plain || strcmp(argv[i], "--") == 0 ? 0 : option_read(argv + i, name, &value);
+        used = plain ? 0 : option_read(argv + i, name, &value);
         if (used) {
             if (!is_known(name)) unknown_option("", name);
             if (!value) fail(2, "%s needs a value", argv[i]);
@@ -2127,10 +2111,11 @@ static char *note_of_file(const char *path, const char *key)
 }
 
 /* A file that this command reads or writes, and what for.  What is there is ours if it begins with
- * head; NULL: see replace_check() and rows_restore(). */
+ * head; NULL: a checkpoint, see replace_check(), or only read. */
 struct place { const char *use, *path, *head; int written; };
 
 static const char svg_head[] = "<svg ", header_head[] = "/* Written by deepnet's train export";
+static const char log_header[] = "step,seconds,loss,val,lr,grad_norm,tokens_per_second\n";
 
 static int places_of(const struct session *s, const char *outputs, struct place *p)
 {
@@ -2138,17 +2123,15 @@ static int places_of(const struct session *s, const char *outputs, struct place 
     int n = 0, trains = is_among(outputs, "log");
     for (const struct option *row = table; row < table + LENGTH(table); row++) {
         const char *word = word_of(o, row);
-        int written = row->kind == OUTPUT;
+        int written = row->kind == OUTPUT, dash = word && strcmp(word, "-") == 0;
         if (!word || !*word || row->kind < INPUT || (written && !is_among(outputs, row->name)))
             continue;
+        if (dash && written && trains) fail(2, "--%s cannot be - in training", row->name);
         const char *head = strcmp(row->name, "c-header") == 0 ? header_head
+                         : strcmp(row->name, "log") == 0 ? log_header
                          : !trains || strcmp(row->name, "plot") == 0 ? svg_head : NULL;
-        if (strcmp(word, "-") != 0)
-            p[n++] = (struct place){ row->name, word, head, written };
-        else if (!written)
-            p[n++] = (struct place){ row->name, "/dev/stdin", NULL, 0 };
-        else if (trains)
-            fail(2, "--%s cannot be - in training", row->name);
+        if (!dash || !written)
+            p[n++] = (struct place){ row->name, dash ? "/dev/stdin" : word, head, written };
     }
     for (int i = 0; i < o->csv_n; i++)
         p[n++] = (struct place){ "a file to plot", o->csv[i], NULL, 0 };
@@ -2159,29 +2142,17 @@ static int places_of(const struct session *s, const char *outputs, struct place 
     return n;
 }
 
-/* What is there and is not ours must not be replaced, by a plot or a header. */
-static void head_check(const struct session *s, const struct place *p)
+static void head_check(const struct place *a, FILE *f)
 {
-    char begin[64] = "";
-    FILE *f = fopen(p->path, "rb");
-    size_t n = f ? fread(begin, 1, strlen(p->head), f) : 0;
-    if (!f || ferror(f)) fail(1, "%s: %s", p->path, strerror(errno));
-    fclose(f);
-    if (n && strcmp(begin, p->head) != 0 && !s->o.force)
-        fail(2, "%s exists and is no %s of this program; --force replaces it", p->path,
-             p->head == svg_head ? "plot" : "header");
-}
-
-/* A checkpoint will be written beside the old one, and so is this trial. */
-static void checkpoint_try(const char *name)
-{
-    char *part, *path = link_target(name);
-    if (is_special(name))
-        fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", name);
-    FILE *f = part_open(path, &part);
-    file_replace(f, f != NULL, part, name, "", 1);
-    if (is_others(path)) fail(1, "%s: only its owner may replace it", name);
-    free(path);
+    const char *what = a->head == log_header ? "not the log of a run"
+                     : a->head == svg_head ? "no plot of this program"
+                     : "no header of this program";
+    char begin[sizeof log_header];
+    size_t n = fread(begin, 1, strlen(a->head), f);
+    if (ferror(f)) fail(1, "%s: %s", a->path, strerror(errno));
+    if (memcmp(begin, a->head, n) != 0)
+        fail(2, "%s exists and is %s; --%s NAME keeps it, --force replaces it", a->path, what,
+             a->use);
 }
 
 /* The place among p that is the same file as a, by whatever name; NULL: there is none.  But a run
@@ -2190,36 +2161,38 @@ static const struct place *same_place(const struct place *a, const struct place 
 {
     for (; n-- > 0; p++) {
         int own = strcmp(a->use, "out") == 0 && strcmp(p->use, "resume") == 0;
-        if (p != a && !own && (same_file(a->path, p->path) || strcmp(a->path, p->path) == 0))
-            return p;
+        if (p != a && !own && same_file(a->path, p->path)) return p;
     }
     return NULL;
 }
 
-/* Better before the training than after it: can the outputs be written, and is none of them a file
- * that is read, or another output?  Appending nothing changes no file, and one that this makes is
- * there while the names are compared. */
+/* Better before the training than after it: can the outputs be written, is none of them a file that
+ * is read, or another output, and may they be replaced?  Appending nothing changes no file, and one
+ * that this makes is there while the names are compared. */
 static void outputs_check(struct session *s, const char *outputs)
 {
     struct place p[LENGTH(table) + SERIES_MAX + 3];
     int n = places_of(s, outputs, p);
     for (const struct place *a = p; a < p + n; a++) {
-        if (!a->written) continue;
-        int checkpoint = strcmp(a->use, "out") == 0 && !a->head;
-        if (checkpoint) checkpoint_try(a->path);
-        else if (is_special(a->path)) continue;
-        int there = file_exists(a->path), opened = there || !checkpoint;
-        FILE *f = opened ? fopen(a->path, "ab") : NULL;
-        int why = errno, fresh = f && !there && size_of(f) == 0;
+        int special = a->written && is_special(a->path);
+        if (!a->written || (special && a->head)) continue;
+        if (special) fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", a->path);
+        struct part trial = {0};
+        if (!a->head) trial = part_open(a->path), part_close(&trial, trial.f != NULL, "", 1);
+        int there = file_exists(a->path), opened = there || a->head;
+        FILE *f = opened ? fopen(a->path, "a+b") : NULL;
+        if (opened && !f) fail(1, "%s: %s", a->path, strerror(errno));
+        if (a->head == log_header && !file_keep(f))
+            fail(1, "%s: another run writes it; --log NAME leaves it to that", a->path);
+        int fresh = f && size_of(f) == 0 && !there;
         const struct place *same = same_place(a, p, n);
+        if (there && a->head && !same && !s->o.force) head_check(a, f);
         char *path = link_target(a->path);
         if (f) fclose(f);
         if (fresh) remove(path);
         free(path);
         if (same)
             fail(2, "'%s' (%s) and '%s' (%s) are one file", same->path, same->use, a->path, a->use);
-        if (opened && !f) fail(1, "%s: %s", a->path, strerror(why));
-        if (there && a->head) head_check(s, a);
     }
 }
 
@@ -2231,8 +2204,7 @@ static long long step_of_file(const char *path)
     return step;
 }
 
-/* What a file's note says of the best validation: its step, 0 if there is no note, which is freed
- * here. */
+/* What a file's note says of the best validation: its step, or 0.  The note is freed. */
 static long long best_of_note(char *note, const char *path, double *loss, int *stalled)
 {
     long long step = 0;
@@ -2245,7 +2217,7 @@ static long long best_of_note(char *note, const char *path, double *loss, int *s
 /* Does the run continue in the file it was resumed from? */
 static int goes_on(const struct options *o)
 {
-    return o->file && (strcmp(o->file, o->out) == 0 || same_file(o->file, o->out));
+    return o->file && same_file(o->file, o->out);
 }
 
 /* Write OUT or OUT.best: first beside it, then on the disk, and only then in its place, so that a
@@ -2253,63 +2225,94 @@ static int goes_on(const struct options *o)
  * resumed run needs and the model does not have.  A trial writes it all, and removes it. */
 static void checkpoint_save(struct session *s, int is_best, int trial)
 {
-    char best[96], rate[48], err[DN_ERR_MAX] = "", *part;
+    char best[96], rate[48], err[DN_ERR_MAX] = "";
     dn_note note[4] = { { "tokenizer", s->tok_note }, { "data", s->data_note } };
     int notes = 2;
     if (!*s->o.out) return;
     if (!is_best && !trial) s->saved = s->o.out;
     if (rank) return;
-    char *path = link_target(is_best ? s->out_best : s->o.out);
     snprintf(best, sizeof best, "%.17g %lld %d", s->best, s->best_step, s->stalled);
     snprintf(rate, sizeof rate, "%.17g %d", s->asked, s->halved);
     if (s->best_step) note[notes++] = (dn_note){ "best", best };
     if (s->halved) note[notes++] = (dn_note){ "rate", rate };
-    FILE *f = part_open(path, &part);
-    dn_io io = { f, 0, NULL, io_write };
-    int good = f && dn_save(s->m, note, notes, &io, err) == DN_OK
-               && (trial ? fflush(f) == 0 : flush_to_disk(f));
-    file_replace(f, good, part, path, err, trial);
-    free(path);
+    struct part p = part_open(is_best ? s->out_best : s->o.out);
+    dn_io io = { p.f, 0, NULL, io_write };
+    int good = p.f && dn_save(s->m, note, notes, &io, err) == DN_OK
+               && (trial ? fflush(p.f) == 0 : flush_to_disk(p.f));
+    part_close(&p, good, err, trial);
+}
+
+enum { HALVED_MAX = 5 };
+
+/* Halve the peak of the learning rate n times; its start and end must not be above the peak. */
+static void rate_halve(dn_config *c, int n)
+{
+    c->lr = ldexp(c->lr, -n);
+    c->warmup_init = fmin(c->warmup_init, c->lr);
+    c->min_lr = fmin(c->min_lr, c->lr);
+}
+
+/* If the options repeat the original rate of a run that has halved it, keep the halved one; returns
+ * how often it was halved.  The file's note has this and the original rate.  Without --lr the rate
+ * is that of the file, the halved one.  Any other --lr is a new rate, halved no times yet. */
+static int rate_restore(dn_config *c, double *asked, const char *path)
+{
+    double first = 0;
+    int n = 0;
+    char *note = note_of_file(path, "rate");
+    if (note && (sscanf(note, "%lf %d", &first, &n) != 2 || n < 1 || n > HALVED_MAX))
+        fail(1, "%s: the note 'rate' is malformed", path);
+    free(note);
+    double halved = ldexp(first, -n);
+    if (!n || (c->lr != first && fabs(c->lr - halved) > 1e-14*halved)) return 0;
+    *asked = c->lr = first;
+    rate_halve(c, n);
+    return n;
 }
 
 /* What --out NAME and --force are for: OUT or OUT.best is there, and was made by another run, by
- * other options or of other data; or by this one, which has come further.  If it has ended, there
- * is nothing to train: it goes on from its end. */
-static void replace_check(struct session *s, const char *path, int is_best)
+ * other options or of other data; or by this one, which has come further.  Returns whether it is
+ * this run's and has ended.  Before the tokenizer is learned, only the options tell. */
+static int replace_check(const struct session *s, const char *path, int is_best)
 {
     static const char how[] = "--out NAME keeps it, --force replaces it";
     char err[DN_ERR_MAX], ours[DN_NAME_MAX], theirs[DN_NAME_MAX];
-    dn_config c;
+    dn_config c, now = s->o.model;
     dn_io io;
-    int n, own = goes_on(&s->o);
+    double asked;
+    int n, own = goes_on(&s->o), early = !*s->data_note;
     const dn_field *field = dn_fields(&n);
-    if (s->o.force || !file_exists(path) || (own && !is_best)) return;
+    if (s->o.force || !file_exists(path) || (own && !is_best)) return 0;
     FILE *f = checkpoint_open(path, &io);
     dn_status status = dn_load_config(&c, &io, err);
     fclose(f);
-    if (io.size == 0) return;
+    if (io.size == 0) return 0;
     if (status == DN_EIO) fail(1, "%s: %s", path, err);
     if (status != DN_OK) fail(2, "%s exists and is no checkpoint; %s", path, how);
+    rate_restore(&now, &asked, path);
+    now.parts = dn_sharing_of(&now, DN_TRAIN).parts;
     for (int i = 0; i < n && !own; i++) {
-        dn_config_get(&s->o.model, &field[i], ours);
+        dn_config_get(&now, &field[i], ours);
         dn_config_get(&c, &field[i], theirs);
+        if (early && is_among("vocab steps", field[i].name)) continue;
         if (field[i].saved && strcmp(ours, theirs) != 0)
-            fail(2, "%s is of another run, with --%s %s; %s", path, field[i].name, theirs, how);
+            fail(2, "%s is of another run, with --%s %s; %s%s", path, field[i].name, theirs,
+                 strcmp(field[i].name, "steps") == 0 ? "--resume goes on with it, " : "", how);
     }
+    if (early) return 0;
     char *data = note_of_file(path, "data");
     if (!data || strcmp(data, s->data_note) != 0)
         fail(2, "%s is of another run, on other data or with another --accum; %s", path, how);
     free(data);
-    if (is_best) return;
+    if (is_best) return 0;
     long long there = step_of_file(path), first = s->o.file ? step_of_file(s->o.file) : 0;
-    if (there > first && there < s->o.model.steps)
+    if (there > first && there < now.steps)
         fail(2, "%s has come to step %lld of this run; --resume %s goes on, --force begins anew",
              path, there, path);
     if (there <= first) say("note: %s exists and will be replaced", path);
-    else say("note: %s is what this command makes; --force trains anew", s->o.file = path);
+    else say("note: %s is what this command makes; --force trains anew", path);
+    return there > first;
 }
-
-enum { HALVED_MAX = 5 };
 
 static int is_rollback(const struct options *o)
 {
@@ -2325,34 +2328,6 @@ static int must_go_back(const struct session *s, dn_status status, const char *e
     }
     check(status, err);
     return 0;
-}
-
-/* Halve the peak of the learning rate n times; its start and end must not be above the peak. */
-static void rate_halve(dn_config *c, int n)
-{
-    c->lr = ldexp(c->lr, -n);
-    c->warmup_init = fmin(c->warmup_init, c->lr);
-    c->min_lr = fmin(c->min_lr, c->lr);
-}
-
-/* If the options repeat the original rate of a run that has halved it, keep the halved one.  The
- * note has the original rate and how often it was halved.  Without --lr the rate is that of the
- * file, the halved one.  Any other --lr is a new rate, halved no times yet. */
-static void rate_restore(struct session *s)
-{
-    double asked = 0;
-    int n = 0;
-    char *note = s->o.file ? note_of_file(s->o.file, "rate") : NULL;
-    if (note && (sscanf(note, "%lf %d", &asked, &n) != 2 || n < 1 || n > HALVED_MAX))
-        fail(1, "%s: the note 'rate' is malformed", s->o.file);
-    double now = s->o.model.lr, halved = ldexp(asked, -n);
-    s->asked = now;
-    if (note && (now == asked || fabs(now - halved) <= 1e-14*halved)) {
-        s->asked = s->o.model.lr = asked;
-        rate_halve(&s->o.model, n);
-        s->halved = n;
-    }
-    free(note);
 }
 
 /* ---- models and tokenizers --------------------------------------------------------------- */
@@ -3222,16 +3197,13 @@ static int can_rewrite(void)
 /* How much of a line fits into that of a terminal, whole columns of it, which two blanks part. */
 static int fitting(const char *line)
 {
-    const char *columns = getenv("COLUMNS");
     int width = terminal_width(), n = (int)strlen(line);
     if (!is_terminal(stderr)) return n;
-    if (width <= 0) width = columns && atoi(columns) > 0 ? atoi(columns) : 80;
+    if (width <= 0) width = 80;
     while (n >= width && n > 0)
         for (n--; n > 0 && memcmp(line + n, "  ", 2) != 0; ) n--;
     return n ? n : width > 1 ? width - 1 : 1;
 }
-
-static const char log_header[] = "step,seconds,loss,val,lr,grad_norm,tokens_per_second\n";
 
 /* The bytes of the rows up to this step.  Later ones are of steps that were lost or given up, and
  * a last row without its end does not count. */
@@ -3246,13 +3218,14 @@ static size_t rows_until(struct text t, int64_t step)
     return keep;
 }
 
-/* Is this log of another run than the checkpoint?  It is if it has another loss at the step of the
- * checkpoint's best validation. */
+/* Is this log of another run than the checkpoint?  It is if that is not there, or if it has another
+ * loss at the step of the checkpoint's best validation. */
 static int is_foreign(struct text rows, const char *checkpoint)
 {
     char step[32], loss[32];
     double best = 0;
     int stalled;
+    if (!*checkpoint || !file_exists(checkpoint)) return 1;
     char *note = note_of_file(checkpoint, "best");
     snprintf(step, sizeof step, "\n%lld,", best_of_note(note, checkpoint, &best, &stalled));
     int n = snprintf(loss, sizeof loss, "%.6f,", best);
@@ -3266,27 +3239,20 @@ static int is_foreign(struct text rows, const char *checkpoint)
  * replaces those of the run that OUT is from. */
 static void rows_restore(const struct session *s, struct progress *p, int64_t step)
 {
-    const char *log = s->o.log, *of = s->o.file ? s->o.file : s->o.out;
+    const char *log = s->o.log;
     if (!file_exists(log)) return;
     free(p->rows.at);
     p->rows = file_read(log);
     size_t all = p->room = p->rows.n, keep = rows_until(p->rows, step);
-    size_t head = all < sizeof log_header ? all : sizeof log_header - 1;
     p->rows.at[all] = 0;
-    if (head && memcmp(p->rows.at, log_header, head) != 0) {
-        if (!s->o.force)
-            fail(2, "%s is not the log of a run; --log NAME keeps it, --force replaces it", log);
-        keep = 0;
-    } else if (all >= sizeof log_header && !s->o.force && !p->csv
-               && (!*of || !file_exists(of) || is_foreign(p->rows, of))) {
+    if (all >= sizeof log_header && !s->o.force && !p->csv
+        && is_foreign(p->rows, s->o.file ? s->o.file : s->o.out))
         fail(2, "%s is the log of another run; --log NAME keeps it, --force cuts it", log);
-    }
+    if (strncmp(p->rows.at, log_header, sizeof log_header - 1) != 0) keep = 0;        /* --force */
     p->rows.n = keep;
     if (keep == all) return;
-    char *part, *path = link_target(log);
-    FILE *f = part_open(path, &part);
-    file_replace(f, f && fwrite(p->rows.at, 1, keep, f) == keep, part, path, "a write failed", 0);
-    free(path);
+    struct part new = part_open(log);
+    part_close(&new, new.f && fwrite(p->rows.at, 1, keep, new.f) == keep, "a write failed", 0);
 }
 
 /* Open the log where the run stands.  When the run goes back, it is open already. */
@@ -3523,6 +3489,19 @@ static void run_restore(struct session *s, const char *path)
     s->saved = path;
 }
 
+/* May OUT and OUT.best be replaced?  If this run has ended in OUT, there is nothing to train: it
+ * goes on from its end. */
+static void out_check(struct session *s)
+{
+    int ended = 0;
+    ranks_alone(1);
+    if (*s->o.out && !rank) ended = replace_check(s, s->o.out, 0);
+    if (*s->o.out && !rank && s->o.keep_best && !ended) replace_check(s, s->out_best, 1);
+    ranks_alone(0);
+    ended = ranks_most(ended);
+    if (ended) s->o.file = s->o.out;
+}
+
 /* Everything a run needs. */
 static void train_open(struct session *s)
 {
@@ -3534,6 +3513,7 @@ static void train_open(struct session *s)
     s->out_best = joined(s->o.out, ".best");
     if (!rank) outputs_check(s, "out log plot");
     data_open(s);
+    out_check(s);
     if (s->o.file)
         tokenizer_load(s);
     else
@@ -3542,14 +3522,9 @@ static void train_open(struct session *s)
     data_note(s);
     batches_make(s);
     if (s->o.epochs) s->o.model.steps = steps_of_epochs(s);
-    rate_restore(s);
-    if (*s->o.out && !rank) {
-        ranks_alone(1);
-        replace_check(s, s->o.out, 0);
-        if (s->o.keep_best) replace_check(s, s->out_best, 1);
-        ranks_alone(0);
-    }
-    if (ranks_most(s->o.file != NULL) && !s->o.file) s->o.file = s->o.out;    /* it has ended */
+    out_check(s);
+    s->asked = s->o.model.lr;
+    if (s->o.file) s->halved = rate_restore(&s->o.model, &s->asked, s->o.file);
     model_make(s, DN_TRAIN);
     if (s->o.file) run_restore(s, s->o.file);
     checkpoint_save(s, 0, 1);
@@ -3635,8 +3610,11 @@ static int train_loop(struct session *s, struct progress *p)
     int64_t step = p->first;
     int ended = step >= o->model.steps || (o->patience && s->stalled >= o->patience), stop = ended;
     if (ended)
-        say("step %lld of %d: this run has ended; to go on, raise --%s%s", (long long)step,
-            o->model.steps, o->epochs ? "epochs" : "steps", o->patience ? " or --patience" : "");
+        say("step %lld of %d: this run has ended; to go on, --resume %s and raise --%s%s",
+            (long long)step, o->model.steps, o->file, o->epochs ? "epochs" : "steps",
+            o->patience ? " or --patience" : "");
+    if (ended && (o->log || o->plot) && p->before <= 0)
+        say("note: no step, nothing to log or to plot; --force trains anew");
     if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, 0, 0);    /* and nothing more */
     while (!stop) {
         double val = -1;
@@ -3665,18 +3643,14 @@ static void say_how_to_resume(const struct session *s)
 {
     char name[WORD_MAX];
     const char *value;
-    int used, options = 1;
+    int used;
     say("stopped after step %lld%s", (long long)dn_step_count(s->m),
         *s->o.out ? "; to go on:" : "; nothing was saved");
     if (!*s->o.out) return;
     shell_print(stderr, s->argv[0]);
     for (char **word = s->argv + 1; *word; word += used ? used : 1) {
-        used = 0;
-        if (options && strcmp(*word, "--") == 0) {
-            options = 0;
-            continue;
-        }
-        used = options ? option_read(word, name, &value) : 0;
+        used = option_read(word, name, &value);
+        if (strcmp(*word, "--") == 0) continue;               /* --resume shall not follow it */
         if (used && is_among("stop-after force resume model", name)) continue;
         for (int i = 0; i < (used ? used : 1); i++) {
             fputc(' ', stderr);
@@ -3698,12 +3672,12 @@ static char *best_load(struct session *s)
     for (int i = 0; i < 2 && s->o.keep_best && *s->o.out && !is_last; i++) {
         char err[DN_ERR_MAX], *path = of[i] ? joined(of[i], ".best") : NULL;
         double loss = -1;
-        long long step = -1;
-        int stalled;
+        int stalled, is_it = 0;
         dn_io io;
         FILE *f = path && file_exists(path) ? checkpoint_open(path, &io) : NULL;
-        if (f) step = best_of_note(note_of(&io, path, "best"), path, &loss, &stalled);
-        int is_it = step == s->best_step && loss == s->best;
+        if (f)                                /* open until it is loaded: another may replace it */
+            is_it = best_of_note(note_of(&io, path, "best"), path, &loss, &stalled)
+                    == s->best_step && loss == s->best;
         if (is_it && dn_load(s->m, &io, err) != DN_OK) fail(1, "%s: %s", path, err);
         if (f) fclose(f);
         if (is_it) return path;
