@@ -2135,10 +2135,10 @@ struct parts {
     mutex lock;                         /* of all but stats and loss, while parts run         */
 };
 
-/* The gradient of each part needs an array, until it is added to its sibling's.  If parts are taken
- * in ascending order, D at a time, there are at most 2 at a time, and on each level of 2, 4, ...
- * P/2 nodes min(D, nodes) more: those that end below them, or wait beside them.  But in small models
- * each part has its own, and all are added up in the end, by all threads. */
+/* The gradient of each part needs an array until it is added to its sibling's.  If parts are taken
+ * in ascending order, D at a time, at most 2 are needed, and for each level of 2, 4, ... P/2 nodes
+ * min(D, nodes) more: those that end below these, or wait beside them.  But in small models each
+ * part has its own, and all are added up in the end, by all threads. */
 #ifndef DN_SMALL
 #define DN_SMALL (1u << 24)             /* scalars in all */
 #endif

@@ -174,8 +174,8 @@ enum dn_purpose { DN_INFER, DN_BORROW, DN_TRAIN };
 
 /* Bytes of the block a model needs; 0 with a sentence if c is wrong or too large for size_t. */
 size_t    dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err);
-/* What c->parts and c->desks of a good c are where they are 0: the parts of a step, and how many of them are
- * worked on at once. */
+/* What c->parts and c->desks of a good c are where they are 0: the parts of a step, and how many
+ * of them are worked on at once. */
 typedef struct dn_sharing { int parts, desks; } dn_sharing;
 dn_sharing dn_sharing_of(const dn_config *c, enum dn_purpose purpose);
 /* Lay a model out in block (any alignment; the caller owns it, and frees it when done with the
@@ -325,8 +325,8 @@ dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn
 dn_status dn_load_config(dn_config *c, const dn_io *io, char *err);
 /* Load parameters (and moments and step in DN_TRAIN), which must be finite, into a model, and take
  * over the configuration in the file; what it does not say stays.  Fields that
- * dn_model_reconfigure cannot change, the seed included, must match, except batch_tokens in
- * DN_INFER.  After a failure the model's values and configuration are unspecified. */
+ * dn_model_reconfigure cannot change, the seed included, must match, except batch_tokens
+ * and parts in DN_INFER.  After a failure the model's values and configuration are unspecified. */
 dn_status dn_load(dn_model *m, const dn_io *io, char *err);
 /* A note's text with its NUL; *size is the space in text and becomes the space needed.  text may
  * be NULL when *size is 0.  The checksum is not verified here; dn_load_config does that. */

@@ -356,12 +356,11 @@ static void ranks_wait(void)
     if (rank) fprintf(stderr, "rank %d: ", rank);
 }
 
-static void ranks_same(const char *what, const char note[64])
+static void ranks_same(const char *what, uint64_t hash)
 {
-    char first[64];
-    memcpy(first, note, sizeof first);
-    MPI_Bcast(first, sizeof first, MPI_CHAR, 0, MPI_COMM_WORLD);
-    if (strcmp(first, note) != 0) fail(1, "%s is not what rank 0 has", what);
+    uint64_t first = hash;
+    MPI_Bcast(&first, sizeof first, MPI_BYTE, 0, MPI_COMM_WORLD);
+    if (first != hash) fail(1, "%s is not what rank 0 has", what);
 }
 
 static int ranks_most(int x)
@@ -507,17 +506,11 @@ static dn_status ranks_step(dn_model *m, const dn_batch *batch, int n, dn_stats 
 }
 #else
 enum { rank = 0, ranks = 1 };
-static void ranks_open(int *argc, char ***argv)
-{
-    const char *size = getenv("OMPI_COMM_WORLD_SIZE");
-    (void)argc, (void)argv;
-    if (!size) size = getenv("PMI_SIZE");
-    if (size && atoi(size) > 1) fail(2, "this ./train was made without MPI: make MPI=1");
-}
+static void ranks_open(int *argc, char ***argv) { (void)argc, (void)argv; }
 static void ranks_close(void) {}
 static void ranks_alone(int alone) { (void)alone; }
 static void ranks_wait(void) {}
-static void ranks_same(const char *what, const char note[64]) { (void)what, (void)note; }
+static void ranks_same(const char *what, uint64_t hash) { (void)what, (void)hash; }
 static int ranks_most(int x) { return x; }
 static dn_status ranks_first(dn_status s, int at, char *err) { return (void)at, (void)err, s; }
 static void ranks_sum(double *x, size_t n) { (void)x, (void)n; }
@@ -2406,6 +2399,9 @@ static void model_make(struct session *s, enum dn_purpose purpose)
             c.batch_tokens = now.batch_tokens;
         }
     }
+    const dn_sharing sharing = dn_sharing_of(&c, purpose);
+    const int own = (sharing.parts + ranks - 1)/ranks;        /* parts of this process */
+    if (ranks > 1) c.desks = now.desks = own < sharing.desks ? own : sharing.desks;
     size_t need = dn_model_bytes(&c, purpose, err);
     if (!need) fail(2, "%s", err);
     say("memory: %.1f MiB for %d+%d layers of width %d, vocabulary %d", (double)need/1048576,
@@ -3449,26 +3445,52 @@ static void model_check(const struct session *s)
     fail(2, "--vocab must be from %d to %d, not %d", DN_MIN_VOCAB, most, vocab);
 }
 
-/* Note what the batches are made of.  A resumed run must have the same data: the hash is over
- * ids, so another text or tokenizer is noticed. */
-static void data_note(struct session *s)
+#define HASH_START UINT64_C(0xcbf29ce484222325)               /* FNV-1a */
+static uint64_t hash_add(uint64_t hash, uint64_t x) { return (hash ^ x)*UINT64_C(0x100000001b3); }
+
+/* Of all tokens. */
+static uint64_t corpus_hash(const struct corpus *c)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);             /* FNV-1a over tokens */
-    for (int side = is_text(s); side < 2; side++) {
-        const struct sequences *q = &s->train.seq[side];
+    uint64_t hash = HASH_START;
+    for (int side = !c->lines; side < 2 && c->name; side++) {
+        const struct sequences *q = &c->seq[side];
         int ids[1024];
         for (uint64_t at = 0, n; at < q->start[q->n]; at += n) {
             n = q->start[q->n] - at < 1024 ? q->start[q->n] - at : 1024;
             ids_read(q, at, (size_t)n, ids);
-            for (size_t i = 0; i < n; i++)
-                hash = (hash ^ (uint64_t)ids[i])*UINT64_C(0x100000001b3);
+            for (size_t i = 0; i < n; i++) hash = hash_add(hash, (uint64_t)ids[i]);
         }
     }
+    return hash;
+}
+
+/* Of all options on which it depends what processes do together. */
+static uint64_t options_hash(const struct options *o)
+{
+    char value[DN_NAME_MAX];
+    int n, others[] = { o->eval_every, o->patience, o->stop_after, o->accum, DN_FMA };
+    uint64_t hash = HASH_START;
+    const dn_field *field = dn_fields(&n);
+    for (int i = 0; i < n; i++) {
+        dn_config_get(&o->model, &field[i], value);
+        for (const char *p = value; field[i].saved && *p; p++) hash = hash_add(hash, *p & 0xFF);
+    }
+    for (int i = 0; i < LENGTH(others); i++) hash = hash_add(hash, (uint64_t)others[i]);
+    return hash;
+}
+
+/* Note what the batches are made of.  A resumed run must have the same data: the hash is over
+ * ids, so another text or tokenizer is noticed. */
+static void data_note(struct session *s)
+{
+    uint64_t hash = corpus_hash(&s->train);
     snprintf(s->data_note, sizeof s->data_note, "%.0f %08lx%08lx %d",
              is_text(s) ? (double)text_tokens(&s->train) : (double)s->train.seq[0].n,
              (unsigned long)(hash >> 32), (unsigned long)(hash & 0xFFFFFFFF), s->o.accum);
     char *old = s->o.file ? note_of_file(s->o.file, "data") : NULL;
-    ranks_same("the training data", s->data_note);
+    ranks_same("the training data", hash);
+    ranks_same("the validation data", corpus_hash(&s->valid));
+    ranks_same("an option or the build", options_hash(&s->o));
     if (old && strcmp(old, s->data_note) != 0)
         fail(2, "%s was trained on other data or with another --accum; repeat its options%s",
              s->o.file, is_text(s) || s->o.valid_source ? "" : ", or see docs/format.md: version "
@@ -4224,6 +4246,11 @@ int main(int argc, char **argv)
     _setmode(_fileno(stdout), _O_BINARY);
 #endif
     if (argc > 0 && *base_name(argv[0])) program = base_name(argv[0]);
+#ifndef DN_MPI
+    const char *many = getenv("OMPI_COMM_WORLD_SIZE");
+    if (!many) many = getenv("PMI_SIZE");
+    if (many && atoi(many) > 1) fail(2, "this is a build without MPI: make MPI=1");
+#endif
     ranks_open(&argc, &argv);
     options_read(&s, argc, argv);
     const struct command *command = command_find(s.o.verb);
