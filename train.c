@@ -842,11 +842,10 @@ static char *link_target(const char *path)
     return at;
 }
 
-/* A file that will replace another, or begin it: the other's name, where that leads to, and a name
- * beside it, which no other process uses. */
+/* A file that will replace another: the name of that, where it leads to, and until then a name
+ * beside it which no other process uses.  Without f, errno says why. */
 struct part { const char *name; char *path, *part; FILE *f; };
 
-/* Without f, errno says why. */
 static struct part part_open(const char *name)
 {
     char end[32];
@@ -999,7 +998,7 @@ static void text_check(const char *name, const char *p, size_t n)
         what = "a text whose lines end in CR alone";
         command = "tr '\\r' '\\n' <";
     }
-    if (what && (strcmp(name, "-") == 0 || strcmp(name, "stdin") == 0))
+    if (what && strcmp(name, "-") == 0)
         fail(1, "standard input is %s; make a text of it: %s FILE | ...", what, command);
     if (what) fail(1, "%s is %s; make a text of it: %s %s > NEW", name, what, command, name);
 }
@@ -2148,6 +2147,15 @@ static void head_check(const struct place *a, FILE *f)
              a->use);
 }
 
+/* A checkpoint will be written beside the old one, and so is this trial. */
+static void checkpoint_try(const char *path)
+{
+    if (is_special(path))
+        fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", path);
+    struct part p = part_open(path);
+    part_close(&p, p.f != NULL, "", 1);
+}
+
 /* The place among p that is the same file as a, by whatever name; NULL: there is none.  But a run
  * may go on in its own file. */
 static const struct place *same_place(const struct place *a, const struct place *p, int n)
@@ -2167,11 +2175,8 @@ static void outputs_check(struct session *s, const char *outputs)
     struct place p[LENGTH(table) + SERIES_MAX + 3];
     int n = places_of(s, outputs, p);
     for (const struct place *a = p; a < p + n; a++) {
-        int special = a->written && is_special(a->path);
-        if (!a->written || (special && a->head)) continue;
-        if (special) fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", a->path);
-        struct part trial = {0};
-        if (!a->head) trial = part_open(a->path), part_close(&trial, trial.f != NULL, "", 1);
+        if (!a->written || (a->head && is_special(a->path))) continue;
+        if (!a->head) checkpoint_try(a->path);
         int there = file_exists(a->path), opened = there || a->head;
         FILE *f = opened ? fopen(a->path, "a+b") : NULL;
         if (opened && !f) fail(1, "%s: %s", a->path, strerror(errno));
@@ -2302,8 +2307,8 @@ static int replace_check(const struct session *s, const char *path, int is_best)
     if (there > first && there < now.steps)
         fail(2, "%s has come to step %lld of this run; --resume %s goes on, --force begins anew",
              path, there, path);
-    if (there <= first) say("note: %s exists and will be replaced", path);
-    else say("note: %s is what this command makes; --force trains anew", path);
+    say(there > first ? "note: %s is what this command makes; --force trains anew"
+                      : "note: %s exists and will be replaced", path);
     return there > first;
 }
 
@@ -3806,7 +3811,7 @@ static int run_translate(struct session *s)
         more = input_read(t.at + t.n, PIECE);
         if (more == SIZE_MAX) fail(1, "stdin: %s", strerror(errno));
         t.n += more;
-        if (!begun++) text_check("stdin", t.at, t.n);
+        if (!begun++) text_check("-", t.at, t.n);
     }
     cuts_say(s, &all);
     ends_say(&s->translator);
