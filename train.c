@@ -2407,6 +2407,7 @@ static void model_make(struct session *s, enum dn_purpose purpose)
     const dn_sharing sharing = dn_sharing_of(&c, purpose);
     const int own = (sharing.parts + ranks - 1)/ranks;        /* parts of this process */
     if (ranks > 1) c.desks = now.desks = own < sharing.desks ? own : sharing.desks;
+    s->o.model.desks = now.desks;
     size_t need = dn_model_bytes(&c, purpose, err);
     if (!need) fail(2, "%s", err);
     say("memory: %.1f MiB for %d+%d layers of width %d, vocabulary %d", (double)need/1048576,
