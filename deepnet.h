@@ -66,7 +66,7 @@
 extern "C" {
 #endif
 
-#define DN_VERSION "1.0"
+#define DN_VERSION "1.1"
 
 /* ---- 1 types and limits ------------------------------------------------------------------ */
 
@@ -74,10 +74,10 @@ extern "C" {
  * of other ones. */
 #ifdef DN_DOUBLE
 typedef double dn_real;       /* -DDN_DOUBLE: every tensor in double, what the tests use */
-#define dn_model_bytes dn_model_bytes_1_0_f64
+#define dn_model_bytes dn_model_bytes_1_1_f64
 #else
 typedef float dn_real;
-#define dn_model_bytes dn_model_bytes_1_0_f32
+#define dn_model_bytes dn_model_bytes_1_1_f32
 #endif
 
 /* The class of results: with (1) or without fused multiply-add in hardware; -DDN_FMA= chooses. */

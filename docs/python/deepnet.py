@@ -19,7 +19,7 @@ import types
 
 import numpy as np
 
-VERSION = "1_0"                                     # of deepnet.h
+VERSION = "1_1"                                     # of deepnet.h
 _here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "libdeepnet.so")
 _so = C.CDLL(os.environ.get("DEEPNET_LIBRARY")
              or (_here if os.path.exists(_here) else "libdeepnet.so.1"))
