@@ -2,7 +2,7 @@
 
     python docs/checks/pytorch.py [THREADS [SHAPE...]]
 
-Needs torch.  Each shape is timed as written and through torch.compile, in float, with
+Needs torch.  Each shape is timed as it is and through torch.compile, in float, with
 scaled_dot_product_attention and AdamW in its fused and its foreach form; the least of several steps
 counts, of the best of these settings.  bfloat16 (autocast) is there for information.  Shapes,
 batches, ties, clipping and DeepNorm are bench.c's, so the time beside ours is that of the same
