@@ -88,11 +88,17 @@
 typedef dn_real real;
 #ifndef DN_ACC
 #define DN_ACC double         /* -DDN_ACC=float for a target without doubles */
+#if DBL_MANT_DIG < 53
+#error "double is as narrow as float: compile with -DDN_ACC=float"
+#endif
 #elif defined DN_DOUBLE
 #error "DN_ACC is for builds in float: here sums would be narrower than what they sum"
 #endif
 typedef DN_ACC acc;
 
+#if INT_MAX < 2147483647
+#error "int must have 32 bits"
+#endif
 #if defined __FAST_MATH__ || defined __ASSOCIATIVE_MATH__ || \
     (defined __FINITE_MATH_ONLY__ && __FINITE_MATH_ONLY__)
 #error "fast-math changes results and hides NaN: compile without it"
@@ -3655,6 +3661,8 @@ dn_status dn_config_check(const dn_config *c, char *err)
     for (int i = 0; i < FIELDS; i++) {
         double v = field_value(c, &fields[i]);
         char text[DN_NAME_MAX];
+        if (fields[i].at == offsetof(dn_config, enc_layers) && !has_stack(c, ENC)) continue;
+        if (fields[i].at == offsetof(dn_config, dec_layers) && !has_stack(c, DEC)) continue;
         if (v >= fields[i].low && v <= fields[i].high) continue;      /* false for NaN */
         if (is_finite(v) && v > -1e15 && v < 1e15) print_decimal(text, sizeof text, v);
         else say(text, sizeof text, "that");

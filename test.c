@@ -3853,6 +3853,15 @@ static double t_config_check(void)
     MUST(e, refused(dn_config_check(&c, err), DN_EINVAL) && strstr(err, "odd"));
     c.dim = 8;
     MUST(e, dn_config_check(&c, err) == DN_OK);
+    for (int arch = 0; arch < choices("arch"); arch++) {         /* of a stack that is not there */
+        dn_config d = small_config(arch, 0);
+        d.enc_layers = arch == DN_DECODER ? -7 : 2;
+        d.dec_layers = arch == DN_ENCODER ? 1 << 30 : 2;
+        MUST(e, dn_config_check(&d, err) == DN_OK);
+        train(make_model(&d, DN_TRAIN), 1, &e);
+        d.enc_layers = d.dec_layers = 0;
+        MUST(e, refused(dn_config_check(&d, err), DN_EINVAL) && strstr(err, "layers"));
+    }
     c.warmup_init = 2*c.lr;
     MUST(e, refused(dn_config_check(&c, err), DN_EINVAL) && strstr(err, "warmup-init"));
     return e;
