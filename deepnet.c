@@ -96,9 +96,6 @@ typedef dn_real real;
 #endif
 typedef DN_ACC acc;
 
-#if INT_MAX < 2147483647
-#error "int must have 32 bits"
-#endif
 #if defined __FAST_MATH__ || defined __ASSOCIATIVE_MATH__ || \
     (defined __FINITE_MATH_ONLY__ && __FINITE_MATH_ONLY__)
 #error "fast-math changes results and hides NaN: compile without it"
@@ -2108,6 +2105,10 @@ dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *sta
  * the second carves the same things in the same order.  So code that stores into what it has just
  * taken asks first whether it was given. */
 static void config_round(dn_config *c);                 /* section 15 */
+
+#if INT_MAX < 2147483647
+#error "int must have 32 bits: it counts tokens and holds sizes"
+#endif
 
 enum { PART_TOKENS = 128, PARTS_MOST = 8 };
 
