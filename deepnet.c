@@ -2545,12 +2545,13 @@ static int desks_of(const dn_config *c, enum dn_purpose purpose)
 {
     int desks = imin(c->desks ? c->desks : threads_of(c), parts_of(c));
     dn_config whole = *c;
+    if (c->desks || desks == 1) return desks;
     whole.parts = 1;
     size_t one = bytes_with(&whole, purpose, 1), most = one + one/2, little = (size_t)1 << 29;
     if (most < little) most = little;
-    while (!c->desks && desks > 1 && bytes_with(c, purpose, desks) - 1 >= most)
+    while (desks > 1 && bytes_with(c, purpose, desks) - 1 >= most)
         desks /= 2;                     /* - 1: so that 0 is too much */
-    return !c->desks && c->dim >= 256 && 2*desks < threads_of(c) ? 1 : desks;
+    return c->dim >= 256 && 2*desks < threads_of(c) ? 1 : desks;
 }
 
 size_t dn_model_bytes(const dn_config *c, enum dn_purpose purpose, char *err)
@@ -2837,6 +2838,15 @@ static int share_next(struct share *share, struct cut *cut, const struct task *t
     return share->batch.rows;
 }
 
+/* The sum below a node, from element `from` to `to`, in the array of its leftmost part. */
+static real *node_sum(const dn_model *m, int k, size_t from, size_t to)
+{
+    if (m->sum->node[k]) return m->sum->node[k];
+    real *left = node_sum(m, 2*k, from, to), *right = node_sum(m, 2*k + 1, from, to);
+    for (size_t i = from; i < to; i++) left[i] += right[i];
+    return left;
+}
+
 /* An array for the gradient of a part: for the first one the model's own.  If none is idle, two
  * complete siblings become one. */
 static real *gradient_take(dn_model *m, int first)
@@ -2846,21 +2856,11 @@ static real *gradient_take(dn_model *m, int first)
     for (int k = m->parts - 1; k > 0 && !sum->idles; k--) {
         real *left = sum->node[2*k], *right = sum->node[2*k + 1];
         if (!left || !right) continue;
-        for (size_t i = 0; i < m->scalars; i++) left[i] += right[i];
-        sum->node[k] = left;
+        sum->node[k] = node_sum(m, k, 0, m->scalars);
         sum->node[2*k] = sum->node[2*k + 1] = NULL;
         sum->idle[sum->idles++] = right;
     }
     return sum->idle[--sum->idles];
-}
-
-/* The sum below a node, from element `from` to `to`, in the array of its leftmost part. */
-static real *node_sum(const dn_model *m, int k, size_t from, size_t to)
-{
-    if (m->sum->node[k]) return m->sum->node[k];
-    real *left = node_sum(m, 2*k, from, to), *right = node_sum(m, 2*k + 1, from, to);
-    for (size_t i = from; i < to; i++) left[i] += right[i];
-    return left;
 }
 
 static dn_stats stats_sum(const dn_stats *part, int count)
@@ -2895,8 +2895,7 @@ static void part_take(const struct task *task, int p, int first, int desk, char 
     lock_give(&sum->lock);
 }
 
-/* Parts first .. first + count - 1, a subtree: their losses summed, and their gradient in m->grad.
- */
+/* Parts first .. first + count - 1, a subtree: sums of their losses, their gradient in m->grad. */
 static dn_status parts_run(const struct task *task, int first, int count, dn_stats *sums,
                            char *err)
 {
@@ -3390,8 +3389,7 @@ dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_
         if (!dn_generator_feed(gen, gen->feed, gen->one, err)) return DN_EINVAL;       /* (1) */
         PARALLEL_FOR(row_threads(&gen->desk.team, gen->rows, c->vocab),
         for (int i = 0; i < n; i++)
-            if (!gen->found[i].done) list_fill(gen, i, t == 0);
-        )                        /* (2) */
+            if (!gen->found[i].done) list_fill(gen, i, t == 0);)                       /* (2) */
         busy = 0;
         for (int i = 0; i < n; i++) {                                                  /* (3) */
             int limit = has_stack(c, ENC) ? imin(c->ctx, 2*enc_len[i] + 10) : c->ctx;

@@ -2404,10 +2404,11 @@ static void model_make(struct session *s, enum dn_purpose purpose)
             c.batch_tokens = now.batch_tokens;
         }
     }
-    const dn_sharing sharing = dn_sharing_of(&c, purpose);
-    const int own = (sharing.parts + ranks - 1)/ranks;        /* parts of this process */
-    if (ranks > 1) c.desks = now.desks = own < sharing.desks ? own : sharing.desks;
-    s->o.model.desks = now.desks;
+    if (ranks > 1) {                          /* no more than it has parts */
+        const dn_sharing sharing = dn_sharing_of(&c, purpose);
+        const int own = (sharing.parts + ranks - 1)/ranks;
+        s->o.model.desks = c.desks = now.desks = own < sharing.desks ? own : sharing.desks;
+    }
     size_t need = dn_model_bytes(&c, purpose, err);
     if (!need) fail(2, "%s", err);
     say("memory: %.1f MiB for %d+%d layers of width %d, vocabulary %d", (double)need/1048576,
