@@ -155,20 +155,22 @@ static const struct { int dim; double share; } widths[] = {
     { 32, 0.60 }, { 64, 0.75 }, { 128, 0.85 }, { 256, 0.85 }, { 512, 0.85 }, { 1024, 0.85 },
 };
 static const int token_counts[] = { 256, 512, 2048 }, factors[] = { 1, 4 };
-enum { SHARED_FROM = 512, REALS = 2048*4096 };  /* tokens for all threads; the largest matrix */
+/* tokens for all threads; what makes rows longer; the largest matrix */
+enum { SHARED_FROM = 512, PAD = CACHE_LINE, REALS = 2048*(4096 + PAD) };
 
-struct product { enum form form; int T, O, I; struct team team; real *x, *y, *W, *out; };
+/* pad: how much longer the rows are than what is used of them. */
+struct product { enum form form; int T, O, I, pad; struct team team; real *x, *y, *W, *out; };
 
 static void product_call(void *what)
 {
     const struct product *p = what;
-    int T = p->T, O = p->O, I = p->I;
-    struct mat x = plain(p->x, I), y = plain(p->y, O), W = plain(p->W, I);
-    struct mat y_t = turned(p->y, O), W_t = turned(p->W, I);
+    int T = p->T, O = p->O, I = p->I, ld_o = O + p->pad, ld_i = I + p->pad;
+    struct mat x = plain(p->x, ld_i), y = plain(p->y, ld_o), W = plain(p->W, ld_i);
+    struct mat y_t = turned(p->y, ld_o), W_t = turned(p->W, ld_i);
     switch (p->form) {
-    case FORWARD:  matmul(&p->team, into(p->out, O), NULL,   x,   W_t, T, O, I); break;
-    case TO_INPUT: matmul(&p->team, into(p->out, I), p->out, y,   W,   T, I, O); break;
-    default:       matmul(&p->team, into(p->out, I), p->out, y_t, x,   O, I, T);
+    case FORWARD:  matmul(&p->team, into(p->out, ld_o), NULL,   x,   W_t, T, O, I); break;
+    case TO_INPUT: matmul(&p->team, into(p->out, ld_i), p->out, y,   W,   T, I, O); break;
+    default:       matmul(&p->team, into(p->out, ld_i), p->out, y_t, x,   O, I, T);
     }
 }
 
@@ -200,7 +202,7 @@ static void (*const blas)(void *) = NULL;
 /* For one thread, and each matrix with room for n numbers, at first random. */
 static struct product product_make(int T, int O, int I, uint32_t n)
 {
-    struct product p = { FORWARD, T, O, I, { 1, 0, NULL, NULL }, NULL, NULL, NULL, NULL };
+    struct product p = { FORWARD, T, O, I, 0, { 1, 0, NULL, NULL }, NULL, NULL, NULL, NULL };
     real **matrix[] = { &p.x, &p.y, &p.W, &p.out };
     p.team.product = get((size_t)threads*MATMUL_WORK*sizeof(real));
     for (uint64_t m = 0; m < 4; m++) {
@@ -245,6 +247,29 @@ static void product(void)
                     p.I = widths[w].dim;
                     product_line(&p, widths[w].share);
                 }
+}
+
+/* Rows a power of two apart, which crowd into few sets of a cache, against rows a cache line longer
+ * that spread over all. */
+static void strides(void)
+{
+    struct product apart = product_make(512, 0, 0, REALS), crowd;
+    for (apart.I = 256; apart.I <= 2048; apart.I *= 2)
+        for (int f = 0; f < FORMS; f++) {
+            apart.form = (enum form)f;
+            apart.O = apart.I;
+            crowd = apart;
+            apart.pad = PAD;
+            double flops = 2.0*apart.T*apart.O*apart.I;
+            struct run r[] = { { product_call, &crowd, flops, 0 },
+                               { product_call, &apart, flops, 0 } };
+            race(r, COUNT(r), 0.5);
+            printf("strides   %-6s %4d x %4d x %4d %6.1f GFLOP/s", form_names[f], apart.T, apart.O,
+                   apart.I, r[0].rate*1e-9);
+            bar(r[0].rate/r[1].rate, "of longer rows", 0.95, ANY);
+            puts("");
+            apart.pad = 0;
+        }
 }
 
 /* ---- models ------------------------------------------------------------------------------ */
@@ -484,8 +509,8 @@ static void translate_call(void *what)
     for (int i = 0; i < w->n; i++) check(out_len[i] == LIMIT, "a translation was cut");
 }
 
-/* One sentence's hypotheses share every weight that is read for them; many sentences at once are
- * as much work as they have hypotheses. */
+/* One sentence's hypotheses share every weight that is read for them, and the keys of its source;
+ * of many sentences at once they share the keys only. */
 static void translate_line(const struct model *k, int n, double most)
 {
     struct writing greedy = writing_make(k, n, 1), beam = writing_make(k, n, BEAM);
@@ -494,7 +519,7 @@ static void translate_line(const struct model *k, int n, double most)
     head("generate", k->s);
     printf(", %2d sentence%s of %d tokens: greedy %.2f ms each, beam %d %.2f", n, n > 1 ? "s" : "",
            LIMIT, 1e3/r[0].rate, BEAM, 1e3/r[1].rate);
-    if (most > 0) bar(r[0].rate/r[1].rate, "x", 0, most);
+    bar(r[0].rate/r[1].rate, "x", 0, most);
     puts("");
 }
 
@@ -518,7 +543,7 @@ static void generate(void)
     bar(r[0].rate/r[1].rate, "of reading", 0.7, ANY);
     puts("");
     translate_line(&small, 1, 1.5);
-    translate_line(&small, SENTENCES, 0);
+    translate_line(&small, SENTENCES, 3);
 }
 
 /* ---- tokenizer --------------------------------------------------------------------------- */
@@ -616,6 +641,7 @@ static void portable(void)
 
 static const struct group { const char *name, *what; void (*measure)(void); } groups[] = {
     { "product",   "the three products of a linear map",                              product   },
+    { "strides",   "products of rows a power of two apart against longer rows",       strides   },
     { "step",      "training steps: forward, backward, clip, Adam",                   step      },
     { "depth",     "500 + 500 layers against 100 + 100; recompute against keep",      depth     },
     { "memory",    "what a process grows by against what dn_model_bytes says",        memory    },
