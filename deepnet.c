@@ -3944,6 +3944,8 @@ struct reader {
     uint64_t at, end, data;             /* of the header, its end; the bytes of tensors       */
     uint64_t filled;                    /* data bytes the entries so far account for          */
     int have, next, metadata;           /* position in pipe; what was seen                    */
+    struct sum sum;                     /* of the bytes before `summed`, but for the first few */
+    uint64_t summed;
     uint64_t fields;                    /* the fields that were seen, one bit each            */
     unsigned char pipe[PIPE];
     char checksum[DN_NAME_MAX];
@@ -3965,20 +3967,33 @@ static int bad(struct reader *in, const char *format, const char *what)
     return 0;
 }
 
+/* n <= PIPE bytes from `at` on, into the pipe.  If they go on where the sum ends, it goes on, so a
+ * file that is read in its order is read once, checksum and all. */
+static int pipe_fill(struct reader *in, uint64_t at, size_t n)
+{
+    if (in->status) return 0;
+    if (in->io->read(in->io->user, at, in->pipe, n)) {
+        in->status = fail(in->err, DN_EIO, "the checkpoint could not be read");
+        return 0;
+    }
+    if (at <= in->summed && in->summed < at + n) {
+        sum_add(&in->sum, in->pipe + (in->summed - at), (size_t)(at + n - in->summed));
+        in->summed = at + n;
+    }
+    return 1;
+}
+
+static size_t pipe_most(uint64_t left) { return left < PIPE ? (size_t)left : PIPE; }
+
 /* The next byte of the header, without or with taking it; -1 after the last. */
 static int peek(struct reader *in)
 {
     if (in->next == in->have) {
-        uint64_t left = in->end - in->at;
-        int n = (int)(left < PIPE ? left : PIPE);
+        size_t n = pipe_most(in->end - in->at);
         in->next = in->have = 0;
-        if (!n || in->status) return -1;
-        if (in->io->read(in->io->user, in->at, in->pipe, (size_t)n)) {
-            in->status = fail(in->err, DN_EIO, "the checkpoint could not be read");
-            return -1;
-        }
-        in->at += (uint64_t)n;
-        in->have = n;
+        if (!n || !pipe_fill(in, in->at, n)) return -1;
+        in->at += n;
+        in->have = (int)n;
     }
     return in->pipe[in->next];
 }
@@ -4209,22 +4224,15 @@ static int get_header(struct reader *in)
     return in->status == DN_OK;
 }
 
-/* A file without a checksum, from another program, is taken as it is. */
-static int checksum_check(struct reader *in, uint64_t size)
+/* Of a file without a checksum, from another program, nothing is asked.  What is not summed yet is
+ * read for it. */
+static int checksum_check(struct reader *in)
 {
     char digits[DIGITS + 1];
-    struct sum sum = {0};
-    unsigned char pipe[PIPE];
     if (!in->checksum[0]) return 1;
-    for (uint64_t at = 8 + sizeof HEAD - 1 + DIGITS; at < size; at += PIPE) {
-        size_t n = (size_t)(size - at < PIPE ? size - at : PIPE);
-        if (in->io->read(in->io->user, at, pipe, n)) {
-            in->status = fail(in->err, DN_EIO, "the checkpoint could not be read");
-            return 0;
-        }
-        sum_add(&sum, pipe, n);
-    }
-    sum_digits(sum, digits);
+    while (in->summed < in->io->size)
+        if (!pipe_fill(in, in->summed, pipe_most(in->io->size - in->summed))) return 0;
+    sum_digits(in->sum, digits);
     return !strcmp(digits, in->checksum) || bad(in, "the checkpoint's checksum is wrong: the file "
         "is damaged, or %s", "another program saved it again and should have left the key "
         "'checksum' out");
@@ -4249,6 +4257,7 @@ static dn_status reader_open(struct reader *in, const dn_io *io, dn_model *m, co
     if (in->end < 2 || in->end > io->size - 8)
         return fail(err, DN_EFORMAT, "this is no checkpoint, or one cut short");
     in->at = 8;
+    in->summed = 8 + sizeof HEAD - 1 + DIGITS;
     in->end += 8;
     in->data = io->size - in->end;
     return DN_OK;
@@ -4259,7 +4268,7 @@ dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
     struct reader in;
     dn_status status = reader_open(&in, io, NULL, NULL, err);
     if (status) return status;
-    if (!get_header(&in) || !checksum_check(&in, io->size)) return in.status;
+    if (!get_header(&in)) return in.status;
     if (!in.fields) {
         fail(err, DN_EFORMAT, "the file has no configuration of a model");
         lacking(&in);
@@ -4287,53 +4296,60 @@ dn_status dn_load_note(const dn_io *io, const char *key, char *text, size_t *siz
     return DN_OK;
 }
 
-static dn_status values_read(const dn_io *io, uint64_t from, uint64_t count, real *to, char *err)
+static int values_read(struct reader *in, uint64_t from, uint64_t count, real *to)
 {
-    unsigned char pipe[PIPE];
-    for (uint64_t i = 0; i < count; i += PIPE/WORD) {
-        size_t n = (size_t)(count - i < PIPE/WORD ? count - i : PIPE/WORD);
-        if (io->read(io->user, from + i*WORD, pipe, n*WORD))
-            return fail(err, DN_EIO, "the checkpoint could not be read");
-        for (size_t j = 0; j < n; j++) to[i + j] = real_from(pipe + j*WORD);
+    for (uint64_t i = 0, n; i < count; i += n) {
+        n = pipe_most((count - i)*WORD)/WORD;
+        if (!pipe_fill(in, from + i*WORD, (size_t)n*WORD)) return 0;
+        for (uint64_t j = 0; j < n; j++) to[i + j] = real_from(in->pipe + j*WORD);
     }
-    return row_finite(to, (size_t)count) ? DN_OK : DN_EFORMAT;
+    return 1;
 }
 
+/* Configuration, values and step, in the order of a file of our own. */
+static dn_status model_fill(struct reader *in)
+{
+    dn_model *m = in->m;
+    char name[DN_NAME_MAX];
+    real *part[] = { m->value, m->mean, m->square };
+    if (!in->config.parts) in->config.parts = in->fields ? 1 : m->parts;
+    if (m->purpose == DN_INFER) {
+        in->config.batch_tokens = m->c.batch_tokens;
+        in->config.parts = m->parts;
+    }
+    if (dn_model_reconfigure(m, &in->config, in->err)) return DN_EINVAL;
+    for (int p = 0; p < 3; p++)
+        for (int i = 0; i < m->tensors; i++)
+            if (!m->tensor[i].file[p] && (p == 0 || in->count[1] + in->count[2] > 0))
+                return fail(in->err, DN_EFORMAT, "the checkpoint lacks tensor '%s%s'", prefix[p],
+                            tensor_name(m, &m->tensor[i], name));
+    for (int p = 0; p < (m->purpose == DN_TRAIN ? 3 : 1); p++) {
+        if (!in->count[p]) memset(part[p], 0, m->scalars*sizeof(real));
+        for (int i = 0; in->count[p] && i < m->tensors; i++) {
+            const struct tensor *t = &m->tensor[i];
+            real *to = part[p] + t->at;
+            if (!values_read(in, in->end + t->file[p] - 1, t->count, to)) return in->status;
+            if (!row_finite(to, (size_t)t->count))
+                return fail(in->err, DN_EFORMAT, "tensor '%s%s' has a value that is not finite",
+                            prefix[p], tensor_name(m, t, name));
+        }
+    }
+    m->step = in->count[1] ? in->step : 0;
+    return DN_OK;
+}
+
+/* Whatever else there is to say of a damaged file, that it is damaged is said. */
 dn_status dn_load(dn_model *m, const dn_io *io, char *err)
 {
     struct reader in;
-    char name[DN_NAME_MAX];
-    real *part[] = { m->value, m->mean, m->square };
     if (m->purpose == DN_BORROW)
         return fail(err, DN_EINVAL, "borrowed parameters stay as they are");
     for (int i = 0; i < m->tensors; i++) memset(m->tensor[i].file, 0, sizeof m->tensor[i].file);
     dn_status status = reader_open(&in, io, m, NULL, err);
     if (status) return status;
-    if (!get_header(&in) || !checksum_check(&in, io->size)) return in.status;
-    if (!in.config.parts) in.config.parts = in.fields ? 1 : m->parts;
-    if (m->purpose == DN_INFER) {
-        in.config.batch_tokens = m->c.batch_tokens;
-        in.config.parts = m->parts;
-    }
-    if (dn_model_reconfigure(m, &in.config, err)) return DN_EINVAL;
-    for (int p = 0; p < 3; p++)
-        for (int i = 0; i < m->tensors; i++)
-            if (!m->tensor[i].file[p] && (p == 0 || in.count[1] + in.count[2] > 0))
-                return fail(err, DN_EFORMAT, "the checkpoint lacks tensor '%s%s'", prefix[p],
-                            tensor_name(m, &m->tensor[i], name));
-    for (int p = 0; p < (m->purpose == DN_TRAIN ? 3 : 1); p++) {
-        if (!in.count[p]) memset(part[p], 0, m->scalars*sizeof(real));
-        for (int i = 0; in.count[p] && i < m->tensors && !status; i++) {
-            const struct tensor *t = &m->tensor[i];
-            status = values_read(io, in.end + t->file[p] - 1, t->count, part[p] + t->at, err);
-            if (status == DN_EFORMAT)
-                fail(err, status, "tensor '%s%s' has a value that is not finite", prefix[p],
-                     tensor_name(m, t, name));
-        }
-        if (status) return status;
-    }
-    m->step = in.count[1] ? in.step : 0;
-    return DN_OK;
+    if (!get_header(&in)) return in.status;
+    status = model_fill(&in);
+    return checksum_check(&in) ? status : in.status;
 }
 
 /* ---- 17 functions, random numbers -------------------------------------------------------- */

@@ -320,16 +320,17 @@ typedef struct dn_note { const char *key, *text; } dn_note;
 
 dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn_io *io,
                   char *err);
-/* Read and check a file's header and checksum; the configuration it was made with (with
- * memory, threads and desks, which are not in a file, at their defaults). */
+/* Read and check a file's header; the configuration it was made with (with memory, threads and
+ * desks, which are not in a file, at their defaults). */
 dn_status dn_load_config(dn_config *c, const dn_io *io, char *err);
 /* Load parameters (and moments and step in DN_TRAIN), which must be finite, into a model, and take
- * over the configuration in the file; what it does not say stays.  Fields that
+ * over the configuration in the file; what it does not say stays.  Only here the checksum is
+ * verified.  Fields that
  * dn_model_reconfigure cannot change, the seed included, must match, except batch_tokens
  * and parts in DN_INFER.  After a failure the model's values and configuration are unspecified. */
 dn_status dn_load(dn_model *m, const dn_io *io, char *err);
 /* A note's text with its NUL; *size is the space in text and becomes the space needed.  text may
- * be NULL when *size is 0.  The checksum is not verified here; dn_load_config does that. */
+ * be NULL when *size is 0. */
 dn_status dn_load_note(const dn_io *io, const char *key, char *text, size_t *size, char *err);
 
 /* ---- 7 tokenizer (tokenizer.c): byte-level BPE, lossless on any bytes -------------------- */
