@@ -3036,7 +3036,7 @@ void dn_mask_tokens(int *input, int *label, const int *tokens, int n, int vocab,
  * has so far: its best hypothesis that ended, whose ids lie in the caller's out. */
 static const double NO_HYPOTHESIS = -1e30;              /* score of a row that has none       */
 struct candidate { double score; int row, id; };        /* row -1: none                      */
-struct found { double best; int ended, done, length; };     /* how many ended; no more to do; ids */
+struct found { double best; int source, ended, done, length; };     /* how many ended; best's ids */
 
 /* Its cache takes M x 2 x 2D reals for each token of each sequence where there is an encoder, half
  * of that in a decoder alone.  All else takes a few T x D and T x F whatever the depth, but for
@@ -3152,8 +3152,9 @@ dn_status dn_generator_start(dn_generator *gen, int rows, const int *enc, const 
 }
 
 /* The new tokens of all rows are one pass, whose queries see the keys in the cache: row r has its
- * own from row r ctx on, len[r] of them new, and those of its source.  Only the last token of each
- * row needs logits, rows x V. */
+ * own from row r ctx on, len[r] of them new, and those of its source, as one span of queries for
+ * all rows of a beam, which have one new token each: the first row has it.  Only the last token of
+ * each row needs logits, rows x V. */
 const dn_real *dn_generator_feed(dn_generator *gen, const int *tokens, const int *len, char *err)
 {
     const dn_model *m = gen->m;
@@ -3171,7 +3172,8 @@ const dn_real *dn_generator_feed(dn_generator *gen, const int *tokens, const int
         span[r] = (struct span){ at, len[r], r*c->ctx, gen->len[r] + len[r] };
         if (has_stack(c, ENC)) {
             const struct span *s = &source[r/gen->beam];
-            desk->cross[r] = (struct span){ at, len[r], s->k0, s->nk };
+            int queries = r%gen->beam ? 0 : gen->beam*len[r];
+            desk->cross[r] = (struct span){ at, queries, s->k0, s->nk };
         }
         at += len[r];
     }
@@ -3326,8 +3328,8 @@ static void rows_adopt(dn_generator *gen)
 /* Divide the candidates of source i into ended and living; out keeps the best ended one.  As in
  * fairseq, an end counts only among the first `beam` candidates.  A source is done with `beam`
  * ends, or at its limit of ids, where the best living one must do if none has ended.  Rows that are
- * left without a hypothesis are fed all the same, since a pass has the same rows throughout; their
- * score keeps them out of every later list. */
+ * left without a hypothesis are fed all the same, since each source has B; their score keeps them
+ * out of every later list. */
 static void beam_advance(dn_generator *gen, int i, double penalty, int limit, int *out)
 {
     int B = gen->beam, ctx = gen->m->c.ctx, alive = 0;
@@ -3335,7 +3337,7 @@ static void beam_advance(dn_generator *gen, int i, double penalty, int limit, in
     const struct candidate *list = gen->list + 2*(size_t)i*(size_t)B;
     struct found *f = &gen->found[i];
     /* Best first, until every row has what it goes on with. */
-    for (int k = 0; !f->done && k < 2*B && alive < B && list[k].row >= 0; k++) {
+    for (int k = 0; k < 2*B && alive < B && list[k].row >= 0; k++) {
         const struct candidate *c = &list[k];
         double score = normalized(c->score, length, penalty);
         if (c->id != DN_EOS) {
@@ -3350,12 +3352,12 @@ static void beam_advance(dn_generator *gen, int i, double penalty, int limit, in
         }
     }
     /* At the limit the best living hypothesis, which row i B has got, and its id of now. */
-    if (!f->done && !f->ended && length >= limit) {
+    if (!f->ended && length >= limit) {
         f->length = length;
         memcpy(out, ROW(gen->ids, gen->parent[i*B], ctx) + 1, (size_t)(length - 1)*sizeof(int));
         out[length - 1] = gen->feed[i*B];
     }
-    f->done |= f->ended == B || length >= limit;
+    f->done = f->ended == B || length >= limit;
     for (; alive < B; alive++) {
         int r = i*B + alive;
         gen->parent[r] = r;
@@ -3364,41 +3366,61 @@ static void beam_advance(dn_generator *gen, int i, double penalty, int limit, in
     }
 }
 
+/* The sources that are done leave: those behind them move up, and their rows adopt from where they
+ * were.  Returns how many of n are left. */
+static int sources_leave(dn_generator *gen, int n)
+{
+    int B = gen->beam, left = 0;
+    struct span *source = gen->desk.stream[ENC].span;
+    for (int i = 0; i < n; i++) {
+        if (gen->found[i].done) continue;
+        gen->found[left] = gen->found[i];
+        if (has_stack(&gen->m->c, ENC)) source[left] = source[i];
+        for (int k = 0; k < B; k++) {
+            gen->parent[left*B + k] = gen->parent[i*B + k];
+            gen->score_next[left*B + k] = gen->score_next[i*B + k];
+            gen->feed[left*B + k] = gen->feed[i*B + k];
+        }
+        left++;
+    }
+    gen->rows = left*B;
+    return left;
+}
+
 /* [op:beam]  A row is a hypothesis; the B rows of a source share its keys in cross-attention.  Each
  * step
  *     (1) feeds one id a row, first DN_BOS, and has the logits of the next,
  *     (2) lists the 2 B best continuations of each source,
- *     (3) divides them into those that ended and those that go on, and
- *     (4) lets each row adopt the past of the one it goes on from,
+ *     (3) divides them into those that ended and those that go on,
+ *     (4) sends away the sources that are done, and
+ *     (5) lets each row adopt the past of the one it goes on from,
  * until every source has its B ends or is at its limit: ctx, and with a source 2 len + 10 ids. */
 dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_len,
                        const dn_beam *how, int *out, int *out_len, char *err)
 {
     const dn_config *c = &gen->m->c;
-    int busy = 1;
     dn_status status = generator_begin(gen, n, how->beam, enc, enc_len, err);
     if (status) return status;
-    memset(gen->found, 0, (size_t)n*sizeof *gen->found);
+    for (int i = 0; i < n; i++) gen->found[i] = (struct found){ .source = i };
     for (int r = 0; r < gen->rows; r++) {
         gen->feed[r] = DN_BOS;
         gen->score[r] = 0;
         gen->one[r] = 1;
     }
-    for (int t = 0; busy; t++) {
+    for (int t = 0; n > 0; t++) {
         for (int r = 0; r < gen->rows; r++) ROW(gen->ids, r, c->ctx)[t] = gen->feed[r];
         if (!dn_generator_feed(gen, gen->feed, gen->one, err)) return DN_EINVAL;       /* (1) */
         PARALLEL_FOR(row_threads(&gen->desk.team, gen->rows, c->vocab),
-        for (int i = 0; i < n; i++)
-            if (!gen->found[i].done) list_fill(gen, i, t == 0);)                       /* (2) */
-        busy = 0;
+        for (int i = 0; i < n; i++) list_fill(gen, i, t == 0);)                        /* (2) */
         for (int i = 0; i < n; i++) {                                                  /* (3) */
-            int limit = has_stack(c, ENC) ? imin(c->ctx, 2*enc_len[i] + 10) : c->ctx;
-            beam_advance(gen, i, how->length_penalty, limit, ROW(out, i, c->ctx));
-            busy |= !gen->found[i].done;
+            int from = gen->found[i].source;
+            int limit = has_stack(c, ENC) ? imin(c->ctx, 2*enc_len[from] + 10) : c->ctx;
+            beam_advance(gen, i, how->length_penalty, limit, ROW(out, from, c->ctx));
+            out_len[from] = gen->found[i].length;
         }
-        rows_adopt(gen);                                                               /* (4) */
+        n = sources_leave(gen, n);                                                     /* (4) */
+        rows_adopt(gen);                                                               /* (5) */
     }
-    for (int i = 0; i < n; i++) out_len[i] = gen->found[i].length;
     return DN_OK;
 }
 
@@ -4821,10 +4843,14 @@ static inline int rows_from(const real *p[SIDE], struct mat b, int j, int k, int
 static void matmul_row(real *c, const real *init, struct mat a, struct mat b, int N, int K)
 {
     const ptrdiff_t step = a.trans ? a.ld : 1;
+    int whole = b.trans ? 0 : N/DN_NR*DN_NR;
     for (int j = 0; j < N && init != c; j++) c[j] = init ? init[j] : 0;
-    for (int k = 0; k < K && !b.trans; k++) {
+    for (int j = 0; j < whole; j += DN_NR)
+        tile(1, into(c + j, 0), (struct start){ c + j, 0 }, a.p, 0, step,
+             (struct panels){ b.p + j, b.ld, 0 }, K);
+    for (int k = 0; k < K && whole < N && !b.trans; k++) {
         const real ak = a.p[k*step], *bk = b.p + (ptrdiff_t)k*b.ld;
-        for (int j = 0; j < N; j++) c[j] = fmadd(ak, bk[j], c[j]);
+        for (int j = whole; j < N; j++) c[j] = fmadd(ak, bk[j], c[j]);
     }
     for (int j = 0; j < N && b.trans; j += SIDE) {
         const real *p[SIDE];
