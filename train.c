@@ -63,6 +63,10 @@ static const char *base_name(const char *path)
     return base;
 }
 
+/* How the files begin that are no checkpoints. */
+static const char svg_head[] = "<svg ", header_head[] = "/* Written by deepnet's train export";
+static const char log_header[] = "step,seconds,loss,val,lr,grad_norm,tokens_per_second\n";
+
 #ifdef HAVE_POSIX
 static double seconds(void)
 {
@@ -168,8 +172,17 @@ static FILE *file_create(const char *path, const char *old)
 
 static long process_id(void) { return (long)getpid(); }
 
-/* Remove what dead processes left beside `path`: PATH.PID.tmp, empty or part of a checkpoint.  The
- * lock tells of a process that lives where its number means nothing here, as in a container. */
+/* Are these n bytes, at most 16, the beginning of a file that this program writes? */
+static int is_ours(const char *begin, size_t n)
+{
+    const char *const heads[] = { svg_head, header_head, log_header };
+    int ours = n == 16 && memcmp(begin + 8, "{\"__meta", 8) == 0;
+    for (int i = 0; i < 3; i++) ours |= strncmp(begin, heads[i], n) == 0;
+    return ours;
+}
+
+/* Remove what dead processes left beside `path`: PATH.PID.tmp, empty or the beginning of an output.
+ * The lock tells of a process that lives where its number means nothing here, as in a container. */
 static void stale_remove(const char *path)
 {
     const char *base = base_name(path);
@@ -183,8 +196,7 @@ static void stale_remove(const char *path)
         if (pid != process_id() && (kill((pid_t)pid, 0) == 0 || errno != ESRCH)) continue;
         int fd = openat(dirfd(d), e->d_name, O_RDWR | O_NONBLOCK);
         ssize_t k = fd < 0 ? -1 : read(fd, begin, sizeof begin);
-        int ours = k == 0 || (k == 16 && memcmp(begin + 8, "{\"__meta", 8) == 0);
-        if (ours && file_lock(fd)) unlinkat(dirfd(d), e->d_name, 0);
+        if (k >= 0 && is_ours(begin, (size_t)k) && file_lock(fd)) unlinkat(dirfd(d), e->d_name, 0);
         if (fd >= 0) close(fd);
     }
     if (d) closedir(d);
@@ -738,19 +750,6 @@ static void stdout_flush(void)
     if (fflush(stdout) != 0 || ferror(stdout)) fail(1, "standard output: %s", strerror(errno));
 }
 
-/* Open and close the file that a command writes, stdout for "-"; a failure ends the program. */
-static FILE *output_open(const char *path)
-{
-    FILE *f = strcmp(path, "-") == 0 ? stdout : fopen(path, "wb");
-    if (!f) fail(1, "%s: %s", path, strerror(errno));
-    return f;
-}
-
-static void output_close(FILE *f, const char *path)
-{
-    if (ferror(f) || (f != stdout && fclose(f) != 0)) fail(1, "%s: %s", path, strerror(errno));
-}
-
 static const char *needed_for = "the options";                /* what memory is asked for */
 
 /* The one place that allocates.  It never returns NULL: without memory the program ends. */
@@ -843,16 +842,23 @@ static char *link_target(const char *path)
 }
 
 /* A file that will replace another: the name of that, where it leads to, and until then a name
- * beside it which no other process uses.  Without f, errno says why. */
-struct part { const char *name; char *path, *part; FILE *f; };
+ * beside it which no other process uses.  "-" is stdout, and it and what is no regular file have no
+ * other name.  Without f, why or errno says why. */
+struct part { const char *name; char *path, *part; FILE *f; const char *why; };
 
 static struct part part_open(const char *name)
 {
     char end[32];
-    struct part p = { name, link_target(name), NULL, NULL };
-    if (is_others(p.path)) fail(1, "%s: only its owner may replace it", name);
+    int dash = strcmp(name, "-") == 0;
+    struct part p = { dash ? "standard output" : name, link_target(name), NULL, NULL, NULL };
+    errno = 0;
+    if (dash || is_special(p.path)) {
+        p.f = dash ? stdout : fopen(p.path, "wb");
+        return p;
+    }
     stale_remove(p.path);
-    errno = EEXIST;
+    if (is_others(p.path)) p.why = "only its owner may replace it";
+    errno = p.why ? 0 : EEXIST;
     for (long n = process_id(), last = n + 100; !p.f && errno == EEXIST && n < last; n++) {
         snprintf(end, sizeof end, ".%ld.tmp", n);
         free(p.part);
@@ -864,19 +870,36 @@ static struct part part_open(const char *name)
     return p;
 }
 
+/* The sentence for an output that failed: a new string. */
+static char *unwritten(const char *name, const char *why)
+{
+    char *begin = joined(name, ": could not be written: "), *all = joined(begin, why);
+    free(begin);
+    return all;
+}
+
 /* End it.  If all went well it takes its place, and until then the other is as it was: whatever
  * happens, one complete file has that name (but on Windows there is a moment when none has).  If
- * not, it is removed and the program ends; err says why where errno is 0.  A trial is removed in
- * any case. */
-static void part_close(struct part *p, int good, const char *err, int trial)
+ * not, it is removed, and returned is a sentence, with `why` where neither errno nor p has one.  A
+ * trial is removed in any case. */
+static char *part_close(struct part *p, int good, const char *why, int trial)
 {
-    if (p->f && fclose(p->f) != 0) good = 0;
-    good = good && (trial ? remove(p->part) == 0 : file_move(p->part, p->path));
-    const char *why = errno ? strerror(errno) : err;
-    if (p->f && !good) remove(p->part);
+    good = good && p->f && !ferror(p->f);
+    if (good && p->part && !trial) good = flush_to_disk(p->f);
+    if (p->f && p->f != stdout && fclose(p->f) != 0) good = 0;
+    if (good && p->part) good = trial ? remove(p->part) == 0 : file_move(p->part, p->path);
+    why = errno ? strerror(errno) : p->why ? p->why : why;
+    if (p->f && p->part && !good) remove(p->part);
     free(p->part);
     free(p->path);
-    if (!good) fail(1, "%s: could not be written: %s", p->name, why);
+    return good ? NULL : unwritten(p->name, why);
+}
+
+/* End it, where a failure is the end of the program. */
+static void part_finish(struct part *p, int good, int trial)
+{
+    char *said = part_close(p, good, "a write failed", trial);
+    if (said) fail(1, "%s", said);
 }
 
 static int file_exists(const char *path)
@@ -1662,6 +1685,7 @@ struct translator {
 };
 
 enum { WRITERS = 64 };
+enum { OUT, OUT_BEST, PLOT, LOG, OUTPUTS };   /* of a run */
 
 struct session {
     struct options o;
@@ -1688,6 +1712,8 @@ struct session {
     int stalled;                              /* and the validations since then */
     char *out_best;                           /* OUT.best */
     const char *saved;                        /* the last checkpoint of the run, NULL: none */
+    char *lost[OUTPUTS];                      /* what could not be written, the last time: why */
+    int last;                                 /* no step follows */
     int told;                                 /* the signal that one of the ranks has caught */
     int halved;                               /* how often the run went back to it, with half */
     double asked;                             /* the learning rate; the one first asked for */
@@ -1710,6 +1736,7 @@ static void session_free(struct session *s)
     free(s->tok_memory);
     free(s->tok_note);
     free(s->out_best);
+    for (int i = 0; i < OUTPUTS; i++) free(s->lost[i]);
     free(s->translator.block);
     free(s->translator.line.at);
 }
@@ -2106,9 +2133,6 @@ static char *note_of_file(const char *path, const char *key)
  * head; NULL: a checkpoint, see replace_check(), or only read. */
 struct place { const char *use, *path, *head; int written; };
 
-static const char svg_head[] = "<svg ", header_head[] = "/* Written by deepnet's train export";
-static const char log_header[] = "step,seconds,loss,val,lr,grad_norm,tokens_per_second\n";
-
 static int places_of(const struct session *s, const char *outputs, struct place *p)
 {
     const struct options *o = &s->o;
@@ -2147,13 +2171,13 @@ static void head_check(const struct place *a, FILE *f)
              a->use);
 }
 
-/* A checkpoint will be written beside the old one, and so is this trial. */
-static void checkpoint_try(const char *path)
+/* What will be written beside an old file, and so is this trial. */
+static void output_try(const struct place *a)
 {
-    if (is_special(path))
-        fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", path);
-    struct part p = part_open(path);
-    part_close(&p, p.f != NULL, "", 1);
+    if (!a->head && is_special(a->path))
+        fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", a->path);
+    struct part p = part_open(a->path);
+    part_finish(&p, 1, 1);
 }
 
 /* The place among p that is the same file as a, by whatever name; NULL: there is none.  But a run
@@ -2176,7 +2200,7 @@ static void outputs_check(struct session *s, const char *outputs)
     int n = places_of(s, outputs, p);
     for (const struct place *a = p; a < p + n; a++) {
         if (!a->written || (a->head && is_special(a->path))) continue;
-        if (!a->head) checkpoint_try(a->path);
+        if (a->head != log_header) output_try(a);
         int there = file_exists(a->path), opened = there || a->head;
         FILE *f = opened ? fopen(a->path, "a+b") : NULL;
         if (opened && !f) fail(1, "%s: %s", a->path, strerror(errno));
@@ -2218,26 +2242,40 @@ static int goes_on(const struct options *o)
     return o->file && same_file(o->file, o->out);
 }
 
+/* An output of the run was written, or was not, for which there is a sentence.  Then the run goes
+ * on: the old file is whole, and the next one may find room.  What is still lost at the end makes
+ * the status. */
+static void written(struct session *s, int which, char *why)
+{
+    free(s->lost[which]);
+    s->lost[which] = why;
+    if (why && !s->last) say("note: %s; the run goes on, to try again", why);
+}
+
 /* Write OUT or OUT.best: first beside it, then on the disk, and only then in its place, so that a
  * crash or a power cut at any moment leaves the old or the new checkpoint.  Its notes are what a
- * resumed run needs and the model does not have.  A trial writes it all, and removes it. */
-static void checkpoint_save(struct session *s, int is_best, int trial)
+ * resumed run needs and the model does not have.  A trial writes it all, and removes it; only then
+ * a failure ends the program.  Returns whether it is there. */
+static int checkpoint_save(struct session *s, int is_best, int trial)
 {
-    char best[96], rate[48], err[DN_ERR_MAX] = "";
+    char best[96], rate[48], err[DN_ERR_MAX] = "a write failed";
     dn_note note[4] = { { "tokenizer", s->tok_note }, { "data", s->data_note } };
     int notes = 2;
-    if (!*s->o.out) return;
-    if (!is_best && !trial) s->saved = s->o.out;
-    if (rank) return;
+    if (!*s->o.out) return 1;
     snprintf(best, sizeof best, "%.17g %lld %d", s->best, s->best_step, s->stalled);
     snprintf(rate, sizeof rate, "%.17g %d", s->asked, s->halved);
     if (s->best_step) note[notes++] = (dn_note){ "best", best };
     if (s->halved) note[notes++] = (dn_note){ "rate", rate };
-    struct part p = part_open(is_best ? s->out_best : s->o.out);
-    dn_io io = { p.f, 0, NULL, io_write };
-    int good = p.f && dn_save(s->m, note, notes, &io, err) == DN_OK
-               && (trial ? fflush(p.f) == 0 : flush_to_disk(p.f));
-    part_close(&p, good, err, trial);
+    if (!rank) {
+        struct part p = part_open(is_best ? s->out_best : s->o.out);
+        dn_io io = { p.f, 0, NULL, io_write };
+        int good = p.f && dn_save(s->m, note, notes, &io, err) == DN_OK;
+        if (trial) part_finish(&p, good && fflush(p.f) == 0, 1);
+        else written(s, is_best ? OUT_BEST : OUT, part_close(&p, good, err, 0));
+    }
+    int lost = ranks_most(s->lost[is_best ? OUT_BEST : OUT] != NULL);
+    if (!is_best && !trial && !lost) s->saved = s->o.out;
+    return !lost;
 }
 
 enum { HALVED_MAX = 5 };
@@ -3141,53 +3179,43 @@ struct progress {
     FILE *csv;
     struct text rows;                         /* the lines of the log, for --plot */
     size_t room;
-    const char *failed;                       /* the first file that could not be written, */
-    int why;                                  /* and its errno */
 };
 
-/* The run goes on, since its checkpoints are worth more; the failure is reported at its end. */
-static void write_failed(struct progress *p, const char *path)
+/* A row that the log lacks is lost for good, so the first failure stays. */
+static void log_failed(struct session *s)
 {
-    if (p->failed) return;
-    p->failed = path;
-    p->why = errno;
+    if (!s->lost[LOG]) written(s, LOG, unwritten(s->o.log, strerror(errno)));
 }
 
 /* Add a line to the log and to what will be drawn. */
-static void row_add(const struct session *s, struct progress *p, const char *row)
+static void row_add(struct session *s, struct progress *p, const char *row)
 {
     size_t n = strlen(row);
-    if (p->csv && (fputs(row, p->csv) < 0 || fflush(p->csv) != 0)) write_failed(p, s->o.log);
+    if (p->csv && (fputs(row, p->csv) < 0 || fflush(p->csv) != 0)) log_failed(s);
     if (!s->o.plot) return;
     p->rows.at = grow(p->rows.at, &p->room, p->rows.n + n + 1, 1);
     memcpy(p->rows.at + p->rows.n, row, n + 1);               /* with the NUL */
     p->rows.n += n;
 }
 
-/* Draw the rows so far into f, which may be NULL; returns whether there was anything to draw.  Of a
- * copy, because lines and cells are ended in place. */
-static int rows_plot(const struct session *s, const struct progress *p, FILE *f)
+/* Draw the rows so far, or only see whether they could be.  Of a copy, because lines and cells are
+ * ended in place. */
+static void progress_plot(struct session *s, const struct progress *p, int draw)
 {
+    if (!s->o.plot || rank) return;
     struct text copy = { resize(NULL, p->rows.n + 1, 1), p->rows.n };
     if (copy.n) memcpy(copy.at, p->rows.at, copy.n);
     struct lines l = lines_split(copy);
     struct plot drawing = plot_of(&s->o);
     plot_read(&drawing, s->o.log ? s->o.log : "--plot", &l);
-    int any = drawing.n > 0;
-    if (any && f) plot_print(&drawing, f);
+    if (drawing.n > 0 && draw) {
+        struct part part = part_open(s->o.plot);
+        if (part.f) plot_print(&drawing, part.f);
+        written(s, PLOT, part_close(&part, 1, "a write failed", 0));
+    }
     plot_free(&drawing);
     free(l.text.at);
     free(l.start);
-    return any;
-}
-
-static void progress_plot(const struct session *s, struct progress *p)
-{
-    if (!s->o.plot || rank || !rows_plot(s, p, NULL)) return;
-    FILE *f = fopen(s->o.plot, "wb");
-    if (f) rows_plot(s, p, f);
-    if (!f || ferror(f)) write_failed(p, s->o.plot);
-    if (f && fclose(f) != 0) write_failed(p, s->o.plot);
 }
 
 /* Does a \r on stderr return to the start of the line? */
@@ -3255,7 +3283,7 @@ static void rows_restore(const struct session *s, struct progress *p, int64_t st
     p->rows.n = keep;
     if (keep == all) return;
     struct part new = part_open(log);
-    part_close(&new, new.f && fwrite(p->rows.at, 1, keep, new.f) == keep, "a write failed", 0);
+    part_finish(&new, new.f && fwrite(p->rows.at, 1, keep, new.f) == keep, 0);
 }
 
 /* Open the log where the run stands.  When the run goes back, it is open already. */
@@ -3302,7 +3330,7 @@ static void sums_clear(struct progress *p)
 /* After a step, print a line if one is due: the mean loss since the last line, without label
  * smoothing so that it compares with val, and the tokens of all streams per second.  val < 0: not
  * measured.  On a terminal a line without val may come early, and the next one overwrites it. */
-static void progress_step(const struct session *s, struct progress *p, int64_t step,
+static void progress_step(struct session *s, struct progress *p, int64_t step,
                           const dn_stats *stats, double val, int last)
 {
     char line[200], tokens[16], eta[16], value[32] = "";
@@ -3437,7 +3465,7 @@ static int steps_of_epochs(struct session *s)
 }
 
 /* Refuse wrong options before any data is read.  --vocab is only a limit until then. */
-static void model_check(const struct session *s)
+static void model_check(struct session *s)
 {
     char err[DN_ERR_MAX];
     int vocab = s->o.model.vocab, most = 1 << 24;
@@ -3445,7 +3473,8 @@ static void model_check(const struct session *s)
     if (!is_rollback(&s->o) && strcmp(s->o.on_divergence, "stop") != 0)
         fail(2, "--on-divergence cannot be '%s'; it is stop or rollback", s->o.on_divergence);
     struct progress p = {0};                  /* --x, --y and --log-axes, on a log without rows */
-    if (s->o.plot) row_add(s, &p, log_header), rows_plot(s, &p, NULL);
+    row_add(s, &p, log_header);
+    progress_plot(s, &p, 0);
     free(p.rows.at);
     if (s->o.file || dn_tok_bytes(vocab)) return;
     while (!dn_tok_bytes(most)) most /= 2;
@@ -3569,10 +3598,15 @@ static dn_status validate(struct session *s, int64_t step, double *val, char *er
     *val = mean_nll(&sum);
     s->stalled++;
     if (!s->best_step || *val < s->best) {
+        const double best = s->best;
+        const long long best_step = s->best_step;
         s->best = *val;
         s->best_step = step;
         s->stalled = 0;
-        if (s->o.keep_best) checkpoint_save(s, 1, 0);
+        if (s->o.keep_best && !checkpoint_save(s, 1, 0)) {    /* then OUT.best is still that */
+            s->best = best;
+            s->best_step = best_step;
+        }
     }
     if (s->stalled == 10 && !s->o.patience)
         say("note: no validation has been better than %.3f, at step %lld, for 10 of them; "
@@ -3637,7 +3671,8 @@ static int train_loop(struct session *s, struct progress *p)
     dn_stats stats = {0};
     const struct options *o = &s->o;
     int64_t step = p->first;
-    int ended = step >= o->model.steps || (o->patience && s->stalled >= o->patience), stop = ended;
+    int ended = step >= o->model.steps || (o->patience && s->stalled >= o->patience);
+    s->last = ended;
     if (ended)
         say("step %lld of %d: this run has ended; to go on, --resume %s and raise --%s%s",
             (long long)step, o->model.steps, o->file, o->epochs ? "epochs" : "steps",
@@ -3645,23 +3680,25 @@ static int train_loop(struct session *s, struct progress *p)
     if (ended && (o->log || o->plot) && p->before <= 0)
         say("note: no step, nothing to log or to plot; --force trains anew");
     if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, 0, 0);    /* and nothing more */
-    while (!stop) {
+    while (!s->last) {
         double val = -1;
         dn_status status = train_step(s, p, step++, &stats, err);
         int late = ranks_most(o->minutes > 0 && seconds() - p->begun > 60*o->minutes);
         s->told = ranks_most(caught);         /* from here on all ranks know the same */
         ended = step >= o->model.steps || late;
+        s->last = ended || s->told || (o->stop_after && step - p->first >= o->stop_after);
         if (status == DN_OK && (ended || step % o->eval_every == 0))
             status = validate(s, step, &val, err);
         if (must_go_back(s, status, err)) {
             step = roll_back(s, p, step);
+            s->last = 0;
             continue;
         }
         ended |= o->patience && s->stalled >= o->patience;
-        stop = ended || s->told || (o->stop_after && step - p->first >= o->stop_after);
-        progress_step(s, p, step, &stats, val, stop);
-        if (stop || step % o->save_every == 0) checkpoint_save(s, 0, 0);
-        if (step % o->eval_every == 0) progress_plot(s, p);
+        s->last |= ended;
+        progress_step(s, p, step, &stats, val, s->last);
+        if (s->last || step % o->save_every == 0) checkpoint_save(s, 0, 0);
+        if (step % o->eval_every == 0) progress_plot(s, p, 1);
         if (step % o->sample_every == 0 && !caught && !rank) show_samples(s);
     }
     return ended;
@@ -3742,7 +3779,7 @@ static void run_report(struct session *s, const struct progress *p)
     clock_text(seconds() - p->begun, spent);
     if (peak_memory() > 0) say("time %s, peak memory %.0f MiB", spent, peak_memory());
     else say("time %s", spent);
-    if (*s->o.out) say_how_to_use(s, best ? best : s->o.out);
+    if (best || (*s->o.out && !s->lost[OUT])) say_how_to_use(s, best ? best : s->o.out);
     free(best);
 }
 
@@ -3755,15 +3792,15 @@ static int run_train(struct session *s)
     signals_watch(1);
     int ended = train_loop(s, &p);
     signals_watch(0);
-    if (p.csv && fclose(p.csv) != 0) write_failed(&p, s->o.log);
-    progress_plot(s, &p);
+    if (p.csv && fclose(p.csv) != 0) log_failed(s);
+    progress_plot(s, &p, 1);
     free(p.rows.at);
     ranks_alone(1);
     if (ended && !rank) run_report(s, &p);
-    else if (!rank) say_how_to_resume(s);
-    int code = ended || !s->told ? 0 : 128 + s->told;
-    if (p.failed) fail(code ? code : 1, "%s: %s", p.failed, strerror(p.why));
-    return code;
+    else if (!rank && !s->lost[OUT]) say_how_to_resume(s);
+    for (int i = 0; i < OUTPUTS; i++)
+        if (s->lost[i]) fail(1, "%s", s->lost[i]);
+    return ended || !s->told ? 0 : 128 + s->told;
 }
 
 /* ---- commands ---------------------------------------------------------------------------- */
@@ -3957,9 +3994,9 @@ static int run_export(struct session *s)
         score_open(s);
         before = score_of(s, &s->test);
     }
-    FILE *f = output_open(s->o.c_header);
-    header_print(s, f);
-    output_close(f, s->o.c_header);
+    struct part p = part_open(s->o.c_header);
+    if (p.f) header_print(s, p.f);
+    part_finish(&p, 1, 0);
     if (s->o.int8) {
         after = score_of(s, &s->test);
         say("%s: loss %.4f nats/token in float, %.4f in 8 bits", s->test.name, mean_nll(&before),
@@ -4017,10 +4054,9 @@ static int run_plot(struct session *s)
             fail(1, "%s: there is no number to draw in '%s'%s", o->csv[i], p.y[0],
                  o->log_axes ? ", or none above 0" : "");
     }
-    const char *out = *o->out ? o->out : "-";
-    FILE *f = output_open(out);
-    plot_print(&p, f);
-    output_close(f, out);
+    struct part part = part_open(*o->out ? o->out : "-");
+    if (part.f) plot_print(&p, part.f);
+    part_finish(&part, 1, 0);
     plot_free(&p);
     for (int i = 0; i < o->csv_n; i++) {
         free(l[i].text.at);
