@@ -6,7 +6,7 @@
  *     ./train ... --resume MODEL                 go on: the same options and --resume MODEL
  *     ./train sample MODEL --prompt TEXT         generate text
  *     ./train translate MODEL < in > out         one line for each line
- *     ./train score MODEL --source F --target F  loss, perplexity, BLEU
+ *     ./train score MODEL --source F --target F  loss, perplexity, BLEU, chrF
  *     ./train info MODEL                         what is in the file, and what it needs
  *     ./train plot LOG.csv --out LOG.svg         draw what --log wrote, or any CSV file
  *     ./train help COMMAND                       the options that it uses
@@ -541,7 +541,7 @@ struct options {
     int csv_n;
     const char *preset, *plot, *log_axes, *x, *y, *by, *title;
     const char *source, *target, *valid_source, *valid_target, *test_source, *test_target;
-    const char *text, *valid_text, *hypothesis, *c_header;
+    const char *text, *valid_text, *hypothesis, *references, *tokenize, *c_header;
     const char *out, *config, *log, *on_divergence;
     double minutes;
     int epochs, accum, stop_after, patience, keep_best, force;
@@ -549,7 +549,7 @@ struct options {
     const char *prompt;
     double temp, top_p, length_penalty;
     int length, top_k, beam, rows;
-    int help, version, print_config, int8;
+    int help, version, print_config, int8, decimals, json;
 };
 
 /* The program's own options.  Those of the model come from dn_fields().  A new option is a member
@@ -574,7 +574,9 @@ static const struct option {
     { "valid-text", INPUT, AT(valid_text), NULL, 0, "Files",
       "validation text; without it the last tenth of the text is held out" },
     { "hypothesis", INPUT, AT(hypothesis), NULL, 0, "Files",
-      "score: BLEU of this file against --target, without a model" },
+      "score: BLEU and chrF of this file against --target, without a model" },
+    { "references", INPUT, AT(references), NULL, 0, "Files",
+      "score: more files like --target, with commas between" },
     { "c-header", OUTPUT, AT(c_header), NULL, 0, "Files", "export: the file to write" },
     { "out", OUTPUT, AT(out), NULL, 0, "Files",
       "the checkpoint (model.safetensors; with --resume the same file), \"\": none; or the plot" },
@@ -612,6 +614,10 @@ static const struct option {
     { "length-penalty", REAL, AT(length_penalty), "1", 0, "Use",
       "a hypothesis scores log p / length^penalty" },
     { "rows", COUNT, AT(rows), "32", 1, "Use", "sentences translated at a time" },
+    { "tokenize", WORD, AT(tokenize), "13a", 0, "Use",
+      "words of BLEU, as sacreBLEU finds them: 13a, none or char" },
+    { "decimals", COUNT, AT(decimals), "1", 0, "Use", "of BLEU and chrF, at most 17" },
+    { "json", FLAG, AT(json), "0", 0, "Use", "score --hypothesis: print JSON, as sacreBLEU does" },
     { "int8", FLAG, AT(int8), "0", 0, "Use",
       "export: matrices in 8 bits, a scale for each row; scored before and after" },
     { "stride", COUNT, AT(stride), "0", 0, "Use",
@@ -651,6 +657,7 @@ static const struct alias { const char *word, *name; } aliases[] = {
     { "temperature", "temp" }, { "p", "prompt" }, { "i", "prompt" }, { "start", "prompt" },
     { "n", "length" }, { "max-new-tokens", "length" }, { "num-samples", "samples" },
     { "lenpen", "length-penalty" }, { "beam-size", "beam" }, { "h", "help" },
+    { "w", "decimals" },
 };
 
 /* What people look for and this program has in another form. */
@@ -1684,7 +1691,7 @@ struct translator {
                                                  and the line of the first */
 };
 
-enum { WRITERS = 64 };
+enum { WRITERS = 64, REFS_MAX = 16 };         /* references beside --target */
 enum { OUT, OUT_BEST, PLOT, LOG, OUTPUTS };   /* of a run */
 
 struct session {
@@ -1704,6 +1711,9 @@ struct session {
     void *tok_memory;
     char *tok_note;                           /* the tokenizer as checkpoints store it */
     struct corpus train, valid, test;
+    char *names;                              /* of --references, and these */
+    struct store reference[REFS_MAX];
+    int more;                                 /* how many */
     char data_note[64];                       /* the run's data, for the checkpoint */
     struct batch *batch;                      /* o.accum of them */
     uint64_t place;                           /* the next training pair, counted over epochs */
@@ -1727,6 +1737,8 @@ static void session_free(struct session *s)
     corpus_free(&s->train);
     corpus_free(&s->valid);
     corpus_free(&s->test);
+    for (int i = 0; i < s->more; i++) store_free(&s->reference[i]);
+    free(s->names);
     for (int i = 0; s->batch && i < s->o.accum; i++) free(s->batch[i].block);
     free(s->batch);
     free(s->config.text.at);
@@ -1900,11 +1912,15 @@ static int batch_score(const struct session *s, struct batch *b, const struct co
     return b->rows;
 }
 
-/* ---- BLEU as sacreBLEU computes it: 13a, exponential smoothing, one reference ------------ */
+/* ---- BLEU and chrF as sacreBLEU computes them: exponential smoothing, chrF2 --------------- */
 
 struct bleu {
-    double match[4], total[4];                /* n-grams of n = 1 .. 4 */
-    double hyp, ref;                          /* words */
+    const struct options *o;                  /* --tokenize, --decimals, --json */
+    int more;                                 /* references of a sentence beside the first */
+    double match[4], total[4];                /* n-grams of n = 1 .. 4 words, */
+    double hyp, ref;                          /* words, */
+    double chrf[6][3];                        /* and of n = 1 .. 6 characters: in the hypothesis, in
+                                                 the reference, in both */
 };
 
 struct words {
@@ -1959,12 +1975,25 @@ static size_t pass_13a(int pass, const char *in, size_t n, char *out)
     return to;
 }
 
+/* What white space parts, or each character that is none. */
+static struct words words_split(struct text t, int characters)
+{
+    struct words w = { NULL, resize(NULL, t.n + 1, sizeof *w.word), 0 };
+    for (size_t i = 0, k; i < t.n; i += k) {
+        char *p = t.at + i;
+        if ((k = space_at(p, t.n - i)) != 0) continue;
+        for (k = 1; i + k < t.n && (characters ? (p[k] & 0xC0) == 0x80
+                                               : !space_at(p + k, t.n - i - k)); ) k++;
+        w.word[w.n++] = (struct text){ p, k };
+    }
+    return w;
+}
+
 /* The words of a line.  White space at its end changes nothing in any pass. */
 static struct words words_13a(struct text line)
 {
     size_t n = line.n + 2, room = 24*n;       /* the passes lengthen it 3, 2, 2 and 2 times */
-    struct words w = { resize(NULL, room, 2), NULL, 0 };
-    char *a = w.memory, *b = a + room;
+    char *a = resize(NULL, room, 2), *b = a + room, *memory = a;
     a[0] = ' ';
     if (line.n) memcpy(a + 1, line.at, line.n);
     n = 1 + replace_all(a + 1, line.n, "<skipped>", "");
@@ -1977,14 +2006,14 @@ static struct words words_13a(struct text line)
     n = pass_13a(1, b, n, a);
     n = pass_13a(2, a, n, b);
     n = pass_13a(3, b, n, a);
-    w.word = resize(NULL, n/2 + 1, sizeof *w.word);
-    for (size_t i = 0, k; i < n; i += k) {
-        if ((k = space_at(a + i, n - i)) != 0) continue;
-        w.word[w.n].at = a + i;
-        for (k = 1; i + k < n && !space_at(a + i + k, n - i - k); ) k++;
-        w.word[w.n++].n = k;
-    }
+    struct words w = words_split((struct text){ a, n }, 0);
+    w.memory = memory;
     return w;
+}
+
+static struct words words_of(struct text line, const char *how)
+{
+    return strcmp(how, "13a") == 0 ? words_13a(line) : words_split(line, strcmp(how, "char") == 0);
 }
 
 static int same_words(const struct text *a, const struct text *b, size_t n)
@@ -1995,9 +2024,9 @@ static int same_words(const struct text *a, const struct text *b, size_t n)
     return 1;
 }
 
-/* A slot of a hash table: n words of the reference, NULL where it is free, and how often it still
- * has them. */
-struct gram { const struct text *words; size_t left; };
+/* A slot of a hash table: n words of a reference, NULL where it is free; how often the one that has
+ * most of them still has them; of the last reference looked at its count and its number. */
+struct gram { const struct text *words; size_t left, here; int of; };
 
 static struct gram *gram_find(struct gram *slot, size_t mask, const struct text *words, size_t n)
 {
@@ -2010,33 +2039,98 @@ static struct gram *gram_find(struct gram *slot, size_t mask, const struct text 
     return &slot[hash & mask];
 }
 
-/* Count one sentence: each n-gram of the reference can match one of the hypothesis. */
-static void bleu_add(struct bleu *sum, struct text hypothesis, struct text reference)
+/* The n-grams of h that the references have, too: each as often as the one with most of it. */
+static double grams_common(const struct words *h, const struct words *r, int refs, size_t n)
 {
-    struct words h = words_13a(hypothesis), r = words_13a(reference);
-    size_t mask = 1;
-    while (mask < 2*r.n) mask = 2*mask + 1;
+    size_t mask = 1, all = 0, common = 0;
+    for (int k = 0; k < refs; k++) all += r[k].n;
+    while (mask < 2*all) mask = 2*mask + 1;
     struct gram *slot = resize(NULL, mask + 1, sizeof *slot), *found;
-    sum->hyp += (double)h.n;
-    sum->ref += (double)r.n;
-    for (size_t n = 1; n <= 4; n++) {
-        memset(slot, 0, (mask + 1)*sizeof *slot);
-        for (size_t k = 0; k + n <= r.n; k++) {
-            found = gram_find(slot, mask, r.word + k, n);
-            found->words = r.word + k;
-            found->left++;
+    memset(slot, 0, (mask + 1)*sizeof *slot);
+    for (int k = 0; k < refs; k++)
+        for (size_t i = 0; i + n <= r[k].n; i++) {
+            found = gram_find(slot, mask, r[k].word + i, n);
+            found->words = r[k].word + i;
+            if (found->of != k) found->here = 0, found->of = k;
+            if (++found->here > found->left) found->left = found->here;
         }
-        for (size_t i = 0; i + n <= h.n; i++) {
-            found = gram_find(slot, mask, h.word + i, n);
-            sum->total[n - 1]++;
-            if (found->left) found->left--, sum->match[n - 1]++;
-        }
+    for (size_t i = 0; i + n <= h->n; i++) {
+        found = gram_find(slot, mask, h->word + i, n);
+        if (found->left) found->left--, common++;
     }
     free(slot);
-    free(h.memory);
-    free(h.word);
-    free(r.memory);
-    free(r.word);
+    return (double)common;
+}
+
+static double grams_of(const struct words *w, size_t n)
+{
+    return w->n < n ? 0 : (double)(w->n - n + 1);
+}
+
+static void words_free(struct words *w)
+{
+    free(w->memory);
+    free(w->word);
+}
+
+/* In per cent: of mean precision and recall, over the n that both sides have, F with recall twice
+ * as important. */
+static double chrf_score(double count[6][3])
+{
+    double precision = 0, recall = 0;
+    int orders = 0;
+    for (int n = 0; n < 6; n++)
+        if (count[n][0] > 0 && count[n][1] > 0) {
+            precision += count[n][2]/count[n][0];
+            recall += count[n][2]/count[n][1];
+            orders++;
+        }
+    if (!(precision + recall > 0)) return 0;
+    precision /= orders;
+    recall /= orders;
+    return 100*(5*precision*recall/(4*precision + recall));
+}
+
+/* Count one sentence, against the reference that is best for it. */
+static void chrf_add(struct bleu *sum, struct text hypothesis, const struct text *reference)
+{
+    struct words h = words_split(hypothesis, 1);
+    double count[6][3], best[6][3] = {{0}}, score = -1;
+    for (int k = 0; k <= sum->more; k++) {
+        struct words r = words_split(reference[k], 1);
+        for (size_t n = 1; n <= 6; n++) {
+            count[n - 1][1] = grams_of(&r, n);
+            count[n - 1][0] = r.n < n ? 0 : grams_of(&h, n);
+            count[n - 1][2] = grams_common(&h, &r, 1, n);
+        }
+        words_free(&r);
+        if (chrf_score(count) <= score) continue;
+        score = chrf_score(count);
+        memcpy(best, count, sizeof best);
+    }
+    for (int i = 0; i < 18; i++) sum->chrf[i/3][i%3] += best[i/3][i%3];
+    words_free(&h);
+}
+
+/* Count one sentence: the length of the reference is that of the nearest, of two the shorter. */
+static void bleu_add(struct bleu *sum, struct text hypothesis, const struct text *reference)
+{
+    struct words h = words_of(hypothesis, sum->o->tokenize), r[REFS_MAX + 1];
+    double length = 0;
+    for (int k = 0; k <= sum->more; k++) {
+        r[k] = words_of(reference[k], sum->o->tokenize);
+        double there = (double)r[k].n, far = fabs(there - (double)h.n) - fabs(length - (double)h.n);
+        if (k == 0 || far < 0 || (far <= 0 && there < length)) length = there;
+    }
+    sum->hyp += (double)h.n;
+    sum->ref += length;
+    for (size_t n = 1; n <= 4; n++) {
+        sum->total[n - 1] += grams_of(&h, n);
+        sum->match[n - 1] += grams_common(&h, r, sum->more + 1, n);
+    }
+    for (int k = 0; k <= sum->more; k++) words_free(&r[k]);
+    words_free(&h);
+    chrf_add(sum, hypothesis, reference);
 }
 
 /* The score in per cent, with the four precisions and the brevity penalty. */
@@ -2054,18 +2148,48 @@ static double bleu_score(const struct bleu *sum, double p[4], double *penalty)
             smooth *= 2;
             p[n] = 100/(smooth*sum->total[n]);
         }
-        logs += log(p[n])/4;
+        logs += log(p[n]);
     }
-    return *penalty*exp(logs);
+    return *penalty*exp(logs/4);
 }
 
-static void bleu_print(const struct bleu *sum, FILE *f)
+/* A score with its signature, of which JSON has each part once more. */
+static void score_print(const struct bleu *sum, const char *name, const char *of, double score,
+                        const char *verbose)
 {
+    if (!sum->o->json) {
+        printf("%s|%s = %.*f%s%s\n", name, of, sum->o->decimals, score, *verbose ? " " : "",
+               verbose);
+        return;
+    }
+    printf("{\n \"name\": \"%s\",\n \"score\": %.*f,\n \"signature\": \"%s\",\n", name,
+           sum->o->decimals, score, of);
+    if (*verbose) printf(" \"verbose_score\": \"%s\",\n", verbose);
+    for (size_t n; *of; of += n + (of[n] == '|')) {
+        size_t key = strcspn(of, ":");
+        n = strcspn(of, "|");
+        printf(" \"%.*s\": \"%.*s\"%s\n", (int)key, of, (int)(n - key - 1), of + key + 1,
+               of[n] ? "," : "");
+    }
+    putchar('}');
+}
+
+static void bleu_print(const struct bleu *sum)
+{
+    char of[128], verbose[160];
     double p[4], penalty, score = bleu_score(sum, p, &penalty);
-    fprintf(f, "BLEU|nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:deepnet-%s = "
-            "%.1f %.1f/%.1f/%.1f/%.1f (BP = %.3f ratio = %.3f hyp_len = %.0f ref_len = %.0f)\n",
-            DN_VERSION, score, p[0], p[1], p[2], p[3], penalty,
-            sum->ref > 0 ? sum->hyp/sum->ref : 0, sum->hyp, sum->ref);
+    if (sum->o->json) puts("[");
+    snprintf(of, sizeof of, "nrefs:%d|case:mixed|eff:no|tok:%s|smooth:exp|version:deepnet-%s",
+             sum->more + 1, sum->o->tokenize, DN_VERSION);
+    snprintf(verbose, sizeof verbose,
+             "%.1f/%.1f/%.1f/%.1f (BP = %.3f ratio = %.3f hyp_len = %.0f ref_len = %.0f)", p[0],
+             p[1], p[2], p[3], penalty, sum->ref > 0 ? sum->hyp/sum->ref : 0, sum->hyp, sum->ref);
+    score_print(sum, "BLEU", of, score, verbose);
+    if (sum->o->json) puts(",");
+    snprintf(of, sizeof of, "nrefs:%d|case:mixed|eff:yes|nc:6|nw:0|space:no|version:deepnet-%s",
+             sum->more + 1, DN_VERSION);
+    score_print(sum, "chrF2", of, chrf_score((double (*)[3])sum->chrf), "");
+    if (sum->o->json) puts("\n]");
 }
 
 /* ---- checkpoint files -------------------------------------------------------------------- */
@@ -2684,23 +2808,30 @@ static struct score score_of(struct session *s, const struct corpus *c)
 
 static double mean_nll(const struct score *sum) { return sum->nll/sum->tokens; }
 
-/* BLEU, and the share of translations that equal the reference byte for byte. */
+/* Count the translation of the next line; returns whether it is a reference, byte for byte. */
+static int bleu_next(struct session *s, struct bleu *sum, struct corpus *c, struct text line)
+{
+    struct text reference[REFS_MAX + 1] = { line_next(&c->in[1]) };
+    int exact = 0;
+    for (int k = 0; k < s->more; k++) reference[k + 1] = line_next(&s->reference[k]);
+    for (int k = 0; k <= s->more; k++) exact |= same_words(&line, &reference[k], 1);
+    bleu_add(sum, line, reference);
+    return exact;
+}
+
+/* BLEU, chrF, and the share of translations that equal a reference byte for byte. */
 static void report_translations(struct session *s, struct corpus *c)
 {
     size_t n = c->seq[0].n, exact = 0, rows = (size_t)s->o.rows;
-    struct bleu sum = {0};
+    struct bleu sum = { .o = &s->o, .more = s->more };
     c->in[1].at = 0;
     s->translator.cut = 0;                    /* of samples */
     for (size_t first = 0; first < n; first += rows) {
         int some = (int)(n - first < rows ? n - first : rows);
         translate(s, &c->seq[0], first, some);
-        for (int i = 0; i < some; i++) {
-            struct text reference = line_next(&c->in[1]), line = translation(s, i);
-            bleu_add(&sum, line, reference);
-            exact += same_words(&line, &reference, 1) ? 1 : 0;
-        }
+        for (int i = 0; i < some; i++) exact += bleu_next(s, &sum, c, translation(s, i)) ? 1 : 0;
     }
-    bleu_print(&sum, stdout);
+    bleu_print(&sum);
     printf("exact match %.1f %% (%zu of %zu lines)\n", 100*(double)exact/(double)n, exact, n);
     ends_say(&s->translator);
 }
@@ -3870,22 +4001,38 @@ static int run_sample(struct session *s)
     return 0;
 }
 
-/* BLEU of a translation from anywhere. */
+/* The references of s->test beside its own. */
+static void references_open(struct session *s)
+{
+    s->names = joined(s->o.references ? s->o.references : "", "");
+    for (char *at = s->names, *end; *at; at = end) {
+        end = at + strcspn(at, ",");
+        if (*end) *end++ = 0;
+        if (s->more == REFS_MAX) fail(2, "--references are at most %d files", REFS_MAX);
+        s->reference[s->more] = store_open(at);
+        size_t n = lines_count(&s->reference[s->more++]);
+        if (n != s->test.lines)
+            fail(1, "%s has %zu lines and %s has %zu", s->test.name, s->test.lines, at, n);
+    }
+}
+
+/* BLEU and chrF of a translation from anywhere. */
 static int score_file(struct session *s)
 {
-    struct bleu sum = {0};
     if (!s->o.target) fail(2, "--hypothesis needs --target, the reference");
     s->test = corpus_open(s->o.hypothesis, s->o.target);
+    references_open(s);
+    struct bleu sum = { .o = &s->o, .more = s->more };
     for (size_t i = 0; i < s->test.lines; i++)
-        bleu_add(&sum, line_next(&s->test.in[0]), line_next(&s->test.in[1]));
-    bleu_print(&sum, stdout);
+        bleu_next(s, &sum, &s->test, line_next(&s->test.in[0]));
+    bleu_print(&sum);
     return 0;
 }
 
 /* Open the data to score a model on. */
 static void score_open(struct session *s)
 {
-    if (is_text(s) ? s->o.source || s->o.target : s->o.text != NULL)
+    if (is_text(s) ? s->o.source || s->o.target || s->o.references : s->o.text != NULL)
         fail(2, is_text(s) ? "a language model is scored on --text"
                            : "a translator is scored on --source and --target");
     if (is_text(s))
@@ -3895,6 +4042,7 @@ static void score_open(struct session *s)
     else
         s->test = corpus_open(s->o.source ? s->o.source : "data/test.de",
                               s->o.target ? s->o.target : "data/test.en");
+    references_open(s);
     corpus_encode(&s->test, &s->tok, (size_t)s->o.model.ctx, 0);
     batches_make(s);
     cuts_say(s, &s->test);
@@ -3903,6 +4051,7 @@ static void score_open(struct session *s)
 static int run_score(struct session *s)
 {
     if (s->o.hypothesis) return score_file(s);
+    if (s->o.json) fail(2, "--json needs --hypothesis");
     model_open(s);
     score_open(s);
     report(s, &s->test);
@@ -4076,8 +4225,9 @@ static const struct command {
       "resume beam length-penalty rows threads", run_translate },
     { "sample", "MODEL", "generate text",
       "resume prompt length temp top-k top-p samples seed threads", run_sample },
-    { "score", "MODEL", "loss, perplexity, BLEU",
-      "resume source target text hypothesis stride beam length-penalty rows batch-tokens threads",
+    { "score", "MODEL", "loss, perplexity, BLEU, chrF",
+      "resume source target text hypothesis references tokenize decimals json stride beam "
+      "length-penalty rows batch-tokens threads",
       run_score },
     { "export", "MODEL", "its parameters as a C header",
       "resume c-header force int8 source target text stride batch-tokens threads", run_export },
@@ -4087,7 +4237,7 @@ static const struct command {
       "out force x y by title log-axes log", run_plot },
 };
 static const char every[] = "config help version print-config";
-static const char others[] = "hypothesis c-header int8 by";
+static const char others[] = "hypothesis references json c-header int8 by";
 
 static const struct command *command_find(const char *name)
 {
@@ -4271,6 +4421,10 @@ static void options_read(struct session *s, int argc, char **argv)
         o->log = NULL;
     }
     if (!o->out) o->out = is_verb(o, "plot") ? "-" : o->file ? o->file : "model.safetensors";
+    if (strcmp(o->tokenize, "13a") != 0 && strcmp(o->tokenize, "none") != 0
+        && strcmp(o->tokenize, "char") != 0)
+        fail(2, "--tokenize cannot be '%s'; it is 13a, none or char", o->tokenize);
+    if (o->decimals > 17) fail(2, "--decimals must be at most 17, not %d", o->decimals);
     if (o->rows > INT_MAX/o->beam) fail(2, "--rows and --beam are too large together");
     if (!o->save_every) o->save_every = o->eval_every;
     if (!o->sample_every) o->sample_every = o->eval_every;

@@ -330,18 +330,25 @@ static void try_lines(blob b)
 {
     const struct lines l = lines_of(b);
     struct store s = {0};
+    static const char *const how[] = {"13a", "none", "char"};
+    struct options o = {0};
     struct bleu sum = {0};
     struct text line;
     double p[4], penalty;
     size_t i = 0;
+    sum.o = &o;
+    sum.more = b.n && b.at[0] & 4 ? 1 : 0;
     if (b.n) store_add(&s, b.at, b.n);
     for (; (line = line_next(&s)).at != NULL; i++) {
         must(i < l.n && line.n == l.start[i + 1] - l.start[i] - 1
              && memcmp(line.at, l.text.at + l.start[i], line.n) == 0, "another line");
-        if (i < 2) bleu_add(&sum, line, (struct text){l.text.at, l.start[1] - 1});
+        const struct text two[] = {{l.text.at, l.start[1] - 1}, line};
+        o.tokenize = how[b.at[0] % 3];
+        if (i < 2) bleu_add(&sum, line, two);
     }
     must(i == l.n, "too few lines");
     must(bleu_score(&sum, p, &penalty) >= 0 && p[0] <= 100 && penalty <= 1, "no score");
+    must(chrf_score(sum.chrf) >= 0 && chrf_score(sum.chrf) <= 100.001, "no chrF");
     store_free(&s);
     free(l.text.at), free(l.start);
 }
