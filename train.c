@@ -89,6 +89,13 @@ static double peak_memory(void)
 
 static int is_terminal(FILE *f) { return isatty(fileno(f)); }
 
+/* A stream that is closed stays so, or the next file to be opened would get what is said there. */
+static void streams_keep(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0) open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+}
+
 /* The columns of the terminal, now; 0: the system does not say. */
 static int terminal_width(void)
 {
@@ -241,6 +248,7 @@ typedef off_t offset;
 static double seconds(void) { return (double)time(NULL); }
 static double peak_memory(void) { return 0; }
 static int terminal_width(void) { return 0; }
+static void streams_keep(void) {}
 static size_t input_read(void *to, size_t n)
 {
     size_t k = 0;
@@ -3330,7 +3338,7 @@ static void row_add(struct session *s, struct progress *p, const char *row)
 }
 
 /* Draw the rows so far, or only see whether they could be.  Of a copy, because lines and cells are
- * ended in place. */
+ * ended in place.  What is no regular file, such as a pipe, gets one drawing, at the end. */
 static void progress_plot(struct session *s, const struct progress *p, int draw)
 {
     if (!s->o.plot || rank) return;
@@ -3339,7 +3347,7 @@ static void progress_plot(struct session *s, const struct progress *p, int draw)
     struct lines l = lines_split(copy);
     struct plot drawing = plot_of(&s->o);
     plot_read(&drawing, s->o.log ? s->o.log : "--plot", &l);
-    if (drawing.n > 0 && draw) {
+    if (drawing.n > 0 && draw && (s->last || !is_special(s->o.plot))) {
         struct part part = part_open(s->o.plot);
         if (part.f) plot_print(&drawing, part.f);
         written(s, PLOT, part_close(&part, 1, "a write failed", 0));
@@ -3829,7 +3837,7 @@ static int train_loop(struct session *s, struct progress *p)
         s->last |= ended;
         progress_step(s, p, step, &stats, val, s->last);
         if (s->last || step % o->save_every == 0) checkpoint_save(s, 0, 0);
-        if (step % o->eval_every == 0) progress_plot(s, p, 1);
+        if (step % o->eval_every == 0 && !s->last) progress_plot(s, p, 1);
         if (step % o->sample_every == 0 && !caught && !rank) show_samples(s);
     }
     return ended;
@@ -4435,6 +4443,7 @@ int main(int argc, char **argv)
     struct session s = {0};
     s.argv = argv;
     int code = 0;
+    streams_keep();
 #ifdef SIGXFSZ
     signal(SIGXFSZ, SIG_IGN);                 /* a file that grows too long is a failed write */
 #endif
