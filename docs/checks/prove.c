@@ -143,6 +143,21 @@ INSTEAD(void, print_decimal, char *to, size_t n, double v)
     to[n - 1] = 0;
 }
 
+INSTEAD(double, scale10, double m, int e)
+{
+    (void)m;
+    must(e >= -38 && e <= 52, "few rounds");
+    return nondet_double();
+}
+
+/* Whatever the powers of ten are, and into any room: what it says is say()'s own proof. */
+PROOF(decimal_print)
+{
+    const size_t n = 1 + size_upto(ROOM - 1);
+    print_decimal(room + ROOM - n, n, nondet_double());
+    reached("end");
+}
+
 /* For each of fields[] and for a name that is none of them. */
 PROOF(config_set)
 {
