@@ -1844,12 +1844,6 @@ static int row_tokens(const struct session *s, const struct corpus *c)
     return n < (uint64_t)s->o.model.ctx ? (int)n : s->o.model.ctx;
 }
 
-/* The rows of a training batch of a text. */
-static int text_rows(const struct session *s, const struct corpus *c)
-{
-    return s->o.model.batch_tokens/row_tokens(s, c);
-}
-
 /* Random masks can miss a short batch altogether, and the library refuses a step without a label:
  * then mask the first token. */
 static void batch_need_label(struct batch *b)
@@ -1876,7 +1870,7 @@ static void batch_next(struct session *s, struct batch *b, uint64_t index)
             s->place++;
         return;
     }
-    int len = row_tokens(s, c), rows = text_rows(s, c);
+    int len = row_tokens(s, c), rows = s->o.model.batch_tokens/len;
     for (int row = 0; row < rows; row++) {
         uint64_t high = dn_random(seed, STREAM_TEXT + index, 2*(uint32_t)row);
         uint64_t low = dn_random(seed, STREAM_TEXT + index, 2*(uint32_t)row + 1);
@@ -2368,12 +2362,6 @@ static long long best_of_note(char *note, const char *path, double *loss, int *s
     return step;
 }
 
-/* Does the run continue in the file it was resumed from? */
-static int goes_on(const struct options *o)
-{
-    return o->file && same_file(o->file, o->out);
-}
-
 /* An output of the run was written, or was not, for which there is a sentence.  Then the run goes
  * on: the old file is whole, and the next one may find room.  What is still lost at the end makes
  * the status. */
@@ -2448,7 +2436,7 @@ static int replace_check(const struct session *s, const char *path, int is_best)
     dn_config c, now = s->o.model;
     dn_io io;
     double asked;
-    int n, own = goes_on(&s->o), early = !*s->data_note;
+    int n, own = s->o.file && same_file(s->o.file, s->o.out), early = !*s->data_note;
     const dn_field *field = dn_fields(&n);
     if (s->o.force || !file_exists(path) || (own && !is_best)) return 0;
     FILE *f = checkpoint_open(path, &io);
@@ -3591,7 +3579,8 @@ static int steps_of_epochs(struct session *s)
     double steps = 0;
     const struct corpus *c = &s->train;
     if (is_text(s)) {
-        double each = (double)row_tokens(s, c)*text_rows(s, c)*s->o.accum;
+        int len = row_tokens(s, c), rows = s->o.model.batch_tokens/len;
+        double each = (double)len*rows*s->o.accum;
         steps = ceil((double)text_tokens(c)*s->o.epochs/each);
     } else {
         uint64_t n = c->seq[0].n, most = n < 1 << 25 ? (1 << 25)/n : 1;
