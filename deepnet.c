@@ -252,10 +252,10 @@ static struct mat  plain(const real *p, int ld)  { return (struct mat){ p, ld, 0
 static struct mat  turned(const real *p, int ld) { return (struct mat){ p, ld, 1 }; }
 static struct dest into(real *p, int ld)         { return (struct dest){ p, ld }; }
 
-/* C (M x N) = init + A B, each element one chain of fused multiply-adds over ascending k.  init:
- * NULL to start at 0, C itself to add to it, else a row of N numbers at which every row of C starts
- * (a bias).  C overlaps neither A nor B.  matmul1 is one thread's and works in matmul_work() reals
- * at w; matmul shares C out among the team. */
+/* C (M x N) = init + A B, each element one chain of fused multiply-adds over ascending k < K, and
+ * K > 0.  init: NULL to start at 0, C itself to add to it, else a row of N numbers at which each
+ * row starts (a bias).  C overlaps neither A nor B.  matmul1 is one thread's and works in
+ * matmul_work() reals at w; matmul shares C out among the team. */
 static void matmul1(struct dest c, const real *init, struct mat a, struct mat b, int M, int N,
                     int K, real *w);
 static void matmul(const struct team *team, struct dest c, const real *init, struct mat a,
@@ -4738,17 +4738,18 @@ struct start { const real *p; ptrdiff_t ld; };
 struct panels { const real *p; ptrdiff_t ld, next; };
 
 /* C tile of mr rows (a constant in each call) = init tile + A strip times B panel, a(i,k) at
- * a[i*rs + k*cs]; init may be C */
+ * a[i*rs + k*cs]; init may be C.  A loop that runs at least once, and pointers that walk: otherwise
+ * gcc keeps the accumulators in memory before and after it. */
 DN_INLINE void tile(int mr, struct dest c, struct start init, const real *a, ptrdiff_t rs,
                     ptrdiff_t cs, struct panels b, int K)
 {
     vec t[DN_MR][2];
     DN_UNROLL
-    for (int i = 0; i < mr; i++) {
-        t[i][0] = vload(init.p + i*init.ld);
-        t[i][1] = vload(init.p + i*init.ld + DN_VL);
+    for (int i = 0; i < mr; i++, init.p += init.ld) {
+        t[i][0] = vload(init.p);
+        t[i][1] = vload(init.p + DN_VL);
     }
-    for (int k = 0; k < K; k++, a += cs, b.p += b.ld) {
+    do {
         vec b0 = vload(b.p), b1 = vload(b.p + DN_VL);
         DN_UNROLL
         for (int l = 0; l < DN_NR; l += CACHE_LINE) prefetch(b.p, 4*b.ld + l);
@@ -4757,11 +4758,12 @@ DN_INLINE void tile(int mr, struct dest c, struct start init, const real *a, ptr
             t[i][0] = vfma(a[i*rs], b0, t[i][0]);
             t[i][1] = vfma(a[i*rs], b1, t[i][1]);
         }
-    }
+        a += cs, b.p += b.ld;
+    } while (--K > 0);
     DN_UNROLL
-    for (int i = 0; i < mr; i++) {
-        memcpy(c.p + i*c.ld, &t[i][0], sizeof(vec));
-        memcpy(c.p + i*c.ld + DN_VL, &t[i][1], sizeof(vec));
+    for (int i = 0; i < mr; i++, c.p += c.ld) {
+        memcpy(c.p, &t[i][0], sizeof(vec));
+        memcpy(c.p + DN_VL, &t[i][1], sizeof(vec));
     }
 }
 
@@ -4778,8 +4780,9 @@ static void strip(struct dest c, struct start init, struct mat a, struct panels 
             int mt = imin(m - i, mr), nt = imin(n - j, DN_NR), cut = mt < mr || nt < DN_NR;
             const real *at = corner(a, i, 0).p;
             struct dest whole = { c.p + i*c.ld + j, c.ld }, to = whole;
-            for (int l = 0; l < mt*DN_NR; l += CACHE_LINE)      /* of C in the next strip */
-                prefetch(whole.p + l/DN_NR*c.ld + l%DN_NR, DN_MR*c.ld);
+            const real *next = whole.p;
+            for (int r = 0; r < mt; r++, next += c.ld)          /* of C in the next strip */
+                for (int l = 0; l < DN_NR; l += CACHE_LINE) prefetch(next, DN_MR*c.ld + l);
             struct start from = { init.p + i*init.ld + j, init.ld };
             if (cut) {
                 for (int l = 0; l < mr*DN_NR; l++) e[l] = 0;
@@ -4875,7 +4878,7 @@ static void matmul_few(struct dest c, const real *init, struct mat a, struct mat
                        int K, real *w)
 {
     enum { BLOCK = DN_KC*DN_NP/DN_VL };
-    for (int k0 = 0; k0 == 0 || k0 < K; k0 += BLOCK) {
+    for (int k0 = 0; k0 < K; k0 += BLOCK) {
         int kc = imin(K - k0, BLOCK), add = k0 > 0 || init == c.p;
         pack(w, DN_VL, corner(a, 0, k0), M, kc);
         for (int j = 0; j < N; j += SIDE) {
@@ -4934,7 +4937,7 @@ static void matmul1(struct dest c, const real *init, struct mat a, struct mat b,
         return;
     }
     for (int j = 0; j < N; j += DN_NC)
-        for (int k = 0; k == 0 || k < K; k += DN_KC) {
+        for (int k = 0; k < K; k += DN_KC) {
             int n = imin(N - j, DN_NC), kc = imin(K - k, DN_KC), add = k > 0 || init == c.p;
             struct panels panels = { corner(b, k, j).p, b.ld, DN_NR };
             if (!as_it_lies) panels = (struct panels){ w, DN_NR, (ptrdiff_t)kc*DN_NR };
