@@ -2360,6 +2360,7 @@ static int must_go_back(const struct session *s, dn_status status, const char *e
 static void tokenizer_load(struct session *s, const char *path)
 {
     char err[DN_ERR_MAX];
+    if (!path) fail(2, "%s needs a MODEL, such as model.safetensors", s->o.verb);
     s->tok_note = note_of_file(path, "tokenizer");
     if (!s->tok_note) fail(1, "%s has no tokenizer; docs/format.md says how to add one", path);
     size_t n = strlen(s->tok_note), size = dn_tok_bytes(dn_tok_vocab_of(s->tok_note, n));
@@ -2487,15 +2488,13 @@ static void model_make(struct session *s, enum dn_purpose purpose)
 /* Of all parameters, as doubles; each step is that of the checksum in docs/format.md. */
 static uint64_t parameters_hash(const dn_model *m)
 {
+    const dn_real *value = dn_tensor_at(m, 0).value;          /* all tensors, one behind another */
     uint64_t hash = 0, bits;
-    for (int i = 0; i < dn_tensor_count(m); i++) {
-        const dn_tensor t = dn_tensor_at(m, i);
-        for (size_t k = 0; k < tensor_size(&t); k++) {
-            const double value = (double)t.value[k];
-            memcpy(&bits, &value, sizeof bits);
-            hash = (hash ^ bits)*UINT64_C(0x9E3779B97F4A7C15);
-            hash ^= hash >> 29;
-        }
+    for (size_t k = 0; k < dn_param_count(m); k++) {
+        const double x = (double)value[k];
+        memcpy(&bits, &x, sizeof bits);
+        hash = (hash ^ bits)*UINT64_C(0x9E3779B97F4A7C15);
+        hash ^= hash >> 29;
     }
     return hash;
 }
@@ -2503,7 +2502,6 @@ static uint64_t parameters_hash(const dn_model *m)
 /* Every command that uses a MODEL begins with this. */
 static void model_open(struct session *s)
 {
-    if (!s->o.file) fail(2, "%s needs a MODEL, such as model.safetensors", s->o.verb);
     tokenizer_load(s, s->o.file);
     model_make(s, DN_INFER);
 }
@@ -3981,7 +3979,6 @@ static void piece_print(const dn_tokenizer *tok, int id)
 
 static int run_tokens(struct session *s)
 {
-    if (!s->o.file) fail(2, "tokens needs a MODEL, such as model.safetensors");
     tokenizer_load(s, s->o.file);
     struct text t = file_read("-");
     int *ids = resize(NULL, t.n, sizeof *ids);
@@ -4177,7 +4174,7 @@ static int run_average(struct session *s)
     if (!s->o.force && file_exists(s->o.out))
         fail(2, "%s exists; --out NAME keeps it, --force replaces it", s->o.out);
     const size_t n = dn_param_count(s->m);
-    dn_real *value = dn_tensor_at(s->m, 0).value;             /* all tensors, one behind another */
+    dn_real *value = dn_tensor_at(s->m, 0).value;
     needed_for = "the sum of the models";
     double *sum = resize(NULL, n, sizeof *sum);
     for (size_t k = 0; k < n; k++) sum[k] = 0;
