@@ -1254,7 +1254,7 @@ struct tensor {
     int rows, cols;                     /* cols 0: a vector                                   */
     size_t at;                          /* in the parameter array                             */
     size_t count;
-    uint64_t file[3];                   /* offsets of value and moments while loading         */
+    uint64_t file[3];                   /* value and moments while loading: their place and type  */
 };
 
 struct sublayer {
@@ -3032,11 +3032,12 @@ void dn_mask_tokens(int *input, int *label, const int *tokens, int n, int vocab,
  * grows with the length, not with its square.  What the decoder computes is sections 6 to 9 as they
  * stand: only spans say that there are more keys than queries. */
 
-/* Beam search: a hypothesis is a row, a candidate is one more id for it, and found is what a source
- * has so far: its best hypothesis that ended, whose ids lie in the caller's out. */
+/* Beam search: a hypothesis is a row, a candidate is one more id for it, an ending is a hypothesis
+ * that has ended, and found is how far a source has come. */
 static const double NO_HYPOTHESIS = -1e30;              /* score of a row that has none       */
 struct candidate { double score; int row, id; };        /* row -1: none                      */
-struct found { double best; int source, ended, done, length; };     /* how many ended; best's ids */
+struct ending { double score; int length, row; };       /* its ids are those of row in ended  */
+struct found { int source, done; };                     /* the caller's; no more to do        */
 
 /* Its cache takes M x 2 x 2D reals for each token of each sequence where there is an encoder, half
  * of that in a decoder alone.  All else takes a few T x D and T x F whatever the depth, but for
@@ -3045,13 +3046,16 @@ struct dn_generator {
     const dn_model *m;
     struct desk desk;                   /* with the cache, and logits of all rows             */
     int capacity, rows, beam;           /* sequences there is room for; in use; per source    */
+    int sources;                        /* that the last search began with                    */
     int *len;                           /* tokens of each row so far                          */
     int *parent, *feed, *one;           /* beam search: row gone on from, id fed, 1           */
     real *spare;                        /* to move a cache into: capacity x ctx x 2D          */
-    int *ids, *ids_next;                /* beam search: capacity x ctx                        */
+    int *ids, *ids_next, *ended;        /* beam search: capacity x ctx                        */
     double *score, *score_next;         /* capacity                                           */
     struct candidate *list;             /* 2 beam for each source                             */
-    struct found *found;                /* one for each source                                */
+    struct ending *ending;              /* beam for each source, the best first;              */
+    int *ends;                          /* how many of them there are                         */
+    struct found *found;                /* one for each source that is not done               */
 };
 
 /* T = capacity x ctx: a first feed may bring whole sequences, and sources are read whole.  R is the
@@ -3068,9 +3072,12 @@ static void generator_lay(struct arena *arena, dn_generator *gen, const dn_confi
     gen->spare  = take_reals(arena, T, 2*(size_t)c->dim);
     gen->ids      = take(arena, sizeof(int), T, 1, 1);
     gen->ids_next = take(arena, sizeof(int), T, 1, 1);
+    gen->ended    = take(arena, sizeof(int), T, 1, 1);
     gen->score      = take(arena, sizeof(double), R, 1, 1);
     gen->score_next = take(arena, sizeof(double), R, 1, 1);
     gen->list  = take(arena, sizeof(struct candidate), R, 2, 1);
+    gen->ending = take(arena, sizeof(struct ending), R, 1, 1);
+    gen->ends  = take(arena, sizeof(int), R, 1, 1);
     gen->found = take(arena, sizeof(struct found), R, 1, 1);
 }
 
@@ -3129,7 +3136,7 @@ static dn_status generator_begin(dn_generator *gen, int n, int beam, const int *
 {
     const dn_config *c = &gen->m->c;
     int tokens;
-    gen->rows = 0;
+    gen->rows = gen->sources = 0;
     if (n < 1 || beam < 1 || n > gen->capacity/beam)
         return fail(err, DN_EINVAL, "%d sequences of %d are more than the generator's %d",
                     (int64_t)n, (int64_t)beam, (int64_t)gen->capacity);
@@ -3139,8 +3146,10 @@ static dn_status generator_begin(dn_generator *gen, int n, int beam, const int *
         sources_encode(gen, n, enc, enc_len);
     }
     gen->rows = n*beam;
+    gen->sources = n;
     gen->beam = beam;
     memset(gen->len, 0, (size_t)gen->rows*sizeof *gen->len);
+    memset(gen->ends, 0, (size_t)n*sizeof *gen->ends);
     return DN_OK;
 }
 
@@ -3187,6 +3196,13 @@ const dn_real *dn_generator_feed(dn_generator *gen, const int *tokens, const int
     }
     linear_fwd(&desk->team, desk->logits, desk->picked, &to_logits, gen->rows);
     return desk->logits;
+}
+
+double dn_log_p(const dn_real *logits, int vocab, int id)
+{
+    real top = max_row(logits, vocab);
+    acc lse = (acc)top + log_acc(exp_sum(NULL, logits, top, vocab));
+    return (double)((acc)logits[id] - lse);
 }
 
 /* A threshold t: the p >= t are at least `count` and weigh at least `mass`; without the smallest
@@ -3325,39 +3341,48 @@ static void rows_adopt(dn_generator *gen)
     gen->ids_next = ids;
 }
 
-/* Divide the candidates of source i into ended and living; out keeps the best ended one.  As in
- * fairseq, an end counts only among the first `beam` candidates.  A source is done with `beam`
- * ends, or at its limit of ids, where the best living one must do if none has ended.  Rows that are
- * left without a hypothesis are fed all the same, since each source has B; their score keeps them
- * out of every later list. */
-static void beam_advance(dn_generator *gen, int i, double penalty, int limit, int *out)
+/* A hypothesis of source i has ended: the first n - 1 ids of a row, and a last one unless that is
+ * DN_EOS.  It takes its place behind those that ended before and are no worse; a living one, with
+ * which the search must do at its limit, behind all. */
+static void ending_add(dn_generator *gen, int i, double score, int row, int n, int last, int living)
 {
-    int B = gen->beam, ctx = gen->m->c.ctx, alive = 0;
+    int ctx = gen->m->c.ctx, first = i*gen->beam, k = gen->ends[i]++;
+    struct ending *list = gen->ending + first, new = { score, n - (last == DN_EOS), first + k };
+    int *ids = ROW(gen->ended, new.row, ctx);
+    memcpy(ids, ROW(gen->ids, row, ctx) + 1, (size_t)(n - 1)*sizeof(int));
+    ids[n - 1] = last;
+    for (; k > 0 && !living && list[k - 1].score < score; k--) list[k] = list[k - 1];
+    list[k] = new;
+}
+
+/* Divide the candidates of source i into ended and living.  As in fairseq, an end counts only among
+ * the first `beam` candidates.  A source is done with `beam` ends, or at its limit of ids, where
+ * the living ones must do for those that have not ended.  Rows that are left without a hypothesis
+ * are fed all the same, since a pass has the same rows throughout; their score keeps them out of
+ * every later list. */
+static void beam_advance(dn_generator *gen, int i, double penalty, int limit)
+{
+    int B = gen->beam, alive = 0;
     int length = gen->len[i*B];                         /* without DN_BOS, with what comes now */
     const struct candidate *list = gen->list + 2*(size_t)i*(size_t)B;
     struct found *f = &gen->found[i];
+    int from = f->source;
     /* Best first, until every row has what it goes on with. */
     for (int k = 0; k < 2*B && alive < B && list[k].row >= 0; k++) {
         const struct candidate *c = &list[k];
-        double score = normalized(c->score, length, penalty);
         if (c->id != DN_EOS) {
             int r = i*B + alive++;
             gen->parent[r] = c->row;
             gen->score_next[r] = c->score;
             gen->feed[r] = c->id;
-        } else if (k < B && f->ended < B && (f->ended++ == 0 || score > f->best)) {
-            f->best = score;
-            f->length = length - 1;
-            memcpy(out, ROW(gen->ids, c->row, ctx) + 1, (size_t)f->length*sizeof(int));
+        } else if (k < B && gen->ends[from] < B) {
+            ending_add(gen, from, normalized(c->score, length, penalty), c->row, length, DN_EOS, 0);
         }
     }
-    /* At the limit the best living hypothesis, which row i B has got, and its id of now. */
-    if (!f->ended && length >= limit) {
-        f->length = length;
-        memcpy(out, ROW(gen->ids, gen->parent[i*B], ctx) + 1, (size_t)(length - 1)*sizeof(int));
-        out[length - 1] = gen->feed[i*B];
-    }
-    f->done = f->ended == B || length >= limit;
+    for (int r = i*B; length >= limit && r < i*B + alive && gen->ends[from] < B; r++)
+        ending_add(gen, from, normalized(gen->score_next[r], length, penalty), gen->parent[r],
+                   length, gen->feed[r], 1);
+    f->done = gen->ends[from] == B || length >= limit;
     for (; alive < B; alive++) {
         int r = i*B + alive;
         gen->parent[r] = r;
@@ -3401,7 +3426,7 @@ dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_
     const dn_config *c = &gen->m->c;
     dn_status status = generator_begin(gen, n, how->beam, enc, enc_len, err);
     if (status) return status;
-    for (int i = 0; i < n; i++) gen->found[i] = (struct found){ .source = i };
+    for (int i = 0; i < n; i++) gen->found[i] = (struct found){ i, 0 };
     for (int r = 0; r < gen->rows; r++) {
         gen->feed[r] = DN_BOS;
         gen->score[r] = 0;
@@ -3415,13 +3440,25 @@ dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_
         for (int i = 0; i < n; i++) {                                                  /* (3) */
             int from = gen->found[i].source;
             int limit = has_stack(c, ENC) ? imin(c->ctx, 2*enc_len[from] + 10) : c->ctx;
-            beam_advance(gen, i, how->length_penalty, limit, ROW(out, from, c->ctx));
-            out_len[from] = gen->found[i].length;
+            beam_advance(gen, i, how->length_penalty, limit);
         }
         n = sources_leave(gen, n);                                                     /* (4) */
         rows_adopt(gen);                                                               /* (5) */
     }
+    for (int i = 0; i < gen->sources; i++) {
+        dn_hypothesis best = dn_hypothesis_at(gen, i, 0);
+        out_len[i] = best.length;
+        if (best.ids) memcpy(ROW(out, i, c->ctx), best.ids, (size_t)best.length*sizeof(int));
+    }
     return DN_OK;
+}
+
+dn_hypothesis dn_hypothesis_at(const dn_generator *gen, int i, int k)
+{
+    if (i < 0 || i >= gen->sources || k < 0 || k >= gen->ends[i])
+        return (dn_hypothesis){ NULL, 0, 0 };
+    const struct ending *e = &gen->ending[i*gen->beam + k];
+    return (dn_hypothesis){ ROW(gen->ended, e->row, gen->m->c.ctx), e->length, e->score };
 }
 
 /* ---- 15 sentences, options --------------------------------------------------------------- */
@@ -3744,7 +3781,11 @@ static const char CONFIG_KEY[] = "config.";
 static const char HEAD[] = "{\"__metadata__\":{\"checksum\":\"";
 enum { DIGITS = 16, WORD = (int)sizeof(real), PIPE = 4096 };
 enum { HEADER_MAX = 100000000 };                        /* the reference reader takes no more */
-static const char *const dtype = sizeof(real) == 8 ? "F64" : "F32";
+
+/* What is read: the type that is written, and those which that holds exactly. */
+static const struct dtype { const char *name; int bytes, fraction; } dtypes[] = {
+    { "F64", 8, 52 }, { "F32", 4, 23 }, { "F16", 2, 10 }, { "BF16", 2, 7 } };
+enum { OWN = sizeof(real) == 8 ? 0 : 1, DTYPES = 4 };
 
 /* A hash in which no change of a single 8-byte word can go unseen: each step is a bijection. */
 struct sum { uint64_t hash, word; int bytes; };
@@ -3832,16 +3873,27 @@ static void real_bytes(unsigned char *to, real v)
     for (int i = 0; i < WORD; i++) to[i] = (unsigned char)(u >> 8*i);
 }
 
-static real real_from(const unsigned char *p)
+static double double_of(uint64_t exponent, uint64_t fraction)
+{
+    uint64_t u = exponent << 52 | fraction;
+    double v;
+    memcpy(&v, &u, sizeof v);
+    return v;
+}
+
+/* The number in little-endian bytes: its exponent, counted from another bias, and its fraction are
+ * moved to where a double has them.  An exponent of 0 means that of 1 and no 1 before the fraction;
+ * the largest, that it is not finite. */
+static double number_from(const unsigned char *p, const struct dtype *d)
 {
     uint64_t u = 0;
-    uint32_t u32;
-    real v;
-    for (int i = 0; i < WORD; i++) u |= (uint64_t)p[i] << 8*i;
-    u32 = (uint32_t)u;
-    if (WORD == 8) memcpy(&v, &u, sizeof v);
-    else memcpy(&v, &u32, sizeof v);
-    return v;
+    for (int i = 0; i < d->bytes; i++) u |= (uint64_t)p[i] << 8*i;
+    int sign = 8*d->bytes - 1;
+    uint64_t most = ((uint64_t)1 << (sign - d->fraction)) - 1, e = u >> d->fraction & most;
+    uint64_t f = u << (52 - d->fraction) & (((uint64_t)1 << 52) - 1);
+    uint64_t moved = e == most ? 2047 : e + !e - most/2 + 1023;
+    double v = double_of(moved, f) - (e ? 0 : double_of(moved, 0));
+    return u >> sign ? -v : v;
 }
 
 /* The entry of a tensor whose bytes begin at `from`; returns where they end. */
@@ -3854,7 +3906,7 @@ static uint64_t put_entry(struct writer *out, const dn_model *m, const struct te
     put_string(out, prefix[part]);
     put_string(out, tensor_name(m, t, name));
     put_string(out, "\":{\"dtype\":\"");
-    put_string(out, dtype);
+    put_string(out, dtypes[OWN].name);
     put_string(out, "\",\"shape\":[");
     put_number(out, (uint64_t)t->rows);
     if (t->cols) {
@@ -4174,7 +4226,7 @@ static int lacking(struct reader *in)
 }
 
 static int tensor_note(struct reader *in, const char *name, const uint64_t *shape, int dims,
-                       uint64_t begin)
+                       uint64_t begin, int type)
 {
     int part = 2;
     if (!in->m) return 1;
@@ -4185,7 +4237,7 @@ static int tensor_note(struct reader *in, const char *name, const uint64_t *shap
         (t->cols && shape[1] != (uint64_t)t->cols))
         return bad(in, "tensor '%s' has another shape in the checkpoint", name) || lacking(in);
     if (t->file[part]) return bad(in, "tensor '%s' is there twice", name);
-    t->file[part] = begin + 1;                          /* 0 means: not seen */
+    t->file[part] = DTYPES*begin + (uint64_t)type + 1;  /* 0 means: not seen */
     in->count[part]++;
     return 1;
 }
@@ -4195,13 +4247,14 @@ static int get_entry(struct reader *in, const char *name)
 {
     char word[DN_NAME_MAX];
     uint64_t shape[2] = { 1, 1 }, size, begin, end;
-    int dims = 0;
+    int dims = 0, type = OWN;
     if (!expect(in, '{') || !get_name(in, word, sizeof word) || !expect(in, ':')) return 0;
     if (strcmp(word, "dtype")) return bad(in, "tensor '%s' does not begin with its dtype", name);
     if (!get_name(in, word, sizeof word) || !expect(in, ',')) return 0;
-    if (strcmp(word, dtype)) {
-        in->status = fail(in->err, DN_EFORMAT, "tensor '%s' is %s; this build reads %s", name, word,
-                          dtype);
+    while (type < DTYPES && strcmp(word, dtypes[type].name)) type++;
+    if (type == DTYPES) {
+        in->status = fail(in->err, DN_EFORMAT, "tensor '%s' is %s; this build reads %sF32, F16 and "
+                          "BF16", name, word, OWN ? "" : "F64, ");
         return 0;
     }
     if (!get_name(in, word, sizeof word) || !expect(in, ':') || !expect(in, '[')) return 0;
@@ -4214,13 +4267,13 @@ static int get_entry(struct reader *in, const char *name)
     if (strcmp(word, "data_offsets")) return bad(in, "tensor '%s' lacks its data_offsets", name);
     if (!expect(in, ':') || !expect(in, '[') || !get_number(in, &begin) || !expect(in, ',') ||
         !get_number(in, &end) || !expect(in, ']') || !expect(in, '}')) return 0;
-    if (shape[0] > UINT32_MAX || shape[1] > UINT32_MAX || shape[0]*shape[1] > UINT64_MAX/WORD)
+    if (shape[0] > UINT32_MAX || shape[1] > UINT32_MAX || shape[0]*shape[1] > UINT64_MAX/8/DTYPES)
         return bad(in, "tensor '%s' is too large", name);
-    size = shape[0]*shape[1]*WORD;
+    size = shape[0]*shape[1]*(uint64_t)dtypes[type].bytes;
     if (begin != in->filled || end < begin || end - begin != size || end > in->data)
         return bad(in, "tensor '%s' has wrong data_offsets", name);
     in->filled = end;
-    return tensor_note(in, name, shape, dims, begin);
+    return tensor_note(in, name, shape, dims, begin, type);
 }
 
 static int get_header(struct reader *in)
@@ -4299,7 +4352,8 @@ dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
     in.config.parts = imax(in.config.parts, 1);
     if (!dn_model_bytes(&in.config, DN_INFER, err)) return DN_EFORMAT;
     /* So that a small file cannot make the caller allocate a large model. */
-    if (bytes_with(&in.config, DN_INFER, 1) - bytes_with(&in.config, DN_BORROW, 1) > io->size)
+    if ((bytes_with(&in.config, DN_INFER, 1) - bytes_with(&in.config, DN_BORROW, 1))/(WORD/2)
+        > io->size)
         return fail(err, DN_EFORMAT, "the file is too short for the model it describes");
     *c = in.config;
     return DN_OK;
@@ -4318,12 +4372,14 @@ dn_status dn_load_note(const dn_io *io, const char *key, char *text, size_t *siz
     return DN_OK;
 }
 
-static int values_read(struct reader *in, uint64_t from, uint64_t count, real *to)
+static int values_read(struct reader *in, uint64_t from, const struct dtype *d, uint64_t count,
+                       real *to)
 {
+    size_t each = (size_t)d->bytes;
     for (uint64_t i = 0, n; i < count; i += n) {
-        n = pipe_most((count - i)*WORD)/WORD;
-        if (!pipe_fill(in, from + i*WORD, (size_t)n*WORD)) return 0;
-        for (uint64_t j = 0; j < n; j++) to[i + j] = real_from(in->pipe + j*WORD);
+        n = pipe_most((count - i)*each)/each;
+        if (!pipe_fill(in, from + i*each, (size_t)n*each)) return 0;
+        for (uint64_t j = 0; j < n; j++) to[i + j] = (real)number_from(in->pipe + j*each, d);
     }
     return 1;
 }
@@ -4350,7 +4406,9 @@ static dn_status model_fill(struct reader *in)
         for (int i = 0; in->count[p] && i < m->tensors; i++) {
             const struct tensor *t = &m->tensor[i];
             real *to = part[p] + t->at;
-            if (!values_read(in, in->end + t->file[p] - 1, t->count, to)) return in->status;
+            uint64_t file = t->file[p] - 1;
+            const struct dtype *d = &dtypes[file%DTYPES];
+            if (!values_read(in, in->end + file/DTYPES, d, t->count, to)) return in->status;
             if (!row_finite(to, (size_t)t->count))
                 return fail(in->err, DN_EFORMAT, "tensor '%s%s' has a value that is not finite",
                             prefix[p], tensor_name(m, t, name));

@@ -290,6 +290,8 @@ dn_status dn_generator_start(dn_generator *g, int rows, const int *enc, const in
  * rows x vocab, valid until the next call; NULL with a sentence if a sequence would exceed ctx. */
 const dn_real *dn_generator_feed(dn_generator *g, const int *tokens, const int *len, char *err);
 
+/* ln p of an id, by the logits of its place: what dn_evaluate adds up as -nll. */
+double dn_log_p(const dn_real *logits, int vocab, int id);
 /* Choose an id by temperature (0: greedy), top-k (0: all) and top-p (1: all); u in [0,1) is
  * the random number.  work holds vocab reals. */
 typedef struct dn_sampling { double temperature; int top_k; double top_p; } dn_sampling;
@@ -302,6 +304,11 @@ int dn_sample(const dn_real *logits, int vocab, const dn_sampling *how, double u
 typedef struct dn_beam { int beam; double length_penalty; } dn_beam;
 dn_status dn_translate(dn_generator *g, int n, const int *enc, const int *enc_len,
                        const dn_beam *how, int *out, int *out_len, char *err);
+/* Of the last dn_translate: hypothesis k of source i, from 0, the best first; but behind those that
+ * ended come those which the limit has cut.  ids NULL: there are no more; valid until the next
+ * call. */
+typedef struct dn_hypothesis { const int *ids; int length; double score; } dn_hypothesis;
+dn_hypothesis dn_hypothesis_at(const dn_generator *g, int i, int k);
 
 /* ---- 6 checkpoints ----------------------------------------------------------------------- */
 

@@ -2750,6 +2750,172 @@ static uint64_t trained_hash(void)
     return e == 0 ? h : 0;
 }
 
+/* The parts of it, of numbers that are the same everywhere, so that a port sees where it drifts. */
+static real drawn(size_t i)
+{
+    return (real)((dn_random(1, 1, (uint32_t)i) - 2147483648.0)/1073741824);
+}
+
+static real *draw(real *x, size_t n, size_t from)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = drawn(from + i);
+    return x;
+}
+
+static uint64_t hash_double(uint64_t h, double x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    for (int j = 0; j < 8; j++)
+        h = hash_byte(h, (unsigned char)(bits >> 8*j & 255));
+    return h;
+}
+
+static uint64_t hash_reals(uint64_t h, const real *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        h = hash_double(h, (double)x[i]);
+    return h;
+}
+
+static uint64_t hash_random(void)
+{
+    uint64_t h = HASH_START;
+    for (uint32_t i = 0; i < 1000; i++)
+        h = hash_double(hash_double(h, dn_random(1, i, i)), dn_shuffle(1, 1, i, 1000));
+    return h;
+}
+
+static uint64_t hash_functions(void)
+{
+    uint64_t h = HASH_START;
+    for (size_t i = 0; i < 4096; i++) {
+        const real x = drawn(i);
+        const acc y = (acc)x;
+        const real of[] = { exp_real(8*x), tanh_real(4*x), erf_real(2*x), sqrt_real(x*x) };
+        h = hash_reals(h, of, sizeof of/sizeof *of);
+        h = hash_double(hash_double(h, (double)exp_acc(8*y)), (double)log_acc(y*y + 1));
+        h = hash_double(hash_double(h, (double)sin_acc(100*y)), (double)cos_acc(100*y));
+    }
+    return h;
+}
+
+static uint64_t hash_product(void)
+{
+    enum { M = 37, N = 53, K = 271 };
+    static real a[M*K], b[K*N], c[M*N];
+    const struct team team = { 1, 1, get_block(MATMUL_WORK*sizeof(real)), NULL };
+    draw(a, M*K, 0);
+    draw(b, K*N, M*K);
+    matmul(&team, into(c, N), NULL, plain(a, K), plain(b, N), M, N, K);
+    free_blocks();
+    return hash_reals(HASH_START, c, M*N);
+}
+
+static uint64_t hash_norm(void)
+{
+    enum { T = 5, D = 67 };
+    real x[T*D], g[D], b[D], y[T*D], stat[2*T], dx[T*D], dg[D] = { 0 }, db[D] = { 0 };
+    const struct at_place at = { LN, 1, 1, draw(g, D, T*D), draw(b, D, T*D + D), dg, db };
+    const struct team team = { 1, 1, NULL, NULL };
+    norm_fwd(&team, y, stat, draw(x, T*D, 0), &at, T, D);
+    norm_bwd(&team, dx, y, stat, x, &at, T, D);
+    const uint64_t h = hash_reals(hash_reals(HASH_START, y, T*D), dx, T*D);
+    return hash_reals(hash_reals(h, dg, D), db, D);
+}
+
+static uint64_t hash_attention(void)
+{
+    static const struct span span[] = { { 0, 4, 0, 4 }, { 4, ATTEND_T - 4, 4, ATTEND_T - 4 } };
+    struct attend_call *a = get_block(sizeof *a);
+    real *dq = get_block(3*ATTEND_N*sizeof *dq);
+    a->team = (struct team){ 1, ATTEND_T, get_block(MATMUL_WORK*sizeof(real)),
+                             get_block(2*QROWS*ATTEND_T*sizeof(real)) };
+    a->att = (struct attention){ span, 2, 2, ATTEND_D/2, 1, ATTEND_D, ATTEND_D, (real)0.7,
+                                 dropout_at(5, 0.2) };
+    draw(a->q, ATTEND_N, 0);
+    draw(a->k, ATTEND_N, ATTEND_N);
+    draw(a->v, ATTEND_N, 2*ATTEND_N);
+    draw(a->w, ATTEND_N, 3*ATTEND_N);
+    attend_call(a);
+    attend_bwd(&a->team, &(struct qkv){ dq, dq + ATTEND_N, dq + 2*ATTEND_N }, a->w, a->stat,
+               &(struct qkv){ a->q, a->k, a->v }, &a->att);
+    const uint64_t h = hash_reals(hash_reals(HASH_START, a->c, ATTEND_N), dq, 3*ATTEND_N);
+    free_blocks();
+    return h;
+}
+
+static uint64_t hash_loss(void)
+{
+    enum { V = 301 };
+    real z[V];
+    const struct token_loss loss = cross_entropy_row(draw(z, V, 0), 7, 0.1, V, 1);
+    return hash_reals(hash_double(HASH_START, (double)loss.loss), z, V);
+}
+
+/* Of an encoder-decoder: its first values (0); the gradient of one batch (1); two steps of Adam by
+ * gradients that are drawn (2). */
+static uint64_t hash_of_model(int what)
+{
+    struct sample s;
+    dn_stats stats;
+    const dn_config c = busy_config(DN_ENC_DEC, choice("norm", "deepnorm"));
+    dn_model *m = make_model(&c, DN_TRAIN);
+    real *values[] = { m->value, m->grad, m->value };
+    dn_zero_grad(m);
+    if (what == 1 && dn_gradient(m, fill_batch(&s, &c, 4, 0), 1, &stats, err) != DN_OK)
+        return 0;
+    for (int step = 0; what == 2 && step < 2; step++, m->step++) {
+        draw(m->grad, m->scalars, (size_t)step*m->scalars);
+        adam(m, 0.5, 0.01);
+    }
+    const uint64_t h = hash_reals(HASH_START, values[what], m->scalars);
+    free_blocks();
+    return h;
+}
+
+static uint64_t hash_first(void) { return hash_of_model(0); }
+static uint64_t hash_gradient(void) { return hash_of_model(1); }
+static uint64_t hash_optimizer(void) { return hash_of_model(2); }
+
+/* With what they are in either class, where statistics are double. */
+static const struct hash_part {
+    const char *name;
+    uint64_t (*of)(void), known[2];
+} hash_parts[] = {
+#ifdef DN_DOUBLE
+    { "random", hash_random, { 0xac7a08baa6edaec5, 0xac7a08baa6edaec5 } },
+    { "functions", hash_functions, { 0xa4220a2b61a99697, 0xa4220a2b61a99697 } },
+    { "product", hash_product, { 0xdef1149cdfa7591c, 0x8887378bc0da54f9 } },
+    { "norm", hash_norm, { 0x3ea653848a694bd1, 0xec918c68e0f6a664 } },
+    { "attention", hash_attention, { 0x228d8370eae8f6c3, 0x9ed9bad18cbb6e94 } },
+    { "loss", hash_loss, { 0xe6730ee88370d466, 0x6fb93fa037c9111e } },
+    { "first values", hash_first, { 0x38bdc5ba232359e4, 0x38bdc5ba232359e4 } },
+    { "gradient", hash_gradient, { 0x7e33b9b4d79d4d4e, 0x3322e44bc2be7341 } },
+    { "optimizer", hash_optimizer, { 0x354c7e8b318ede7f, 0xbb5da65208b7b0c2 } },
+#else
+    { "random", hash_random, { 0xac7a08baa6edaec5, 0xac7a08baa6edaec5 } },
+    { "functions", hash_functions, { 0xf55ac3a5d79cba24, 0xb76cb4b5b331c02a } },
+    { "product", hash_product, { 0x9d7f492a6e0a250f, 0x25daa0633606e4d1 } },
+    { "norm", hash_norm, { 0x7ecd5cf8eb66b2f8, 0xdfc428406991ea00 } },
+    { "attention", hash_attention, { 0xc7eef0b25c0d0be6, 0xf7e08a61161a2e68 } },
+    { "loss", hash_loss, { 0x2d0c14ebfc4ab6cf, 0x8acc69d55b575725 } },
+    { "first values", hash_first, { 0xe4bd12b6b4f816c9, 0xe4bd12b6b4f816c9 } },
+    { "gradient", hash_gradient, { 0x2df644815775be55, 0x05de884b0d490a6e } },
+    { "optimizer", hash_optimizer, { 0x1f7762da6fffbcca, 0x0cc84489c1e21e3e } },
+#endif
+};
+enum { HASH_PARTS = (int)(sizeof hash_parts/sizeof *hash_parts) };
+
+static double t_hash_parts(void)
+{
+    double e = 0;
+    for (int i = 0; i < HASH_PARTS && !NARROW; i++)
+        worst(&e, hash_parts[i].of() != hash_parts[i].known[DN_FMA], "%s", hash_parts[i].name);
+    return e;
+}
+
 static double t_hash(void)
 {
     const uint64_t got = trained_hash();
@@ -2909,17 +3075,17 @@ static double t_beam(void)
 
 /* Beam search as fairseq does it: of the best 2*beam continuations, those that end count if among
  * the first `beam`, the others live on; it stops after `beam` ends or at the limit. */
+enum { PLAIN_BEAM = 4 };
 struct plain_hypothesis { double score; int ids[PLAIN_LEN], n; };
 
+/* Those that ended, the best first, and at the limit the living behind them; returns how many. */
 static int plain_beam(dn_model *m, const int *enc, const int *enc_len, int beam, double penalty,
-                      int *out)
+                      struct plain_hypothesis *end)
 {
-    enum { MOST = 4 };
     const dn_config *c = dn_model_config(m);
     const int limit = ids_at_most(c, enc, enc_len);
-    static struct plain_hypothesis live[MOST], next[2*MOST + 1];
-    int alive = 1, ended = 0, length = 0;
-    double best = -INFINITY;
+    static struct plain_hypothesis live[PLAIN_BEAM], next[2*PLAIN_BEAM + 1];
+    int alive = 1, ended = 0;
     live[0] = (struct plain_hypothesis){ 0, { DN_BOS }, 1 };
     for (int t = 1; ended < beam && t <= limit; t++) {
         int found = 0;
@@ -2948,21 +3114,21 @@ static int plain_beam(dn_model *m, const int *enc, const int *enc_len, int beam,
             if (next[k].ids[t] != DN_EOS) {
                 live[alive++] = next[k];
             } else if (k < beam && ended < beam) {
-                const double score = next[k].score/pow(t, penalty);
-                ended++;
-                if (score > best) {
-                    best = score;
-                    length = t - 1;
-                    memcpy(out, next[k].ids + 1, (size_t)length*sizeof *out);
-                }
+                int i = ended++;
+                struct plain_hypothesis x = next[k];
+                x.score /= pow(t, penalty);
+                x.n--;
+                for (; i > 0 && end[i - 1].score < x.score; i--)
+                    end[i] = end[i - 1];
+                end[i] = x;
             }
         }
-        if (t == limit && !ended) {
-            length = t;
-            memcpy(out, live[0].ids + 1, (size_t)length*sizeof *out);
+        for (int i = 0; t == limit && i < alive && ended < beam; i++) {
+            end[ended] = live[i];
+            end[ended++].score /= pow(t, penalty);
         }
     }
-    return length;
+    return ended;
 }
 
 static double t_beam_plain(void)
@@ -2978,15 +3144,44 @@ static double t_beam_plain(void)
         c.seed = i;
         const dn_batch *b = fill_batch(&s, &c, 1, i);
         dn_model *m = make_model(&c, DN_INFER);
-        int out[CTX], len = -1, want[CTX];
+        int out[CTX], len = -1;
         const size_t need = dn_generator_bytes(&c, beam, err);
         dn_generator *g = dn_generator_init(m, beam, get_block(need), need, err);
+        struct plain_hypothesis want[PLAIN_BEAM];
         const int n = plain_beam(m, b->enc, b->enc_len, beam, penalty, want);
         MUST(e, g && dn_translate(g, 1, b->enc, b->enc_len, &(dn_beam){ beam, penalty },
                                   out, &len, err)
                      == DN_OK);
-        worst(&e, len != n || memcmp(out, want, (size_t)n*sizeof *out), "%d: %d ids for %d", i,
-              len, n);
+        MUST(e, !dn_hypothesis_at(g, 0, n).ids && !dn_hypothesis_at(g, 1, 0).ids);
+        for (int k = 0; k < n; k++) {
+            const dn_hypothesis h = dn_hypothesis_at(g, 0, k);
+            const size_t bytes = (size_t)h.length*sizeof *h.ids;
+            MUST(e, h.ids && h.length == want[k].n - 1 && !memcmp(h.ids, want[k].ids + 1, bytes));
+            MUST(e, fabs(h.score - want[k].score) < 1e-5*(1 + fabs(h.score)));
+            MUST(e, k > 0 || (len == h.length && !memcmp(out, h.ids, bytes)));
+        }
+        free_blocks();
+    }
+    return e;
+}
+
+/* What evaluation adds up, token by token. */
+static double t_log_p(void)
+{
+    double e = 0;
+    for (int arch = 0; arch < choices("arch"); arch++) {
+        const dn_config c = busy_config(arch, choice("norm", "deepnorm"));
+        struct sample s;
+        dn_stats stats;
+        double sum = 0;
+        const dn_batch *b = fill_batch(&s, &c, 4, arch);
+        dn_model *m = make_model(&c, DN_INFER);
+        const dn_real *logits = get_logits(m, b);
+        for (int i = 0; i < top_tokens(b); i++)
+            if (b->label[i] != DN_IGNORE)
+                sum -= dn_log_p(logits + i*c.vocab, c.vocab, b->label[i]);
+        MUST(e, dn_evaluate(m, b, &stats, err) == DN_OK);
+        worst(&e, fabs(sum/stats.tokens/stats.nll - 1), "%s", name_of("arch", arch));
         free_blocks();
     }
     return e;
@@ -3006,15 +3201,22 @@ static double t_beam_rows(void)
             int out[N*CTX], len[N], alone[CTX], n;
             const size_t need = dn_generator_bytes(&c, N*beam, err);
             dn_generator *g = dn_generator_init(m, N*beam, get_block(need), need, err);
+            dn_generator *one = dn_generator_init(m, beam, get_block(need), need, err);
             fill_parameters(m);
             MUST(e, g && dn_translate(g, N, s.enc, s.enc_len, &(dn_beam){ beam, 1 },
                                       out, len, err) == DN_OK);
             const int *enc = s.enc;
             for (int r = 0; r < N; r++) {
-                MUST(e, dn_translate(g, 1, enc, s.enc_len + r, &(dn_beam){ beam, 1 },
+                MUST(e, dn_translate(one, 1, enc, s.enc_len + r, &(dn_beam){ beam, 1 },
                                      alone, &n, err) == DN_OK);
                 worst(&e, len[r] != n || memcmp(out + CTX*r, alone, (size_t)n*sizeof *alone) != 0,
                       "source %d by a beam of %d", r, beam);
+                for (int k = 0; k <= beam; k++) {
+                    const dn_hypothesis a = dn_hypothesis_at(g, r, k);
+                    const dn_hypothesis b = dn_hypothesis_at(one, 0, k);
+                    MUST(e, a.length == b.length && a.score == b.score && !a.ids == !b.ids);
+                    MUST(e, !a.ids || !memcmp(a.ids, b.ids, (size_t)a.length*sizeof *a.ids));
+                }
                 enc += s.enc_len[r];
             }
             free_blocks();
@@ -3154,6 +3356,72 @@ static double t_resume(void)
         MUST(e, file_a.n == file_b.n && !memcmp(file_a.bytes, file_b.bytes, file_a.n));
         free_blocks();
     }
+    return e;
+}
+
+/* A number of so many bits, F of them its fraction. */
+static double plain_number(uint64_t u, int bits, int F)
+{
+    const int E = bits - 1 - F, e = (int)(u >> F & ((1u << E) - 1));
+    const double f = ldexp((double)(u & (((uint64_t)1 << F) - 1)), -F);
+    const double v = ldexp(e > 0 ? 1 + f : f, (e > 0 ? e : 1) + 1 - (1 << (E - 1)));
+    return u >> (bits - 1) ? -v : v;
+}
+
+/* Files of parameters alone, of each type; in 16 bits, every number there is. */
+static double t_types(void)
+{
+    static const struct { const char *name; int bits, fraction; } types[] = {
+        { "F64", 64, 52 }, { "F32", 32, 23 }, { "F16", 16, 10 }, { "BF16", 16, 7 } };
+    static char text[1 << 14];
+    const dn_config c = small_config(DN_DECODER, choice("norm", "deepnorm"));
+    dn_model *m = make_model(&c, DN_INFER);
+    double e = 0;
+    for (uint64_t round = 0, n; round < 4*40; round++) {
+        const int type = (int)(round%4), bits = types[type].bits, F = types[type].fraction;
+        const uint64_t infinite = (uint64_t)(((uint64_t)1 << (bits - 1 - F)) - 1) << F;
+        size_t end = 1, at = 0;
+        text[0] = '{';
+        for (int i = 0; i < dn_tensor_count(m); i++, at += n) {
+            const dn_tensor t = dn_tensor_at(m, i);
+            char cols[16];
+            n = tensor_size(&t)*(size_t)bits/8;
+            snprintf(cols, sizeof cols, ",%d", t.cols);
+            end += (size_t)sprintf(text + end, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%d%s],"
+                                   "\"data_offsets\":[%d,%d]}", i ? "," : "", t.name,
+                                   types[type].name, t.rows, t.cols ? cols : "", (int)at,
+                                   (int)(at + n));
+        }
+        text[end++] = '}';
+        file_a.n = 8 + end;
+        for (int i = 0; i < 8; i++) file_a.bytes[i] = (unsigned char)(end >> 8*i);
+        memcpy(file_a.bytes + 8, text, end);
+        for (uint64_t k = 0; k < dn_param_count(m); k++) {
+            const uint64_t high = dn_random(round, 1, (uint32_t)k);
+            uint64_t u = (high << 32 | dn_random(round, 2, (uint32_t)k)) >> (64 - bits);
+            if (bits == 16) u = (round/4*dn_param_count(m) + k) & 65535;
+            if ((u & infinite) == infinite) u = 0;
+            for (int i = 0; i < bits/8; i++)
+                file_a.bytes[file_a.n++] = (unsigned char)(u >> 8*i);
+        }
+        const dn_status status = load(m, &file_a);
+        if (bits > 8*(int)sizeof(dn_real)) {
+            MUST(e, is_refused(status, DN_EFORMAT) && strstr(err, "is F64; this build reads F32"));
+            continue;
+        }
+        MUST(e, status == DN_OK);
+        const unsigned char *p = file_a.bytes + 8 + end;
+        for (uint64_t k = 0; k < dn_param_count(m); k++) {
+            uint64_t u = 0;
+            for (int i = 0; i < bits/8; i++) u |= (uint64_t)*p++ << 8*i;
+            const double got = (double)dn_tensor_at(m, 0).value[k];
+            worst(&e, got != plain_number(u, bits, F), "%s %g", types[type].name, got);
+        }
+        for (int i = 0; i < bits/8; i++)
+            file_a.bytes[8 + end + (size_t)i] = (unsigned char)(infinite >> 8*i);
+        MUST(e, refused(load(m, &file_a), DN_EFORMAT) && strstr(err, "not finite"));
+    }
+    MUST(e, 40*dn_param_count(m) >= 65536);
     return e;
 }
 
@@ -5368,10 +5636,12 @@ static const struct test {
       t_dropout_apart, 0, 0 },
     { "rule:learns", "each scheme learns to reverse (loss)", t_learns, 0.3, 0.3 },
     { "rule:bits", "50 steps end in the known bits", t_hash, 0, 0 },
+    { "rule:bits", "its parts have the known bits, each by itself", t_hash_parts, 0, 0 },
     { "gen:cache", "generation by pieces gives the bits of the whole", t_cached, 0, 0 },
     { "gen:greedy", "a beam of 1 takes the largest logit each time", t_greedy, 0, 0 },
     { "gen:beam op:beam", "a beam as wide as all translations finds the best", t_beam, 0, 0 },
-    { "gen:beam op:beam", "a narrow beam finds what fairseq's would", t_beam_plain, 0, 0 },
+    { "gen:beam op:beam", "a narrow beam finds all that fairseq's would", t_beam_plain, 0, 0 },
+    { "gen:log-p op:cross-entropy", "ln p of labels adds up to the loss", t_log_p, 1e-14, 1e-6 },
     { "gen:beam op:beam", "sources together are translated as each alone", t_beam_rows, 0, 0 },
     { "file:load fmt:safetensors", "a loaded model is the saved one, in any order of tensors",
       t_save_load, 0, 0 },
@@ -5379,6 +5649,7 @@ static const struct test {
     { "file:load", "borrowed parameters compute the same and stay as they are", t_borrow, 0, 0 },
     { "file:config", "a file's configuration is the one saved", t_saved_config, 0, 0 },
     { "file:resume", "half the steps, saved and resumed, write the same file", t_resume, 0, 0 },
+    { "file:types", "numbers of 16, 32 and 64 bits are read as what they are", t_types, 0, 0 },
     { "file:notes", "notes come back, and no more than fits is written", t_notes, 0, 0 },
     { "file:notes", "bad notes are refused", t_bad_notes, 0, 0 },
     { "file:bytes", "the file has the known bytes", t_file_bytes, 0, 0 },
@@ -5577,7 +5848,8 @@ static int run_test(const struct test *t, int paper)
     return ok;
 }
 
-/* What the hash depends on (the class of results) and what it does not, then the hash. */
+/* What the hash depends on (the class of results) and what it does not, then the hash and
+ * those of its parts. */
 static void print_hash(void)
 {
     const int one = 1;
@@ -5585,6 +5857,11 @@ static void print_hash(void)
            *(const char *)&one ? "little" : "big",
            sizeof(dn_real) == sizeof(double) ? "double" : "float", DN_FMA,
            (unsigned long long)trained_hash());
+    for (int i = 0; i < HASH_PARTS; i++) {
+        const uint64_t h = hash_parts[i].of();
+        printf("  %-14s %016llx%s\n", hash_parts[i].name, (unsigned long long)h,
+               NARROW || h == hash_parts[i].known[DN_FMA] ? "" : " differs");
+    }
     fflush(stdout);
 }
 

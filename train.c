@@ -4,9 +4,13 @@
  *     ./train --source a.de --target a.en        translation from two line-aligned files
  *     ./train --arch decoder --text FILE         language model (--arch encoder: masked)
  *     ./train ... --resume MODEL                 go on: the same options and --resume MODEL
+ *     ./train ... --init MODEL                   begin anew with its parameters
  *     ./train sample MODEL --prompt TEXT         generate text
  *     ./train translate MODEL < in > out         one line for each line
  *     ./train score MODEL --source F --target F  loss, perplexity, BLEU, chrF
+ *     ./train average MODEL... --out MODEL       the mean of their parameters
+ *     ./train verify LOG MODEL ...               is the log what the run comes to from there?
+ *     ./train tokens MODEL < text                ids and pieces
  *     ./train info MODEL                         what is in the file, and what it needs
  *     ./train plot LOG.csv --out LOG.svg         draw what --log wrote, or any CSV file
  *     ./train help COMMAND                       the options that it uses
@@ -65,7 +69,8 @@ static const char *base_name(const char *path)
 
 /* How the files begin that are no checkpoints. */
 static const char svg_head[] = "<svg ", header_head[] = "/* Written by deepnet's train export";
-static const char log_header[] = "step,seconds,loss,val,lr,grad_norm,tokens_per_second\n";
+static const char log_header[] =
+    "step,seconds,loss,val,lr,grad_norm,tokens_per_second,parameters\n";
 
 #ifdef HAVE_POSIX
 static double seconds(void)
@@ -545,19 +550,19 @@ enum { SERIES_MAX = 40 };                     /* files, or lines, in one plot */
 struct options {
     dn_config model;
     const char *verb, *file;                  /* what to do, and the model to do it with */
-    const char *csv[SERIES_MAX];              /* or the files to plot */
-    int csv_n;
+    const char *word[SERIES_MAX];             /* other files that it is given */
+    int words;
     const char *preset, *plot, *log_axes, *x, *y, *by, *title;
     const char *source, *target, *valid_source, *valid_target, *test_source, *test_target;
     const char *text, *valid_text, *hypothesis, *references, *tokenize, *c_header;
-    const char *out, *config, *log, *on_divergence;
+    const char *out, *config, *log, *on_divergence, *init, *prompt_file;
     double minutes;
-    int epochs, accum, stop_after, patience, keep_best, force;
+    int epochs, accum, stop_after, patience, keep_best, keep, force;
     int eval_every, save_every, log_every, sample_every, samples, stride;
     const char *prompt;
     double temp, top_p, length_penalty;
-    int length, top_k, beam, rows;
-    int help, version, print_config, int8, decimals, json;
+    int length, top_k, beam, n_best, rows;
+    int help, version, print_config, int8, decimals, json, per_line, per_token;
 };
 
 /* The program's own options.  Those of the model come from dn_fields().  A new option is a member
@@ -592,6 +597,8 @@ static const struct option {
       "replace what is there, though another run or another program made it" },
     { "resume", INPUT, AT(file), NULL, 0, "Files",
       "go on from this checkpoint, with the options of its run; or the MODEL" },
+    { "init", INPUT, AT(init), NULL, 0, "Files",
+      "begin with the parameters, tokenizer and options of this file, at step 0" },
     { "config", INPUT, AT(config), NULL, 0, "Files", "read options from lines 'key = value'" },
     { "preset", WORD, AT(preset), NULL, 0, "Files", "a set of options by name, listed below" },
 
@@ -612,13 +619,19 @@ static const struct option {
       "stop, or rollback: go back to the last checkpoint with half the rate, at most 5 times" },
     { "keep-best", COUNT, AT(keep_best), "1", 0, "Run",
       "1: keep the model with the best validation too, as OUT.best" },
+    { "keep", COUNT, AT(keep), "0", 0, "Run",
+      "keep the last N checkpoints of --save-every, in turn as OUT.1 to OUT.N; for average" },
 
     { "prompt", WORD, AT(prompt), "\n", 0, "Use", "the text to continue" },
+    { "prompt-file", INPUT, AT(prompt_file), NULL, 0, "Use",
+      "the same from a file, less its last line end" },
     { "length", COUNT, AT(length), "256", 0, "Use", "tokens to generate" },
     { "temp", REAL, AT(temp), "0.8", 0, "Use", "temperature; 0: the most likely token" },
     { "top-k", COUNT, AT(top_k), "0", 0, "Use", "choose among the k likeliest; 0: all" },
     { "top-p", REAL, AT(top_p), "1", 0, "Use", "choose among the likeliest of this mass" },
     { "beam", COUNT, AT(beam), "1", 1, "Use", "hypotheses of the beam search; 1: greedy" },
+    { "n-best", COUNT, AT(n_best), "0", 0, "Use",
+      "write up to so many translations, at most --beam: line, score and text, with tabs between" },
     { "length-penalty", REAL, AT(length_penalty), "1", 0, "Use",
       "a hypothesis scores log p / length^penalty" },
     { "rows", COUNT, AT(rows), "32", 1, "Use", "sentences translated at a time" },
@@ -628,6 +641,10 @@ static const struct option {
     { "json", FLAG, AT(json), "0", 0, "Use", "score --hypothesis: print JSON, as sacreBLEU does" },
     { "int8", FLAG, AT(int8), "0", 0, "Use",
       "export: matrices in 8 bits, a scale for each row; scored before and after" },
+    { "per-line", FLAG, AT(per_line), "0", 0, "Use",
+      "score: log p and tokens of each line instead, with a tab between" },
+    { "per-token", FLAG, AT(per_token), "0", 0, "Use",
+      "score: line, log p, id and text of each token instead, with tabs between" },
     { "stride", COUNT, AT(stride), "0", 0, "Use",
       "tokens a window moves when a text is scored; 0: half of --ctx" },
 
@@ -664,14 +681,13 @@ static const struct alias { const char *word, *name; } aliases[] = {
     { "model", "resume" }, { "src", "source" }, { "tgt", "target" }, { "t", "temp" },
     { "temperature", "temp" }, { "p", "prompt" }, { "i", "prompt" }, { "start", "prompt" },
     { "n", "length" }, { "max-new-tokens", "length" }, { "num-samples", "samples" },
-    { "lenpen", "length-penalty" }, { "beam-size", "beam" }, { "h", "help" },
+    { "nbest", "n-best" }, { "lenpen", "length-penalty" }, { "beam-size", "beam" }, { "h", "help" },
     { "w", "decimals" },
 };
 
 /* What people look for and this program has in another form. */
 static const struct hint { const char *word, *hint; } hints[] = {
     { "batch-size", "--batch-tokens counts tokens, not sentences" },
-    { "n-best", "--beam N searches among N translations and writes the best" },
     { "max-length", "--ctx is the longest sequence of a model, --length what sample writes" },
     { "device", "it computes on the CPU, with --threads" },
     { "fp16", "it computes in float; export --int8 writes 8 bits" },
@@ -1339,18 +1355,19 @@ static int is_verb(const struct options *o, const char *verb)
     return o->verb && strcmp(o->verb, verb) == 0;
 }
 
-/* A word that is no option: the first is the verb; those after it are plot's files, or the one
- * MODEL of another verb. */
+/* A word that is no option: the first is the verb; of those after it one is the MODEL, but plot has
+ * none, and verify has its log before it, average other models behind it. */
 static void word_set(struct options *o, const char *word)
 {
     if (!o->verb && strcmp(word, "help") == 0) {
         o->help = 1;
     } else if (!o->verb) {
         o->verb = word;
-    } else if (is_verb(o, "plot")) {
-        if (o->csv_n == SERIES_MAX)
-            fail(2, "'%s' is one file too many; plot takes up to %d", word, SERIES_MAX);
-        o->csv[o->csv_n++] = word;
+    } else if (is_verb(o, "plot") || (is_verb(o, "verify") && !o->words)
+               || (is_verb(o, "average") && o->file)) {
+        if (o->words == SERIES_MAX)
+            fail(2, "'%s' is one file too many; %s takes up to %d", word, o->verb, SERIES_MAX);
+        o->word[o->words++] = word;
     } else {
         if (o->file)
             fail(2, "'%s' is one word too many%s", word,
@@ -1695,12 +1712,13 @@ struct translator {
     int *in_len, *out_len, *in_ids, *out_ids; /* at most ctx ids each */
     struct text line;                         /* one translation, decoded */
     size_t line_room;
+    int shares;                               /* generators that shared them out */
     size_t before, cut, first_cut;            /* lines before these; translations without an end,
                                                  and the line of the first */
 };
 
 enum { WRITERS = 64, REFS_MAX = 16 };         /* references beside --target */
-enum { OUT, OUT_BEST, PLOT, LOG, OUTPUTS };   /* of a run */
+enum { OUT, OUT_BEST, PLOT, LOG, KEPT, OUTPUTS = KEPT + SERIES_MAX };    /* of a run */
 
 struct session {
     struct options o;
@@ -1722,13 +1740,13 @@ struct session {
     char *names;                              /* of --references, and these */
     struct store reference[REFS_MAX];
     int more;                                 /* how many */
-    char data_note[64];                       /* the run's data, for the checkpoint */
+    char data_note[96];                       /* the run's data, for the checkpoint */
     struct batch *batch;                      /* o.accum of them */
     uint64_t place;                           /* the next training pair, counted over epochs */
     double best;                              /* the lowest validation loss, */
     long long best_step;                      /* its step, 0: none yet, */
     int stalled;                              /* and the validations since then */
-    char *out_best;                           /* OUT.best */
+    char *out_best, *kept[SERIES_MAX];        /* OUT.best; OUT.1 and so on */
     const char *saved;                        /* the last checkpoint of the run, NULL: none */
     char *lost[OUTPUTS];                      /* what could not be written, the last time: why */
     int last;                                 /* no step follows */
@@ -1757,6 +1775,7 @@ static void session_free(struct session *s)
     free(s->tok_note);
     free(s->out_best);
     for (int i = 0; i < OUTPUTS; i++) free(s->lost[i]);
+    for (int i = 0; i < SERIES_MAX; i++) free(s->kept[i]);
     free(s->translator.block);
     free(s->translator.line.at);
 }
@@ -2219,6 +2238,9 @@ static FILE *checkpoint_open(const char *path, dn_io *io)
     return f;
 }
 
+/* The file whose options are the run's: it goes on from there, or begins with its parameters. */
+static const char *begun_from(const struct options *o) { return o->file ? o->file : o->init; }
+
 /* The configuration in a file, read only once. */
 static const dn_config *config_of_file(struct session *s, const char *path)
 {
@@ -2268,17 +2290,20 @@ static int places_of(const struct session *s, const char *outputs, struct place 
         int written = row->kind == OUTPUT, dash = word && strcmp(word, "-") == 0;
         if (!word || !*word || row->kind < INPUT || (written && !is_among(outputs, row->name)))
             continue;
-        if (dash && written && trains) fail(2, "--%s cannot be - in training", row->name);
         const char *head = strcmp(row->name, "c-header") == 0 ? header_head
                          : strcmp(row->name, "log") == 0 ? log_header
-                         : !trains || strcmp(row->name, "plot") == 0 ? svg_head : NULL;
+                         : is_verb(o, "plot") || strcmp(row->name, "plot") == 0 ? svg_head : NULL;
+        const char *use = word == o->file && !trains ? "MODEL" : row->name;
+        if (dash && written && (trains || !head)) fail(2, "--%s cannot be - here", row->name);
         if (!dash || !written)
-            p[n++] = (struct place){ row->name, dash ? "/dev/stdin" : word, head, written };
+            p[n++] = (struct place){ use, dash ? "/dev/stdin" : word, head, written };
     }
-    for (int i = 0; i < o->csv_n; i++)
-        p[n++] = (struct place){ "a file to plot", o->csv[i], NULL, 0 };
+    for (int i = 0; i < o->words; i++)
+        p[n++] = (struct place){ "FILE", o->word[i], NULL, 0 };
     if (!trains) return n;
     if (*o->out && o->keep_best) p[n++] = (struct place){ "out", s->out_best, NULL, 1 };
+    for (int i = 0; *o->out && i < o->keep; i++)
+        p[n++] = (struct place){ "keep", s->kept[i], NULL, 1 };
     p[n++] = (struct place){ "standard output", "/dev/stdout", NULL, 0 };
     p[n++] = (struct place){ "standard error", "/dev/stderr", NULL, 0 };
     return n;
@@ -2322,7 +2347,7 @@ static const struct place *same_place(const struct place *a, const struct place 
  * that this makes is there while the names are compared. */
 static void outputs_check(struct session *s, const char *outputs)
 {
-    struct place p[LENGTH(table) + SERIES_MAX + 3];
+    struct place p[LENGTH(table) + SERIES_MAX + 3];           /* words or kept, never both */
     int n = places_of(s, outputs, p);
     for (const struct place *a = p; a < p + n; a++) {
         if (!a->written || (a->head && is_special(a->path))) continue;
@@ -2372,29 +2397,30 @@ static void written(struct session *s, int which, char *why)
     if (why && !s->last) say("note: %s; the run goes on, to try again", why);
 }
 
-/* Write OUT or OUT.best: first beside it, then on the disk, and only then in its place, so that a
- * crash or a power cut at any moment leaves the old or the new checkpoint.  Its notes are what a
- * resumed run needs and the model does not have.  A trial writes it all, and removes it; only then
- * a failure ends the program.  Returns whether it is there. */
-static int checkpoint_save(struct session *s, int is_best, int trial)
+/* Write OUT, OUT.best or one that is kept: first beside it, then on the disk, and only then in its
+ * place, so that a crash or a power cut at any moment leaves the old or the new checkpoint.  Its
+ * notes are what a resumed run needs and the model does not have.  A trial writes it all, and
+ * removes it; only then a failure ends the program.  Returns whether it is there. */
+static int checkpoint_save(struct session *s, int which, int trial)
 {
     char best[96], rate[48], err[DN_ERR_MAX] = "a write failed";
     dn_note note[4] = { { "tokenizer", s->tok_note }, { "data", s->data_note } };
-    int notes = 2;
+    int notes = *s->data_note ? 2 : 1;        /* an average has none */
     if (!*s->o.out) return 1;
     snprintf(best, sizeof best, "%.17g %lld %d", s->best, s->best_step, s->stalled);
     snprintf(rate, sizeof rate, "%.17g %d", s->asked, s->halved);
     if (s->best_step) note[notes++] = (dn_note){ "best", best };
     if (s->halved) note[notes++] = (dn_note){ "rate", rate };
     if (!rank) {
-        struct part p = part_open(is_best ? s->out_best : s->o.out);
+        struct part p = part_open(which == OUT ? s->o.out : which == OUT_BEST ? s->out_best
+                                  : s->kept[which - KEPT]);
         dn_io io = { p.f, 0, NULL, io_write };
         int good = p.f && dn_save(s->m, note, notes, &io, err) == DN_OK;
         if (trial) part_finish(&p, good && fflush(p.f) == 0, 1);
-        else written(s, is_best ? OUT_BEST : OUT, part_close(&p, good, err, 0));
+        else written(s, which, part_close(&p, good, err, 0));
     }
-    int lost = ranks_most(s->lost[is_best ? OUT_BEST : OUT] != NULL);
-    if (!is_best && !trial && !lost) s->saved = s->o.out;
+    int lost = ranks_most(s->lost[which] != NULL);
+    if (which == OUT && !trial && !lost) s->saved = s->o.out;
     return !lost;
 }
 
@@ -2426,10 +2452,10 @@ static int rate_restore(dn_config *c, double *asked, const char *path)
     return n;
 }
 
-/* What --out NAME and --force are for: OUT or OUT.best is there, and was made by another run, by
- * other options or of other data; or by this one, which has come further.  Returns whether it is
+/* What --out NAME and --force are for: OUT or one beside it is there, and was made by another run,
+ * by other options or of other data; or by this one, which has come further.  Returns whether it is
  * this run's and has ended.  Before the tokenizer is learned, only the options tell. */
-static int replace_check(const struct session *s, const char *path, int is_best)
+static int replace_check(const struct session *s, const char *path, int beside)
 {
     static const char how[] = "--out NAME keeps it, --force replaces it";
     char err[DN_ERR_MAX], ours[DN_NAME_MAX], theirs[DN_NAME_MAX];
@@ -2438,7 +2464,7 @@ static int replace_check(const struct session *s, const char *path, int is_best)
     double asked;
     int n, own = s->o.file && same_file(s->o.file, s->o.out), early = !*s->data_note;
     const dn_field *field = dn_fields(&n);
-    if (s->o.force || !file_exists(path) || (own && !is_best)) return 0;
+    if (s->o.force || !file_exists(path) || (own && !beside)) return 0;
     FILE *f = checkpoint_open(path, &io);
     dn_status status = dn_load_config(&c, &io, err);
     fclose(f);
@@ -2458,9 +2484,10 @@ static int replace_check(const struct session *s, const char *path, int is_best)
     if (early) return 0;
     char *data = note_of_file(path, "data");
     if (!data || strcmp(data, s->data_note) != 0)
-        fail(2, "%s is of another run, on other data or with another --accum; %s", path, how);
+        fail(2, "%s is of another run, on other data or with another --accum or --init; %s", path,
+             how);
     free(data);
-    if (is_best) return 0;
+    if (beside) return 0;
     long long there = step_of_file(path), first = s->o.file ? step_of_file(s->o.file) : 0;
     if (there > first && there < now.steps)
         fail(2, "%s has come to step %lld of this run; --resume %s goes on, --force begins anew",
@@ -2488,17 +2515,18 @@ static int must_go_back(const struct session *s, dn_status status, const char *e
 
 /* ---- models and tokenizers --------------------------------------------------------------- */
 
-static void tokenizer_load(struct session *s)
+static void tokenizer_load(struct session *s, const char *path)
 {
     char err[DN_ERR_MAX];
-    s->tok_note = note_of_file(s->o.file, "tokenizer");
-    if (!s->tok_note) fail(1, "%s: the checkpoint has no tokenizer", s->o.file);
+    if (!path) fail(2, "%s needs a MODEL, such as model.safetensors", s->o.verb);
+    s->tok_note = note_of_file(path, "tokenizer");
+    if (!s->tok_note) fail(1, "%s has no tokenizer; docs/format.md says how to add one", path);
     size_t n = strlen(s->tok_note), size = dn_tok_bytes(dn_tok_vocab_of(s->tok_note, n));
     s->tok_memory = resize(NULL, size, 1);
     if (dn_tok_load(&s->tok, s->tok_note, n, s->tok_memory, size, err) != DN_OK)
-        fail(1, "%s: %s", s->o.file, err);
+        fail(1, "%s: %s", path, err);
     if (s->tok.vocab != s->o.model.vocab)
-        fail(1, "%s: the tokenizer has %d ids, the model %d", s->o.file, s->tok.vocab,
+        fail(1, "%s: the tokenizer has %d ids, the model %d", path, s->tok.vocab,
              s->o.model.vocab);
 }
 
@@ -2534,14 +2562,44 @@ static void tokenizer_learn(struct session *s)
     s->tok_note[size] = 0;
 }
 
-/* Load all of a checkpoint into the model, which must have its shape. */
-static void model_load(struct session *s, const char *path)
+static size_t tensor_size(const dn_tensor *t)
+{
+    return (size_t)t->rows*(size_t)(t->cols ? t->cols : 1);
+}
+
+/* Load all of a checkpoint into a model, which must have its shape. */
+static void model_load(dn_model *m, const char *path)
 {
     char err[DN_ERR_MAX];
     dn_io io;
     FILE *f = checkpoint_open(path, &io);
-    if (dn_load(s->m, &io, err) != DN_OK) fail(1, "%s: %s", path, err);
+    if (dn_load(m, &io, err) != DN_OK) fail(1, "%s: %s", path, err);
     fclose(f);
+}
+
+/* --init: take the parameters of this file, of learned positions the first.  They are loaded into a
+ * model as it was, which must allow what the new run changes beside ctx and the batches. */
+static void init_load(struct session *s, const char *path)
+{
+    char err[DN_ERR_MAX];
+    dn_config c = *config_of_file(s, path), now = s->o.model;
+    if (c.positions == DN_LEARNED && now.ctx > c.ctx)
+        fail(2, "%s has learned %d positions; --ctx cannot be more", path, c.ctx);
+    now.ctx = now.batch_tokens = c.batch_tokens = c.ctx;
+    now.parts = c.parts, now.seed = c.seed;
+    now.memory = c.memory, now.threads = c.threads, now.desks = c.desks;
+    size_t need = dn_model_bytes(&c, DN_INFER, err);
+    needed_for = "the parameters to begin with";
+    void *block = resize(NULL, need, 1);
+    dn_model *from = dn_model_init(&c, DN_INFER, block, need, err);
+    if (!from) fail(1, "%s: %s", path, err);
+    model_load(from, path);
+    if (dn_model_reconfigure(from, &now, err) != DN_OK) fail(2, "%s: %s", path, err);
+    for (int i = 0; i < dn_tensor_count(s->m); i++) {
+        const dn_tensor t = dn_tensor_at(s->m, i);
+        memcpy(t.value, dn_tensor_at(from, i).value, tensor_size(&t)*sizeof *t.value);
+    }
+    free(block);
 }
 
 /* Make the model that the options describe, or the one in the file with the changes they ask for.
@@ -2578,18 +2636,31 @@ static void model_make(struct session *s, enum dn_purpose purpose)
     s->m = dn_model_init(&c, purpose, s->block, need, err);
     if (!s->m) fail(1, "%s", err);
     if (s->o.file) {
-        model_load(s, s->o.file);
+        model_load(s->m, s->o.file);
         if (dn_model_reconfigure(s->m, &now, err) != DN_OK) fail(2, "%s", err);
     }
     say("model: %s parameters, step %lld", human((double)dn_param_count(s->m), count),
         (long long)dn_step_count(s->m));
 }
 
+/* Of all parameters, as doubles; each step is that of the checksum in docs/format.md. */
+static uint64_t parameters_hash(const dn_model *m)
+{
+    const dn_real *value = dn_tensor_at(m, 0).value;          /* all tensors, one behind another */
+    uint64_t hash = 0, bits;
+    for (size_t k = 0; k < dn_param_count(m); k++) {
+        const double x = (double)value[k];
+        memcpy(&bits, &x, sizeof bits);
+        hash = (hash ^ bits)*UINT64_C(0x9E3779B97F4A7C15);
+        hash ^= hash >> 29;
+    }
+    return hash;
+}
+
 /* Every command that uses a MODEL begins with this. */
 static void model_open(struct session *s)
 {
-    if (!s->o.file) fail(2, "%s needs a MODEL, such as model.safetensors", s->o.verb);
-    tokenizer_load(s);
+    tokenizer_load(s, s->o.file);
     model_make(s, DN_INFER);
 }
 
@@ -2651,6 +2722,7 @@ static void translate(struct session *s, const struct sequences *q, size_t first
 #endif
     for (int k = 0; k < shares; k++) status[k] = share_translate(s, n, k, shares, err[k]);
     for (int k = 0; k < shares; k++) check(status[k], err[k]);
+    t->shares = shares;
     for (int i = 0; i < n; i++) {
         int most = 2*t->in_len[i] + 10;
         if (t->in_len[i] == 1) t->out_len[i] = 0;             /* DN_EOS alone stays empty */
@@ -2673,12 +2745,10 @@ static void ends_say(const struct translator *t)
             t->first_cut);
 }
 
-/* Translation i as one line of text, valid until the next call. */
-static struct text translation(struct session *s, int i)
+/* Ids as one line of text, valid until the next call. */
+static struct text line_decode(struct session *s, const int *ids, size_t n)
 {
     struct translator *t = &s->translator;
-    const int *ids = t->out_ids + (size_t)i*(size_t)s->o.model.ctx;
-    size_t n = (size_t)t->out_len[i];
     t->line.n = dn_tok_decode(&s->tok, ids, n, NULL, 0);
     t->line.at = grow(t->line.at, &t->line_room, t->line.n, 1);
     dn_tok_decode(&s->tok, ids, n, t->line.at, t->line.n);
@@ -2686,6 +2756,12 @@ static struct text translation(struct session *s, int i)
         if (t->line.at[k] == '\n' || t->line.at[k] == '\r')
             t->line.at[k] = ' ';
     return t->line;
+}
+
+static struct text translation(struct session *s, int i)
+{
+    const struct translator *t = &s->translator;
+    return line_decode(s, t->out_ids + (size_t)i*(size_t)s->o.model.ctx, (size_t)t->out_len[i]);
 }
 
 /* Write the prompt and n more tokens.  The generator is fed one token at a time, after a first feed
@@ -2733,6 +2809,20 @@ static void line_print(FILE *f, const char *label, struct text line)
     fputs(label, f);
     if (line.n) fwrite(line.at, 1, line.n, f);
     fputc('\n', f);
+}
+
+/* The translations of source i of the last n, best first; of an empty line only itself. */
+static void hypotheses_print(struct session *s, int n, int i)
+{
+    const struct translator *t = &s->translator;
+    int k = 0, empty = t->in_len[i] == 1;
+    while (i >= n*(k + 1)/t->shares) k++;
+    for (int j = 0; j < (empty ? 1 : s->o.n_best); j++) {
+        dn_hypothesis h = dn_hypothesis_at(s->writer[k].g, i - n*k/t->shares, j);
+        if (!h.ids) return;
+        printf("%zu\t%.6f\t", t->before + (size_t)i + 1, empty ? 0 : h.score);
+        line_print(stdout, "", line_decode(s, h.ids, empty ? 0 : (size_t)h.length));
+    }
 }
 
 /* A few translations, or a little text. */
@@ -3386,7 +3476,7 @@ static int is_foreign(struct text rows, const char *checkpoint)
     if (!*checkpoint || !file_exists(checkpoint)) return 1;
     char *note = note_of_file(checkpoint, "best");
     snprintf(step, sizeof step, "\n%lld,", best_of_note(note, checkpoint, &best, &stalled));
-    int n = snprintf(loss, sizeof loss, "%.6f,", best);
+    int n = snprintf(loss, sizeof loss, "%.9g,", best);
     const char *at = strstr(rows.at, step);
     for (int i = 0; at && i < 3; i++) at = strchr(at + 1, ',');
     return at && strncmp(at + 1, loss, (size_t)n) != 0;
@@ -3481,9 +3571,10 @@ static void progress_step(struct session *s, struct progress *p, int64_t step,
         say("%.*s", n, line);
     p->drawn = now;
     if (!due) return;
-    if (val >= 0) snprintf(value, sizeof value, "%.6f", val);
-    snprintf(line, sizeof line, "%lld,%.2f,%.6f,%s,%.6g,%.6g,%.0f\n", (long long)step,
-             spent + p->before, nll, value, stats->lr, stats->grad_norm, rate);
+    if (val >= 0) snprintf(value, sizeof value, "%.9g", val);
+    snprintf(line, sizeof line, "%lld,%.2f,%.9g,%s,%.9g,%.9g,%.0f,%016llx\n", (long long)step,
+             spent + p->before, nll, value, stats->lr, stats->grad_norm, rate,
+             p->csv ? (unsigned long long)parameters_hash(s->m) : 0);
     row_add(s, p, line);
     sums_clear(p);
 }
@@ -3600,11 +3691,12 @@ static void model_check(struct session *s)
     if (dn_config_check(&s->o.model, err) != DN_OK) fail(2, "%s", err);
     if (!is_rollback(&s->o) && strcmp(s->o.on_divergence, "stop") != 0)
         fail(2, "--on-divergence cannot be '%s'; it is stop or rollback", s->o.on_divergence);
+    if (s->o.keep > SERIES_MAX) fail(2, "--keep must be at most %d", SERIES_MAX);
     struct progress p = {0};                  /* --x, --y and --log-axes, on a log without rows */
     row_add(s, &p, log_header);
     progress_plot(s, &p, 0);
     free(p.rows.at);
-    if (s->o.file || dn_tok_bytes(vocab)) return;
+    if (begun_from(&s->o) || dn_tok_bytes(vocab)) return;
     while (!dn_tok_bytes(most)) most /= 2;
     fail(2, "--vocab must be from %d to %d, not %d", DN_MIN_VOCAB, most, vocab);
 }
@@ -3643,22 +3735,38 @@ static uint64_t options_hash(const struct options *o)
     return hash;
 }
 
-/* Note what the batches are made of.  A resumed run must have the same data: the hash is over
- * ids, so another text or tokenizer is noticed. */
+static uint64_t file_hash(const char *path)
+{
+    dn_io io;
+    FILE *f = checkpoint_open(path, &io);
+    uint64_t hash = HASH_START;
+    for (int c; (c = getc(f)) != EOF; ) hash = hash_add(hash, (uint64_t)c);
+    if (ferror(f)) fail(1, "%s: %s", path, strerror(errno));
+    fclose(f);
+    return hash;
+}
+
+/* Note what the batches are made of, and what the run began with.  A resumed run must have the same
+ * data: the hash is over ids, so another text or tokenizer is noticed. */
 static void data_note(struct session *s)
 {
     uint64_t hash = corpus_hash(&s->train);
-    snprintf(s->data_note, sizeof s->data_note, "%.0f %08lx%08lx %d",
+    char init[24] = "";
+    if (s->o.init && !s->o.file)
+        snprintf(init, sizeof init, " %016llx", (unsigned long long)file_hash(s->o.init));
+    int n = snprintf(s->data_note, sizeof s->data_note, "%.0f %08lx%08lx %d",
              is_text(s) ? (double)text_tokens(&s->train) : (double)s->train.seq[0].n,
              (unsigned long)(hash >> 32), (unsigned long)(hash & 0xFFFFFFFF), s->o.accum);
     char *old = s->o.file ? note_of_file(s->o.file, "data") : NULL;
     ranks_same("the training data", hash);
     ranks_same("the validation data", corpus_hash(&s->valid));
     ranks_same("an option or the build", options_hash(&s->o));
-    if (old && strcmp(old, s->data_note) != 0)
-        fail(2, "%s was trained on other data or with another --accum; repeat its options%s",
-             s->o.file, is_text(s) || s->o.valid_source ? "" : ", or see docs/format.md: version "
-             "1.0 held out the last pairs");
+    if (old && (strncmp(old, s->data_note, (size_t)n) != 0 || (old[n] && old[n] != ' ')))
+        fail(2, "%s was trained on other data or with another --accum; repeat its options, or "
+             "begin a new run with --init %s --out NAME%s", s->o.file, s->o.file,
+             is_text(s) || s->o.valid_source ? "" : "; version 1.0 held out the last pairs, see "
+             "docs/format.md");
+    snprintf(s->data_note + n, sizeof s->data_note - (size_t)n, "%.17s", old ? old + n : init);
     free(old);
 }
 
@@ -3683,6 +3791,8 @@ static void out_check(struct session *s)
     ranks_alone(1);
     if (*s->o.out && !rank) ended = replace_check(s, s->o.out, 0);
     if (*s->o.out && !rank && s->o.keep_best && !ended) replace_check(s, s->out_best, 1);
+    for (int i = 0; *s->o.out && !rank && i < s->o.keep && !ended; i++)
+        replace_check(s, s->kept[i], 1);
     ranks_alone(0);
     ended = ranks_most(ended);
     if (ended) s->o.file = s->o.out;
@@ -3697,13 +3807,16 @@ static void train_open(struct session *s)
     else
         pairs_name(&s->o);
     s->out_best = joined(s->o.out, ".best");
+    for (int i = 0; i < s->o.keep; i++) {
+        char end[16];
+        snprintf(end, sizeof end, ".%d", i + 1);
+        s->kept[i] = joined(s->o.out, end);
+    }
     if (!rank) outputs_check(s, "out log plot");
     data_open(s);
     out_check(s);
-    if (s->o.file)
-        tokenizer_load(s);
-    else
-        tokenizer_learn(s);
+    if (begun_from(&s->o)) tokenizer_load(s, begun_from(&s->o));
+    else tokenizer_learn(s);
     data_encode(s);
     data_note(s);
     batches_make(s);
@@ -3713,7 +3826,8 @@ static void train_open(struct session *s)
     if (s->o.file) s->halved = rate_restore(&s->o.model, &s->asked, s->o.file);
     model_make(s, DN_TRAIN);
     if (s->o.file) run_restore(s, s->o.file);
-    checkpoint_save(s, 0, 1);
+    else if (s->o.init) init_load(s, s->o.init);
+    checkpoint_save(s, OUT, 1);
 }
 
 /* Validate and keep the best model; without validation data *val stays as it is. */
@@ -3731,7 +3845,7 @@ static dn_status validate(struct session *s, int64_t step, double *val, char *er
         s->best = *val;
         s->best_step = step;
         s->stalled = 0;
-        if (s->o.keep_best && !checkpoint_save(s, 1, 0)) {    /* then OUT.best is still that */
+        if (s->o.keep_best && !checkpoint_save(s, OUT_BEST, 0)) { /* then OUT.best is still that */
             s->best = best;
             s->best_step = best_step;
         }
@@ -3767,6 +3881,7 @@ static void profile(struct session *s)
 {
     char err[DN_ERR_MAX];
     uint64_t place = s->place;
+    if (s->o.file || s->o.init) return;
     batch_next(s, &s->batch[0], 0);
     s->place = place;
     dn_batch view = batch_view(&s->batch[0]);
@@ -3778,7 +3893,7 @@ static void profile(struct session *s)
 static int64_t roll_back(struct session *s, struct progress *p, int64_t step)
 {
     char err[DN_ERR_MAX];
-    model_load(s, s->saved);
+    model_load(s->m, s->saved);
     rate_halve(&s->o.model, 1);
     s->halved++;
     if (dn_model_reconfigure(s->m, &s->o.model, err) != DN_OK) fail(1, "%s", err);
@@ -3807,7 +3922,7 @@ static int train_loop(struct session *s, struct progress *p)
             o->patience ? " or --patience" : "");
     if (ended && (o->log || o->plot) && p->before <= 0)
         say("note: no step, nothing to log or to plot; --force trains anew");
-    if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, 0, 0);    /* and nothing more */
+    if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, OUT, 0);  /* and nothing more */
     while (!s->last) {
         double val = -1;
         dn_status status = train_step(s, p, step++, &stats, err);
@@ -3825,7 +3940,9 @@ static int train_loop(struct session *s, struct progress *p)
         ended |= o->patience && s->stalled >= o->patience;
         s->last |= ended;
         progress_step(s, p, step, &stats, val, s->last);
-        if (s->last || step % o->save_every == 0) checkpoint_save(s, 0, 0);
+        if (o->keep && step % o->save_every == 0)
+            checkpoint_save(s, KEPT + (step/o->save_every - 1)%o->keep, 0);
+        if (s->last || step % o->save_every == 0) checkpoint_save(s, OUT, 0);
         if (step % o->eval_every == 0 && !s->last) progress_plot(s, p, 1);
         if (step % o->sample_every == 0 && !caught && !rank) show_samples(s);
     }
@@ -3845,7 +3962,7 @@ static void say_how_to_resume(const struct session *s)
     for (char **word = s->argv + 1; *word; word += used ? used : 1) {
         used = option_read(word, name, &value);
         if (strcmp(*word, "--") == 0) continue;               /* --resume shall not follow it */
-        if (used && is_among("stop-after force resume model", name)) continue;
+        if (used && is_among("stop-after force resume model init", name)) continue;
         for (int i = 0; i < (used ? used : 1); i++) {
             fputc(' ', stderr);
             shell_print(stderr, word[i]);
@@ -3916,7 +4033,7 @@ static int run_train(struct session *s)
     struct progress p;
     train_open(s);
     progress_open(s, &p);
-    if (!s->o.file) profile(s);
+    profile(s);
     signals_watch(1);
     int ended = train_loop(s, &p);
     signals_watch(0);
@@ -3945,7 +4062,9 @@ static void lines_translate(struct session *s, struct text t, struct corpus *all
     if (c.cut && !all->cut) all->first_cut = s->translator.before + c.first_cut;
     all->cut += c.cut;
     if (c.lines > 0) translate(s, &c.seq[0], 0, (int)c.lines);
-    for (int i = 0; i < (int)c.lines; i++) line_print(stdout, "", translation(s, i));
+    for (int i = 0; i < (int)c.lines; i++)
+        if (s->o.n_best) hypotheses_print(s, (int)c.lines, i);
+        else line_print(stdout, "", translation(s, i));
     stdout_flush();
     s->translator.before += c.lines;
     c.in[0].memory = NULL;                    /* the caller's */
@@ -3961,6 +4080,7 @@ static int run_translate(struct session *s)
     all.name = "stdin";
     model_open(s);
     if (is_text(s)) fail(2, "%s is a language model: it does not translate", s->o.file);
+    if (s->o.n_best > s->o.beam) fail(2, "--n-best %d needs a --beam as wide", s->o.n_best);
     if (is_terminal(stdin)) say("one sentence per line:");
     for (size_t more = 1; more || t.n; ) {
         size_t n = 0;
@@ -3991,10 +4111,49 @@ static int run_sample(struct session *s)
     model_open(s);
     if (s->o.model.arch != DN_DECODER)
         fail(2, "%s generates no text; try %s", s->o.file, is_text(s) ? "score" : "translate");
+    struct text t = { NULL, 0 };
+    if (s->o.prompt_file) {
+        t = file_read(s->o.prompt_file);
+        if (t.n && t.at[t.n - 1] == '\n') t.n--;
+        if (memchr(t.at, 0, t.n)) fail(1, "%s: a prompt has no byte 0", s->o.prompt_file);
+        t.at[t.n] = 0;
+        s->o.prompt = t.at;
+    }
     for (int i = 0; i < s->o.samples; i++) {
         if (i > 0) puts("---");
         text_sample(s, stdout, s->o.length, i);
     }
+    free(t.at);
+    return 0;
+}
+
+/* The text of an id; \xNN stands for a \, and for what has no place in a line of UTF-8. */
+static void piece_print(const dn_tokenizer *tok, int id)
+{
+    char piece[64];
+    int more = 0;
+    struct text t = { piece, dn_tok_decode(tok, &id, 1, piece, sizeof piece) };
+    int whole = !not_utf8(t, &more) && !more;
+    for (size_t i = 0; i < t.n; i++) {
+        int c = t.at[i] & 0xFF;
+        if (c < ' ' || c == '\\' || c == 127 || (c > 127 && !whole)) printf("\\x%02x", c);
+        else putchar(c);
+    }
+    putchar('\n');
+}
+
+static int run_tokens(struct session *s)
+{
+    tokenizer_load(s, s->o.file);
+    struct text t = file_read("-");
+    int *ids = resize(NULL, t.n, sizeof *ids);
+    size_t n = dn_tok_encode(&s->tok, t.at, t.n, ids, t.n);
+    for (size_t i = 0; i < n; i++) {
+        printf("%d\t", ids[i]);
+        piece_print(&s->tok, ids[i]);
+    }
+    free(ids);
+    free(t.at);
     return 0;
 }
 
@@ -4045,13 +4204,51 @@ static void score_open(struct session *s)
     cuts_say(s, &s->test);
 }
 
+/* What report() adds up, for each line or token.  A line is a pair, or one of the text, where a
+ * token belongs to that in which it begins. */
+static void report_lines(struct session *s, const struct corpus *c)
+{
+    char err[DN_ERR_MAX], piece[64] = "";
+    struct batch *b = &s->batch[0];
+    size_t vocab = (size_t)s->o.model.vocab, line = 1, n = 0;
+    double sum = 0;
+    int tokens = 0;
+    needed_for = "the logits";
+    dn_real *logits = resize(NULL, (size_t)s->o.model.ctx*vocab, sizeof *logits);
+    for (uint64_t done = 0, before = 0; batch_score(s, b, c, &done); before = done) {
+        const dn_batch view = batch_view(b);
+        check(dn_logits(s->m, &view, logits, err), err);
+        for (int i = is_text(s) ? b->dec_n - (int)(done - before) : 0; i < b->dec_n; i++) {
+            const int id = is_text(s) ? b->enc[i] : b->label[i];
+            int ends = !is_text(s) && (i + 1 == b->dec_n || b->dec[i + 1] == DN_BOS);
+            if (b->label[i] != DN_IGNORE) {
+                double p = dn_log_p(logits + (size_t)i*vocab, (int)vocab, id);
+                if (s->o.per_token) printf("%zu\t%.6f\t%d\t", line, p, id);
+                if (s->o.per_token) piece_print(&s->tok, id);
+                sum += p;
+                tokens++;
+            }
+            n = dn_tok_decode(&s->tok, &id, 1, piece, sizeof piece);
+            for (size_t k = 0; is_text(s) && k < n; k++) ends += piece[k] == '\n';
+            for (; ends > 0; ends--, line++, sum = tokens = 0)
+                if (s->o.per_line) printf("%.6f\t%d\n", sum, tokens);
+        }
+    }
+    if (s->o.per_line && is_text(s) && n && piece[n - 1] != '\n') printf("%.6f\t%d\n", sum, tokens);
+    free(logits);
+}
+
 static int run_score(struct session *s)
 {
     if (s->o.hypothesis) return score_file(s);
     if (s->o.json) fail(2, "--json needs --hypothesis");
+    if (s->o.per_line && s->o.per_token) fail(2, "--per-line or --per-token, not both");
+    int all = !s->o.per_line && !s->o.per_token;
+    if (!all) s->o.model.batch_tokens = s->o.model.ctx;       /* one window of a text */
     model_open(s);
     score_open(s);
-    report(s, &s->test);
+    if (all) report(s, &s->test);
+    else report_lines(s, &s->test);
     return 0;
 }
 
@@ -4068,8 +4265,7 @@ static void values_print(const struct session *s, FILE *f, int all)
     size_t printed = 0;
     for (int i = 0; i < dn_tensor_count(s->m); i++) {
         const dn_tensor t = dn_tensor_at(s->m, i);
-        const size_t n = (size_t)t.rows*(size_t)(t.cols ? t.cols : 1);
-        for (size_t j = 0; j < n && (all || !t.cols); j++)
+        for (size_t j = 0; j < tensor_size(&t) && (all || !t.cols); j++)
             number_print(f, printed++, "%.8ef", (double)t.value[j]);
     }
 }
@@ -4151,6 +4347,68 @@ static int run_export(struct session *s)
     return 0;
 }
 
+/* The mean of the parameters of several checkpoints of one model, to be used, not trained further:
+ * without moments.  Tokenizer and configuration are the first one's, which is loaded last. */
+static int run_average(struct session *s)
+{
+    model_open(s);
+    if (!s->o.words || !*s->o.out) fail(2, "average needs two models or more, and --out NAME");
+    outputs_check(s, "out");
+    if (!s->o.force && file_exists(s->o.out))
+        fail(2, "%s exists; --out NAME keeps it, --force replaces it", s->o.out);
+    const size_t n = dn_param_count(s->m);
+    dn_real *value = dn_tensor_at(s->m, 0).value;
+    needed_for = "the sum of the models";
+    double *sum = resize(NULL, n, sizeof *sum);
+    for (size_t k = 0; k < n; k++) sum[k] = 0;
+    for (int i = s->o.words; i >= 0; i--) {
+        const char *path = i ? s->o.word[i - 1] : s->o.file;
+        model_load(s->m, path);
+        say("%s: step %lld", path, (long long)dn_step_count(s->m));
+        for (size_t k = 0; k < n; k++) sum[k] += (double)value[k];
+    }
+    for (size_t k = 0; k < n; k++) value[k] = (dn_real)(sum[k]/(s->o.words + 1));
+    free(sum);
+    s->last = 1;
+    if (!checkpoint_save(s, OUT, 0)) fail(1, "%s", s->lost[OUT]);
+    return 0;
+}
+
+/* Make the steps of a log anew, from a checkpoint or from the beginning: with each row the hash of
+ * the parameters must be the one in the log. */
+static int run_verify(struct session *s)
+{
+    char err[DN_ERR_MAX], here[24];
+    struct progress p = {0};
+    dn_stats stats;
+    if (!s->o.words) fail(2, "verify needs the LOG of a run, and the options of the run");
+    const char *log = s->o.word[0];
+    struct lines l = lines_split(file_read(log));
+    if (l.n == 0 || strncmp(l.text.at, log_header, sizeof log_header - 1) != 0)
+        fail(2, "%s is not the log of a run; --log of a run of this version writes one", log);
+    s->o.out = "";
+    s->o.log = s->o.plot = NULL;
+    train_open(s);
+    profile(s);
+    long long first = dn_step_count(s->m), step = first, last = first;
+    for (size_t i = 1; i < l.n; i++) {
+        const char *row = l.text.at + l.start[i], *end = l.text.at + l.start[i + 1];
+        long long at = strtoll(row, NULL, 10);
+        if (at <= first || (s->o.stop_after && at > first + s->o.stop_after)) continue;
+        while (step < at) check(train_step(s, &p, step++, &stats, err), err);
+        snprintf(here, sizeof here, ",%016llx\n", (unsigned long long)parameters_hash(s->m));
+        if (end - row < 18 || memcmp(end - 18, here, 18) != 0)
+            fail(1, "%s: step %lld is the first that differs; at step %lld all is the same", log,
+                 at, last);
+        last = at;
+    }
+    if (last == first) fail(2, "%s has no row behind step %lld to compare", log, first);
+    printf("steps %lld to %lld are those of %s\n", first + 1, last, log);
+    free(l.text.at);
+    free(l.start);
+    return 0;
+}
+
 static int run_info(struct session *s)
 {
     char err[DN_ERR_MAX];
@@ -4188,23 +4446,23 @@ static int run_plot(struct session *s)
     struct lines l[SERIES_MAX];
     struct plot p = plot_of(o);
     p.by = o->by;
-    if (o->csv_n == 0) fail(2, "plot needs a FILE.csv, such as --log writes");
+    if (o->words == 0) fail(2, "plot needs a FILE.csv, such as --log writes");
     outputs_check(s, "out");
-    for (int i = 0; i < o->csv_n; i++)
+    for (int i = 0; i < o->words; i++)
         for (int k = 0; k < i; k++)
-            p.whole |= strcmp(base_name(o->csv[i]), base_name(o->csv[k])) == 0;
-    for (int i = 0, n = 0; i < o->csv_n; i++, n = p.n) {
-        l[i] = lines_split(file_read(o->csv[i]));
-        plot_read(&p, o->csv[i], &l[i]);
+            p.whole |= strcmp(base_name(o->word[i]), base_name(o->word[k])) == 0;
+    for (int i = 0, n = 0; i < o->words; i++, n = p.n) {
+        l[i] = lines_split(file_read(o->word[i]));
+        plot_read(&p, o->word[i], &l[i]);
         if (p.n == n)
-            fail(1, "%s: there is no number to draw in '%s'%s", o->csv[i], p.y[0],
+            fail(1, "%s: there is no number to draw in '%s'%s", o->word[i], p.y[0],
                  o->log_axes ? ", or none above 0" : "");
     }
     struct part part = part_open(*o->out ? o->out : "-");
     if (part.f) plot_print(&p, part.f);
     part_finish(&part, 1, 0);
     plot_free(&p);
-    for (int i = 0; i < o->csv_n; i++) {
+    for (int i = 0; i < o->words; i++) {
         free(l[i].text.at);
         free(l[i].start);
     }
@@ -4219,22 +4477,26 @@ static const struct command {
 } commands[] = {
     { "train", "", "train a model", NULL, run_train },
     { "translate", "MODEL", "lines from stdin to stdout",
-      "resume beam length-penalty rows threads", run_translate },
+      "resume beam n-best length-penalty rows threads", run_translate },
     { "sample", "MODEL", "generate text",
-      "resume prompt length temp top-k top-p samples seed threads", run_sample },
+      "resume prompt prompt-file length temp top-k top-p samples seed threads", run_sample },
     { "score", "MODEL", "loss, perplexity, BLEU, chrF",
-      "resume source target text hypothesis references tokenize decimals json stride beam "
-      "length-penalty rows batch-tokens threads",
-      run_score },
+      "resume source target text hypothesis references tokenize decimals json per-line per-token "
+      "stride beam length-penalty rows batch-tokens threads", run_score },
+    { "tokens", "MODEL", "ids and pieces of what is on stdin", "resume", run_tokens },
     { "export", "MODEL", "its parameters as a C header",
       "resume c-header force int8 source target text stride batch-tokens threads", run_export },
     { "info", "[MODEL]", "configuration, alpha, beta, memory", "resume preset rows beam model",
       run_info },
+    { "average", "MODEL...", "the mean of their parameters",
+      "resume out force threads", run_average },
+    { "verify", "LOG [MODEL]", "is the --log of a run true?", NULL, run_verify },
     { "plot", "FILE.csv...", "draw columns of CSV files, as SVG",
       "out force x y by title log-axes log", run_plot },
 };
 static const char every[] = "config help version print-config";
-static const char others[] = "hypothesis references json c-header int8 by";
+static const char others[] = "hypothesis references json c-header int8 by per-line per-token "
+                             "n-best prompt-file";
 
 static const struct command *command_find(const char *name)
 {
@@ -4347,8 +4609,8 @@ static void help_print(const char *self, const struct command *c, const char *ar
     const char *group = "";
     const dn_field *field = dn_fields(&n);
     options_default(&o, arch);
-    if (c->uses) printf("usage: %s %s %s [OPTIONS]  %s\n", program, c->name, c->what, c->help);
-    else usage_print(self);
+    if (c == commands) usage_print(self);
+    else printf("usage: %s %s %s [OPTIONS]  %s\n", program, c->name, c->what, c->help);
     printf("In brackets: the defaults%s%s.\n", c->uses ? "" : " of --arch ", c->uses ? "" : arch);
     for (int i = 0; i < LENGTH(table); i++) {
         if (!is_used(c, table[i].name)) continue;
@@ -4392,7 +4654,7 @@ static void options_pass(struct session *s, int argc, char **argv)
 {
     struct options *o = &s->o, known = *o;
     options_default(o, arch_of(&known.model));
-    if (known.file && !known.help) o->model = *config_of_file(s, known.file);
+    if (begun_from(&known) && !known.help) o->model = *config_of_file(s, begun_from(&known));
     if (known.preset) preset_set(o, known.preset);
     if (known.config) {
         if (!s->config.start) s->config = lines_split(file_read(known.config));
@@ -4411,13 +4673,14 @@ static void options_read(struct session *s, int argc, char **argv)
     struct options *o = &s->o;
     options_default(o, NULL);
     for (int pass = 1; pass <= 4; pass++) options_pass(s, argc, argv);
-    if (o->file && !o->help)                  /* --vocab is a limit for a tokenizer yet to learn */
-        o->model.vocab = config_of_file(s, o->file)->vocab;
+    if (begun_from(o) && !o->help)            /* --vocab is a limit for a tokenizer yet to learn */
+        o->model.vocab = config_of_file(s, begun_from(o))->vocab;
     if (is_verb(o, "plot") && o->log) {       /* its --log means --log-axes: a plot logs nothing */
         o->log_axes = o->log;
         o->log = NULL;
     }
-    if (!o->out) o->out = is_verb(o, "plot") ? "-" : o->file ? o->file : "model.safetensors";
+    if (!o->out) o->out = is_verb(o, "plot") ? "-" : is_verb(o, "average") ? ""
+                         : o->file ? o->file : "model.safetensors";
     if (strcmp(o->tokenize, "13a") != 0 && strcmp(o->tokenize, "none") != 0
         && strcmp(o->tokenize, "char") != 0)
         fail(2, "--tokenize cannot be '%s'; it is 13a, none or char", o->tokenize);

@@ -305,13 +305,15 @@ INSTEAD(int, get_number, struct reader *r, uint64_t *v)
 
 static uint64_t was;
 INSTEAD(int, tensor_note, struct reader *r, const char *name, const uint64_t *shape, int dims,
-        uint64_t begin)
+        uint64_t begin, int type)
 {
     (void)name;
     must(dims == 1 || dims == 2, "a vector or a matrix");
     must(begin == was && r->filled <= r->data && r->filled >= begin, "inside the file, no gap");
     must(dims == 2 || shape[1] == 1, "a vector has one column");
-    must(r->filled - begin == shape[0]*shape[1]*WORD, "as many bytes as its shape needs");
+    must(type >= OWN && type < DTYPES, "a type that is read");
+    must(r->filled - begin == shape[0]*shape[1]*(uint64_t)dtypes[type].bytes,
+         "as many bytes as its shape needs");
     if (nondet_int()) return 1;
     r->status = DN_EFORMAT;
     return 0;
@@ -348,7 +350,7 @@ PROOF(tensor_note)
     one.rows = nondet_int(), one.cols = nondet_int();
     shape[0] = nondet_uint64(), shape[1] = nondet_uint64();
     assume(one.rows >= 1 && one.cols >= 0 && begin < UINT64_MAX && (dims == 1 || dims == 2));
-    if (tensor_note(&in, text_at_end(20), shape, dims, begin)) {
+    if (tensor_note(&in, text_at_end(20), shape, dims, begin, OWN)) {
         must(shape[0] == (uint64_t)one.rows, "as many rows");
         must(dims == 1 ? one.cols == 0 : shape[1] == (uint64_t)one.cols, "as many columns");
         reached("noted");

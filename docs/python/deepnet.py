@@ -63,6 +63,7 @@ Stats = _struct("dn_stats", "loss:double nll:double grad_norm:double lr:double"
 State = _struct("dn_state", "x:reals sum:reals tokens:int")
 Sampling = _struct("dn_sampling", "temperature:double top_k:int top_p:double")
 Beam = _struct("dn_beam", "beam:int length_penalty:double")
+Hypothesis = _struct("dn_hypothesis", "ids:ints length:int score:double")
 IO = _struct("dn_io", "user:at size:u64 read:read write:write")
 Note = _struct("dn_note", "key:text text:text")
 Tok = _struct("dn_tokenizer", "vocab:int pair:ints slot:ints mask:u32 size:at")
@@ -84,6 +85,7 @@ dn_state_at dn_state at int int | dn_step_count i64 at | dn_learning_rate double
 dn_mask_tokens void at at at int int u64 u64
 dn_generator_bytes size at int at | dn_generator_init at at int at size at
 dn_generator_start int at int at at at | dn_generator_feed at at at at at
+dn_log_p double at int int | dn_hypothesis_at dn_hypothesis at int int
 dn_sample int at int at double at | dn_translate int at int at at at at at at
 dn_save int at at int at at | dn_load_config int at at at | dn_load int at at at
 dn_load_note int at text at at at

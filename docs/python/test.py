@@ -157,6 +157,22 @@ def programs():
             + (sample + "\n" != run("./train", "sample", "lm")))
 
 
+def halves():
+    """Files of 16 bits, as model.py writes them: the values that PyTorch rounds to; ./train begins
+    with them, and with those of float."""
+    wrong = 0
+    for kind in (torch.float16, torch.bfloat16, torch.float32):
+        net = model.load("a").to(kind)
+        model.save(net, "half")
+        ours = deepnet.Model.load("half", threads=1).values
+        wrong += sum((ours[name] != p.detach().double().numpy()).sum()
+                     for name, p in net.named_parameters())
+        run("./train", "--init", "half", "--steps", "1", "--lr", "0", "--warmup-init", "0", "--threads",
+            "1", "--samples", "0", "--out", "begun", "--force")
+        wrong += run("./train", "score", "begun") != run("./train", "score", "half")
+    return wrong
+
+
 def ids():
     """Of valid UTF-8, rich in what the chunks of tokenizer.c end at."""
     rng, corpus, wrong = random.Random(1), open("data/train.de").read(), 0
@@ -188,6 +204,7 @@ TESTS = (                                           # bounds in float, in double
     ("gradients of 48 networks are PyTorch's", lambda: max(ERRORS["gradients"]), 1e-5, 1e-12),
     ("logits of AutoModel", lambda: max(ERRORS["AutoModel"]), 1e-5, 1e-12),
     ("./train takes what model.py writes; deepnet.py does what it does", programs, 0, None),
+    ("files of 16 bits are read as PyTorch's numbers; ./train begins with them", halves, 0, None),
     ("ids of the package tokenizers, of 100,000 texts", ids, 0, None),
 )
 verdicts = []
