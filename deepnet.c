@@ -51,6 +51,7 @@
  *     16  checkpoints           safetensors
  *     17  functions, random     exp, log, erf, tanh, sin, cos; bits from counters
  *     18  matrix product        the one kernel
+ *     19  later methods         their laws for a, b and gain
  *
  * The rules:
  *
@@ -130,9 +131,9 @@ static inline acc sqrt_acc(acc x) { return (acc)sqrt((double)x); }
 static inline int is_finite(acc x) { return x - x == 0; }
 
 /* Threads: PARALLEL_FOR(n, loop) shares out a canonical loop whose iterations write other places,
- * PARALLEL_JOBS(n, loop) one whose iterations take different times, in ascending order.  What jobs
- * share they change while they hold a lock.  For n = 1 the loop stands by itself: OpenMP takes
- * 0.3 us for a region of one thread, 0.5 inside another: a tenth of the time of a narrow model. */
+ * PARALLEL_JOBS(n, loop) one whose iterations take different times, in ascending order.  For n = 1
+ * the loop stands by itself: OpenMP takes 0.3 us for a region of one thread, 0.5 inside another: a
+ * tenth of the time of a narrow model. */
 #ifdef _OPENMP
 #ifndef DN_TEAM
 #define DN_TEAM(n) (n)        /* a hook for those who count how often threads start and meet */
@@ -148,21 +149,11 @@ static inline int is_finite(acc x) { return x - x == 0; }
         } }
 #define PARALLEL_FOR(n, ...)  PARALLEL(n, static, __VA_ARGS__)
 #define PARALLEL_JOBS(n, ...) PARALLEL(n, monotonic: dynamic, __VA_ARGS__)
-typedef omp_lock_t mutex;
-static void lock_make(mutex *l) { omp_init_lock(l); }
-static void lock_take(mutex *l) { omp_set_lock(l); }
-static void lock_give(mutex *l) { omp_unset_lock(l); }
-static void lock_drop(mutex *l) { omp_destroy_lock(l); }
 static int thread_of(int n) { return n > 1 ? omp_get_thread_num() : 0; }      /* in a loop of n */
 static int thread_max(void) { return omp_get_max_threads(); }
 #else
 #define PARALLEL_FOR(n, ...)  { (void)(n); __VA_ARGS__ }
 #define PARALLEL_JOBS(n, ...) { (void)(n); __VA_ARGS__ }
-typedef int mutex;
-static void lock_make(mutex *l) { *l = 0; }
-static void lock_take(mutex *l) { (void)l; }
-static void lock_give(mutex *l) { (void)l; }
-static void lock_drop(mutex *l) { (void)l; }
 static int thread_of(int n) { (void)n; return 0; }
 static int thread_max(void) { return 1; }
 #endif
@@ -270,28 +261,29 @@ static size_t matmul_work(void);
  *
  *     in        applied to x before G;  br: to G's result;  out: to the sum;  mid: inside G, before
  *               its last matrix (O of attention, W2 of the feed-forward).  Each is three letters,
- *               for self-attention, cross-attention and feed-forward:
- *               - identity    L LayerNorm    s x plus a learned scalar    h heads times gains
- *     a         first value of what multiplies the skip: a law of skip_of()
+ *               for self-attention, cross-attention and feed-forward;  top: one, behind a stack:
+ *               - identity                 L LayerNorm           R RMSNorm
+ *               s x plus a learned scalar  h heads times gains
+ *     a, b      (first) values of what multiplies skip and branch: laws of factor_of()
  *     gain      of the matrices when drawn: a law of gain_of()
  *     more      what else the method has: the bits below
  *
  * A new method is a new row; below this table code asks for columns, never for names.  Where a
  * method's paper and its code differ, the paper is followed; docs/paper.md says how. */
-enum place { IN, MID, BR, OUT, PLACES };
-enum op    { ID, LN, SHIFT, HEAD_GAIN, OPS };
-enum law   { ONE, ALPHA, BETA, TOP_DOWN, BOTTOM_UP, FIXUP, T_FIXUP, SUB_LN, ADMIN, SUBLAYERS };
+enum place { IN, MID, BR, OUT, TOP, PLACES };
+enum op    { ID, LN, RMS, SHIFT, HEAD_GAIN, OPS };
+enum law   { ONE, ALPHA, BETA, TOP_DOWN, BOTTOM_UP, FIXUP, T_FIXUP, SUB_LN, ADMIN, SUBLAYERS,
+             LAST, RESIDUE, MOMENTS, DEPTH, ROOT_DEPTH };
 
 /* One bit each.  A row of table 3 names bits, and its parameter exists in the stacks or sub-layers
  * that have one of them.  Those of a method stand in its column more. */
 enum feature {
-    FINAL      = 1 << 0,                /* a LayerNorm after the last layer of a stack        */
+    QUARTER    = 1 << 0,                /* in a stack's first quarter in and out are swapped  */
     OMEGA      = 1 << 1,                /* a is a learned vector                              */
     PROFILE    = 1 << 2,                /* dn_profile sets it                                 */
     SCALED     = 1 << 3,                /* b is a learned scalar of each sub-layer, first 1   */
     GATED      = 1 << 4,                /* b is a learned scalar of each layer, first 0       */
-    SHIFTED    = 1 << 5,                /* no biases; scalar shifts also before activations
-                                         * and after a stack                                  */
+    SHIFTED    = 1 << 5,                /* no biases; scalar shifts also before activations   */
     MIXED      = 1 << 6,                /* a layer's input is a learned mix of outputs below  */
     OPEN       = 1 << 7,                /* the first sub-layer of a stack has no out          */
     BY_DEPTH   = 1 << 8,                /* in(x) is divided by sqrt(layer)                    */
@@ -302,42 +294,54 @@ enum feature {
     FIRST_AT   = 1 << 13                /* from here on one for each op at each place: AT()   */
 };
 #define AT(place, op) ((uint64_t)FIRST_AT << (OPS*(int)(place) + (int)(op)))
+#define NORM(place)   (AT(place, LN)|AT(place, RMS))
 
 /* An array of -1 elements, which no compiler takes, where the last op at the last place has no bit
  * left: a new feature or op cannot be mistaken for another. */
 typedef char features_fit[AT(PLACES - 1, OPS - 1) >> (OPS*PLACES - 1) == FIRST_AT ? 1 : -1];
 
 static const struct scheme {
-    const char *name, *op[PLACES];
-    enum law a, gain;
+    const char *name, *ops;
+    enum law a, b, gain;
     unsigned more;
 } schemes[] = {
-    /* LN(alpha x + G(x)) [eq:deepnorm]     name,  { in, mid, br, out },  a, gain,  more       */
-    { "deepnorm",          { "---", "---", "---", "LLL" }, ALPHA,     BETA,      0 },
+    /* name                 in  mid br  out top    a          b           gain       more     */
+    /* LN(alpha x + G(x)) [eq:deepnorm] */
+    { "deepnorm",           "--- --- --- LLL -", ALPHA,     ONE,        BETA,      0 },
     /* LN(x + G(x)) [eq:post-ln] */
-    { "post-ln",           { "---", "---", "---", "LLL" }, ONE,       ONE,       0 },
+    { "post-ln",            "--- --- --- LLL -", ONE,       ONE,        ONE,       0 },
     /* x + G(LN(x)) [eq:pre-ln] */
-    { "pre-ln",            { "LLL", "---", "---", "---" }, ONE,       ONE,       FINAL },
-    /* Post-LN, layer l of N drawn divided by N - l + 1 [eq:post-ln-init] */
-    { "post-ln-init",      { "---", "---", "---", "LLL" }, ONE,       TOP_DOWN,  0 },
-    /* Post-LN, layer l drawn divided by sqrt(l) [eq:ds-init] */
-    { "ds-init",           { "---", "---", "---", "LLL" }, ONE,       BOTTOM_UP, 0 },
+    { "pre-ln",             "LLL --- --- --- L", ONE,       ONE,        ONE,       0 },
+    /* Post-LN, layer l of N drawn/(N - l + 1) [eq:post-ln-init], drawn/sqrt(l) [eq:ds-init] */
+    { "post-ln-init",       "--- --- --- LLL -", ONE,       ONE,        TOP_DOWN,  0 },
+    { "ds-init",            "--- --- --- LLL -", ONE,       ONE,        BOTTOM_UP, 0 },
     /* LN(omega x + G(x)), omega from a first batch [eq:admin], or from the depth */
-    { "admin",             { "---", "---", "---", "LLL" }, ONE,       ONE,       OMEGA|PROFILE },
-    { "admin-torch",       { "---", "---", "---", "LLL" }, ADMIN,     ONE,       OMEGA },
+    { "admin",              "--- --- --- LLL -", ONE,       ONE,        ONE,       OMEGA|PROFILE },
+    { "admin-torch",        "--- --- --- LLL -", ADMIN,     ONE,        ONE,       OMEGA },
     /* x + b G(x), no LayerNorm [eq:r-fixup] [eq:t-fixup] [eq:rezero] */
-    { "r-fixup",           { "sss", "sss", "---", "---" }, ONE,       FIXUP,     SCALED|SHIFTED },
-    { "t-fixup",           { "---", "---", "---", "---" }, ONE,       T_FIXUP,   0 },
-    { "rezero",            { "---", "---", "---", "---" }, ONE,       ONE,       GATED },
+    { "r-fixup",            "sss sss --- --- s", ONE,       ONE,        FIXUP,     SCALED|SHIFTED },
+    { "t-fixup",            "--- --- --- --- -", ONE,       ONE,        T_FIXUP,   0 },
+    { "rezero",             "--- --- --- --- -", ONE,       ONE,        ONE,       GATED },
     /* Pre-LN on a mix of all layers below [eq:dlcl] */
-    { "dlcl",              { "LLL", "---", "---", "---" }, ONE,       ONE,       FINAL|MIXED },
+    { "dlcl",               "LLL --- --- --- L", ONE,       ONE,        ONE,       MIXED },
     /* Pre-LN and more norms inside [eq:normformer] [eq:sub-ln] [eq:ln-scaling] [eq:peri-ln] */
-    { "normformer",        { "LLL", "h-L", "L--", "---" }, ONE,       ONE,       FINAL },
-    { "sub-ln",            { "LLL", "L-L", "---", "---" }, ONE,       SUB_LN,    FINAL },
-    { "layernorm-scaling", { "LLL", "---", "---", "---" }, ONE,       ONE,       FINAL|BY_DEPTH },
-    { "peri-ln",           { "LLL", "---", "LLL", "---" }, ONE,       ONE,       FINAL },
-    /* LN(L x + G(LN(x))), L sub-layers [eq:keel] */
-    { "keel",              { "LLL", "---", "---", "LLL" }, SUBLAYERS, ONE,       OPEN },
+    { "normformer",         "LLL h-L L-- --- L", ONE,       ONE,        ONE,       0 },
+    { "sub-ln",             "LLL L-L --- --- L", ONE,       ONE,        SUB_LN,    0 },
+    { "layernorm-scaling",  "LLL --- --- --- L", ONE,       ONE,        ONE,       BY_DEPTH },
+    { "peri-ln",            "LLL --- LLL --- L", ONE,       ONE,        ONE,       0 },
+    /* RMS(L x + G(RMS(x))), L sub-layers [eq:keel] */
+    { "keel",               "RRR --- --- RRR -", SUBLAYERS, ONE,        ONE,       OPEN },
+    /* x + RMS(G(x)) [eq:olmo] */
+    { "olmo2",              "--- --- RRR --- R", ONE,       ONE,        ONE,       0 },
+    /* Pre-LN, O and W2 drawn divided by sqrt(L) [eq:gpt-init] */
+    { "gpt2-init",          "LLL --- --- --- L", ONE,       ONE,        LAST,      0 },
+    /* LN(sqrt(L/2 - 1) x + G(x)) [eq:deepscalelm] */
+    { "deepscalelm",        "--- --- --- LLL -", RESIDUE,   ONE,        MOMENTS,   0 },
+    /* x + b G(LN(x)), b = 1/N or 1/sqrt(N) [eq:completep] */
+    { "completep",          "LLL --- --- --- L", ONE,       DEPTH,      ONE,       0 },
+    { "depth-mup",          "LLL --- --- --- L", ONE,       ROOT_DEPTH, ONE,       0 },
+    /* Post-LN in the first quarter of the layers, then Pre-LN [eq:mix-ln] */
+    { "mix-ln",             "LLL --- --- --- L", ONE,       ONE,        ONE,       QUARTER },
 };
 
 /* TABLE 2.  Architectures: which stacks there are, and the paper's constants for each.
@@ -391,7 +395,6 @@ static int layers_of(const dn_config *c, int stack)
 static int outputs_of(const dn_config *c, int stack) { return layers_of(c, stack) + 1; }
 
 static int ffn_width(const dn_config *c) { return c->ffn ? c->ffn : 4*c->dim; }
-static int threads_of(const dn_config *c) { return c->threads ? c->threads : thread_max(); }
 
 /* What a sub-layer computes; the bits make sets of kinds. */
 enum kind { SELF = 1, CROSS = 2, FFN = 4, STACK = 8 };
@@ -417,14 +420,18 @@ static enum kind kind_at(const dn_config *c, int stack, int i)
     return j == 0 ? SELF : j < per - 1 ? CROSS : FFN;
 }
 
-/* What stands at a place of the residual equation in sub-layer i of a stack. */
+/* What stands at a place of the residual equation in sub-layer i of a stack; at TOP, any i.
+ * [dev:quarter] of N layers the first N/4, rounded up. */
 static enum op op_at(const dn_config *c, enum place place, int stack, int i)
 {
     const struct scheme *scheme = &schemes[c->norm];
-    enum kind kind = kind_at(c, stack, i);
+    enum kind kind = place == TOP ? SELF : kind_at(c, stack, i);
+    int low = 4*(i/subs_per_layer(c, stack)) < layers_of(c, stack);
     if (place == OUT && i == 0 && (scheme->more & OPEN)) return ID;
-    switch (scheme->op[place][kind == SELF ? 0 : kind == CROSS ? 1 : 2]) {
+    if (low && (scheme->more & QUARTER)) place = place == IN ? OUT : place == OUT ? IN : place;
+    switch (scheme->ops[4*place + (kind == SELF ? 0 : kind == CROSS ? 1 : 2)]) {
     case 'L': return LN;
+    case 'R': return RMS;
     case 's': return SHIFT;
     case 'h': return HEAD_GAIN;
     default:  return ID;
@@ -434,29 +441,27 @@ static enum op op_at(const dn_config *c, enum place place, int stack, int i)
 static double ln(double x) { return (double)log_acc((acc)x); }
 static double root4(double x) { return sqrt(sqrt(x)); }
 
-/* The first value of a in a layer, from 0, of a stack. */
-static double skip_of(const dn_config *c, int stack, int layer)
-{
-    const struct power16 *alpha = &architectures[c->arch].alpha[stack];
-    double L = imax(subs_of(c, stack), 1);
-    switch (schemes[c->norm].a) {
-    case ALPHA:     return alpha->c*root16(alpha, c);
-    case ADMIN:     return sqrt((L + 1)/ln(L + 1) - 1);
-    case SUBLAYERS: return layer ? L : 1;
-    default:        return 1;
-    }
-}
-
 /* The parameters of a sub-layer or stack, whose names table 3 has: matrices, their biases in the
  * same order, gain and bias (_G, _B) of what stands at a place, in the order of enum place, and
  * the rest. linear_of() and place_of() of section 9 rely on both orders. */
 enum slot { WQ, WK, WV, WO, W1, W2, EMBED, POSITIONS, OUTPUT, MATRICES,
             BQ = MATRICES, BK, BV, BO, B1, B2, IN_G, IN_B, MID_G, MID_B, BR_G, BR_B, OUT_G, OUT_B,
-            ACT_B, SKIP, SCALE, FINAL_G, FINAL_B, MIX, MIX_G, MIX_B, SLOTS };
+            TOP_G, TOP_B, ACT_B, SKIP, SCALE, MIX, MIX_G, MIX_B, SLOTS };
 
-/* What the standard deviation of a matrix is multiplied by; own: layers of this stack.  DeepNorm,
- * T-Fixup and Sub-LN tell V, O, W1 and W2 (strong: what they scale adds up) from Q and K, which do
- * not change the size of attention's output. */
+/* The laws of methods that came after the paper, in section 19. */
+static double later_factor(const dn_config *c, enum law law, int stack, int layer);
+static double later_gain(const dn_config *c, int stack, int layer, enum slot slot);
+
+/* The (first) value of a or b in a layer, from 0, of a stack. */
+static double factor_of(const dn_config *c, enum law law, int stack, int layer)
+{
+    const struct power16 *alpha = &architectures[c->arch].alpha[stack];
+    return law == ALPHA ? alpha->c*root16(alpha, c) : later_factor(c, law, stack, layer);
+}
+
+/* What the standard deviation of a matrix is multiplied by; own: layers of this stack.  DeepNorm
+ * and T-Fixup tell V, O, W1 and W2 (strong: what they scale adds up) from Q and K, which do not
+ * change the size of attention's output. */
 static double gain_of(const dn_config *c, int stack, int layer, enum slot slot)
 {
     const struct power16 *beta = &architectures[c->arch].beta[stack];
@@ -473,11 +478,7 @@ static double gain_of(const dn_config *c, int stack, int layer, enum slot slot)
     case T_FIXUP:
         if (slot == EMBED) return 1/root4(9*own);
         return !strong ? 1 : of_three ? 1/root4(9*own) : 0.67/root4(own);
-    case SUB_LN:
-        if (!strong) return 1;
-        if (!crossed(c)) return sqrt(ln(2*own));
-        return sqrt(ln(3.0*c->dec_layers)*(of_three ? 1 : ln(2*own)/3));
-    default: return 1;
+    default: return strong ? later_gain(c, stack, layer, slot) : 1;
     }
 }
 
@@ -534,13 +535,6 @@ static real max_row(const real *x, int n)
 enum { PIECES = 64 };
 
 static size_t piece(size_t n, int i) { return n/PIECES*(size_t)i + n%PIECES*(size_t)i/PIECES; }
-
-static void zero_all(real *x, size_t n, int threads)
-{
-    PARALLEL_FOR(threads,
-    for (int i = 0; i < PIECES; i++)
-        memset(x + piece(n, i), 0, (piece(n, i + 1) - piece(n, i))*sizeof *x);)
-}
 
 /* sum of x y; of x alone where y is NULL */
 static acc sum_all(const real *x, const real *y, size_t n, int threads)
@@ -603,13 +597,14 @@ static void linear_bwd(const struct team *team, real *dx, const real *onto, cons
 /* [op:place]   What may stand at a place of the residual equation.            T rows of n
  *
  *     L   y = factor LN(x)                 factor = 1, or 1/sqrt(layer), layer from 1
+ *     R   y = factor RMS(x)
  *     s   y = x + b                        db += sum of dy
  *     h   y = g_h x for head h of H        dg_h += sum of x dy,  dx = g_h dy               */
 struct at_place {
     enum op op;
     real factor;
     int H;
-    const real *g, *b;                  /* L: n of each;  s: one b;  h: H of g               */
+    const real *g, *b;                  /* L: n of each;  R: n of g;  s: one b;  h: H of g   */
     real *dg, *db;
 };
 
@@ -617,20 +612,24 @@ struct at_place {
  *                  dx = (g dy - mean(g dy) - z mean(z g dy))/sqrt(var x + eps)
  *                  dg += z dy,  db += dy
  * because mean and variance depend on x, too: dz/dx = (I - 1 1^T/n - z z^T/n)/sqrt(var x + eps).
+ * [op:rmsnorm]     y = g x/sqrt(mean x^2 + eps):  the same with 0 for mean x, mean(g dy) and b.
  * [dev:eps] the paper names no epsilon; 1e-5 is what the code of the time used.
  * stat, two numbers a row, keeps the mean and 1/sqrt(var + eps).  y may be x; dx may be dy. */
 static const double LN_EPS = 1e-5;
 
-static void norm_row(real *y, real *stat, const real *x, const real *g, const real *b, int n)
+static void norm_row(real *y, real *stat, const real *x, const struct at_place *at, int n)
 {
-    acc exact = sum_row(x, n)/n, var = dot_row(x, x, exact, n)/n;
+    const real *g = at->g, *b = at->b;
+    acc exact = at->op == LN ? sum_row(x, n)/n : 0, var = dot_row(x, x, exact, n)/n;
     real mean = stat[0] = (real)exact, inv = stat[1] = (real)(1/sqrt_acc(var + (acc)LN_EPS));
-    for (int i = 0; i < n; i++) y[i] = fmadd((x[i] - mean)*inv, g[i], b[i]);
+    if (b) for (int i = 0; i < n; i++) y[i] = fmadd((x[i] - mean)*inv, g[i], b[i]);
+    else for (int i = 0; i < n; i++) y[i] = x[i]*inv*g[i];
 }
 
-static void norm_row_bwd(real *dx, const real *dy, const real *stat, const real *x, const real *g,
-                         int n)
+static void norm_row_bwd(real *dx, const real *dy, const real *stat, const real *x,
+                         const struct at_place *at, int n)
 {
+    const real *g = at->g;
     acc sum_gd[LANES] = {0}, sum_zgd[LANES] = {0};
     real mean = stat[0], inv = stat[1], mean_gd, mean_zgd;
     for (int i = 0; i < n; i += LANES)
@@ -639,7 +638,7 @@ static void norm_row_bwd(real *dx, const real *dy, const real *stat, const real 
             sum_gd[l] += (acc)gd;
             sum_zgd[l] += (acc)((x[i + l] - mean)*inv*gd);
         }
-    mean_gd = (real)(lanes_total(sum_gd)/n);
+    mean_gd = at->op == LN ? (real)(lanes_total(sum_gd)/n) : 0;
     mean_zgd = (real)(lanes_total(sum_zgd)/n);
     for (int i = 0; i < n; i++)
         dx[i] = (fmadd(g[i], dy[i], -mean_gd) - (x[i] - mean)*inv*mean_zgd)*inv;
@@ -650,7 +649,7 @@ static void norm_fwd(const struct team *team, real *y, real *stat, const real *x
 {
     PARALLEL_FOR(row_threads(team, T, n),
     for (int t = 0; t < T; t++)
-        norm_row(ROW(y, t, n), stat + 2*(size_t)t, ROW(x, t, n), at->g, at->b, n);)
+        norm_row(ROW(y, t, n), stat + 2*(size_t)t, ROW(x, t, n), at, n);)
 }
 
 /* Gains and biases first: dx may overwrite dy. */
@@ -663,15 +662,14 @@ static void norm_bwd(const struct team *team, real *dx, const real *dy, const re
         for (int t = 0; t < T; t++) {
             const real *xt = ROW(x, t, n), *dt = ROW(dy, t, n);
             real mean = stat[2*(size_t)t], inv = stat[2*(size_t)t + 1];
-            for (int j = j0; j < j1; j++) {
+            for (int j = j0; j < j1; j++)
                 at->dg[j] = fmadd((xt[j] - mean)*inv, dt[j], at->dg[j]);
-                at->db[j] += dt[j];
-            }
+            if (at->op == LN) for (int j = j0; j < j1; j++) at->db[j] += dt[j];
         }
     })
     PARALLEL_FOR(row_threads(team, T, n),
     for (int t = 0; t < T; t++)
-        norm_row_bwd(ROW(dx, t, n), ROW(dy, t, n), stat + 2*(size_t)t, ROW(x, t, n), at->g, n);)
+        norm_row_bwd(ROW(dx, t, n), ROW(dy, t, n), stat + 2*(size_t)t, ROW(x, t, n), at, n);)
 }
 
 static void scale_rows(const struct team *team, real *y, real c, int T, int n)
@@ -697,7 +695,7 @@ static const real *place_fwd(const struct team *team, real *y, real *stat, const
                              const struct at_place *at, int T, int n)
 {
     switch (at->op) {
-    case LN:
+    case LN: case RMS:
         norm_fwd(team, y, stat, x, at, T, n);
         if (at->factor < 1) scale_rows(team, y, at->factor, T, n);
         return y;
@@ -720,7 +718,7 @@ static void place_bwd(const struct team *team, real *d, const real *stat, const 
 {
     int E = n/at->H;                    /* columns of a head */
     switch (at->op) {
-    case LN:
+    case LN: case RMS:
         if (at->factor < 1) scale_rows(team, d, at->factor, T, n);
         norm_bwd(team, d, d, stat, x, at, T, n);
         return;
@@ -1114,7 +1112,7 @@ static struct token_loss cross_entropy_row(real *z, int y, double smoothing, int
  *                 dx = a dr,  dg = b drop(dr),
  *                 da_j += sum over t of x_tj dr_tj,  db += sum of g drop(dr)           */
 struct residual {
-    real a;                             /* where it is not learned                            */
+    real a, b;                          /* where not learned                                  */
     const real *skip, *scale;           /* a (D of them) and b where learned, else NULL       */
     real *dskip, *dscale;
     struct dropout drop;
@@ -1123,7 +1121,7 @@ struct residual {
 static void residual_fwd(const struct team *team, real *r, const real *x, const real *g,
                          const struct residual *res, int T, int D)
 {
-    real b = res->scale ? res->scale[0] : 1;
+    real b = res->scale ? res->scale[0] : res->b;
     PARALLEL_FOR(row_threads(team, T, D),
     for (int t = 0; t < T; t++) {
         real *rt = ROW(r, t, D);
@@ -1139,6 +1137,7 @@ static void residual_fwd(const struct team *team, real *r, const real *x, const 
 static void residual_bwd(const struct team *team, real *d, real *dg, const real *x, const real *g,
                          const struct residual *res, int T, int D)
 {
+    real b = res->scale ? res->scale[0] : res->b;
     if (res->skip) columns_add(team, res->dskip, x, d, T, D);
     PARALLEL_FOR(row_threads(team, T, D),
     for (int t = 0; t < T; t++) {
@@ -1146,9 +1145,8 @@ static void residual_bwd(const struct team *team, real *d, real *dg, const real 
         drop_row(ROW(dg, t, D), dt, &res->drop, (uint64_t)t, D);
         for (int j = 0; j < D; j++) dt[j] *= res->skip ? res->skip[j] : res->a;
     })
-    if (!res->scale) return;
-    res->dscale[0] += (real)sum_all(g, dg, (size_t)T*(size_t)D, team->threads);
-    scale_rows(team, dg, res->scale[0], T, D);
+    if (res->scale) res->dscale[0] += (real)sum_all(g, dg, (size_t)T*(size_t)D, team->threads);
+    if (b != 1) scale_rows(team, dg, b, T, D);
 }
 
 /* [eq:dlcl]   z = sum over k of w_k n_k,  n_k = LN_k(y_k):  a learned mix of all layers below,
@@ -1220,26 +1218,26 @@ static const struct param {
     { BO,        SELF|CROSS, "o.bias",            OF_D,   VECTOR, ZEROS,  BIASED             },
     { B1,        FFN,        "w1.bias",           OF_F,   VECTOR, ZEROS,  BIASED             },
     { B2,        FFN,        "w2.bias",           OF_D,   VECTOR, ZEROS,  BIASED             },
-    { IN_G,      SELF|CROSS|FFN, "in_norm.weight",  OF_D, VECTOR, ONES,   AT(IN, LN)       },
+    { IN_G,      SELF|CROSS|FFN, "in_norm.weight",  OF_D, VECTOR, ONES,   NORM(IN)         },
     { IN_B,      SELF|CROSS|FFN, "in_norm.bias",    OF_D, VECTOR, ZEROS,  AT(IN, LN)       },
     { IN_B,      SELF|CROSS|FFN, "in_shift.bias",   OF_1, VECTOR, ZEROS,  AT(IN, SHIFT)    },
-    { MID_G,     SELF|CROSS, "mid_norm.weight",   OF_D,   VECTOR, ONES,   AT(MID, LN)      },
+    { MID_G,     SELF|CROSS, "mid_norm.weight",   OF_D,   VECTOR, ONES,   NORM(MID)        },
     { MID_B,     SELF|CROSS, "mid_norm.bias",     OF_D,   VECTOR, ZEROS,  AT(MID, LN)      },
-    { MID_G,     FFN,        "mid_norm.weight",   OF_F,   VECTOR, ONES,   AT(MID, LN)      },
+    { MID_G,     FFN,        "mid_norm.weight",   OF_F,   VECTOR, ONES,   NORM(MID)        },
     { MID_B,     FFN,        "mid_norm.bias",     OF_F,   VECTOR, ZEROS,  AT(MID, LN)      },
     { MID_G,     SELF|CROSS, "head.weight",       OF_H,   VECTOR, ONES,   AT(MID, HEAD_GAIN)},
     { MID_B,     SELF|CROSS|FFN, "mid_shift.bias",  OF_1, VECTOR, ZEROS,  AT(MID, SHIFT)   },
     { ACT_B,     FFN,        "act_shift.bias",    OF_1,   VECTOR, ZEROS,  SHIFTED            },
-    { BR_G,      SELF|CROSS|FFN, "br_norm.weight",  OF_D, VECTOR, ONES,   AT(BR, LN)       },
+    { BR_G,      SELF|CROSS|FFN, "br_norm.weight",  OF_D, VECTOR, ONES,   NORM(BR)         },
     { BR_B,      SELF|CROSS|FFN, "br_norm.bias",    OF_D, VECTOR, ZEROS,  AT(BR, LN)       },
-    { OUT_G,     SELF|CROSS|FFN, "out_norm.weight", OF_D, VECTOR, ONES,   AT(OUT, LN)      },
+    { OUT_G,     SELF|CROSS|FFN, "out_norm.weight", OF_D, VECTOR, ONES,   NORM(OUT)        },
     { OUT_B,     SELF|CROSS|FFN, "out_norm.bias",   OF_D, VECTOR, ZEROS,  AT(OUT, LN)      },
     { SKIP,      SELF|CROSS|FFN, "omega.weight",    OF_D, VECTOR, SKIPS,  OMEGA              },
     { SCALE,     SELF|CROSS|FFN, "scale.weight",    OF_1, VECTOR, ONES,   SCALED             },
     { SCALE,     SELF,       "scale.weight",      OF_1,   VECTOR, ZEROS,  GATED              },
-    { FINAL_G,   STACK,      "norm.weight",       OF_D,   VECTOR, ONES,   FINAL              },
-    { FINAL_B,   STACK,      "norm.bias",         OF_D,   VECTOR, ZEROS,  FINAL              },
-    { FINAL_B,   STACK,      "shift.bias",        OF_1,   VECTOR, ZEROS,  SHIFTED            },
+    { TOP_G,     STACK,      "norm.weight",       OF_D,   VECTOR, ONES,   NORM(TOP)          },
+    { TOP_B,     STACK,      "norm.bias",         OF_D,   VECTOR, ZEROS,  AT(TOP, LN)        },
+    { TOP_B,     STACK,      "shift.bias",        OF_1,   VECTOR, ZEROS,  AT(TOP, SHIFT)     },
     { MIX,       STACK,      "mix.weight",  OF_OUTPUTS, OF_OUTPUTS, MEANS, MIXED             },
     { MIX_G,     STACK,      "mix_norm.weight", OF_OUTPUTS, OF_D, ONES,   MIXED              },
     { MIX_B,     STACK,      "mix_norm.bias",   OF_OUTPUTS, OF_D, ZEROS,  MIXED              },
@@ -1260,8 +1258,8 @@ struct tensor {
 struct sublayer {
     enum kind kind;
     int stack, layer, index;            /* layer and index (in the model) count from 0        */
-    enum op op[PLACES];
-    real a;                             /* skip_of(): for DeepNorm alpha                      */
+    enum op op[TOP];
+    real a, b;                          /* factor_of(): for DeepNorm alpha and 1              */
     real *param[SLOTS];                 /* NULL where table 3 has none                        */
 };
 
@@ -1353,7 +1351,7 @@ static double first_value(const dn_model *m, const struct tensor *t, int r, int 
 {
     switch (t->row->first) {
     case ONES:  return 1;
-    case SKIPS: return skip_of(&m->c, t->stack, m->sub[t->sub].layer);
+    case SKIPS: return factor_of(&m->c, schemes[m->c.norm].a, t->stack, m->sub[t->sub].layer);
     case MEANS: return j <= r ? 1.0/(r + 1) : 0;
     default:    return 0;
     }
@@ -1443,14 +1441,14 @@ static struct at_place place_of(const struct pass *pass, const struct sublayer *
                     sub->param[slot + 1]);
 }
 
-/* For DeepNorm a = alpha of table 2, as stacks_link() has it from skip_of(), and nothing here is
- * learned: skip and scale are NULL, as are their gradients. */
+/* For DeepNorm a = alpha of table 2, as stacks_link() has it from factor_of(), b = 1, and nothing
+ * here is learned: skip and scale are NULL, as are their gradients. */
 static struct residual residual_of(const struct pass *pass, const struct sublayer *sub)
 {
-    const dn_model *m = pass->m;
     real *skip = sub->param[SKIP], *scale = sub->param[SCALE];
-    return (struct residual){ sub->a, skip, scale, grad_of(pass, skip), grad_of(pass, scale),
-                              dropout_for(pass, sub->index, DROP_BRANCH, m->c.dropout) };
+    struct dropout drop = dropout_for(pass, sub->index, DROP_BRANCH, pass->m->c.dropout);
+    return (struct residual){ sub->a, sub->b, skip, scale, grad_of(pass, skip),
+                              grad_of(pass, scale), drop };
 }
 
 /* A generator's keys and values of a sub-layer; NULL while they are not kept between passes. */
@@ -1745,12 +1743,12 @@ static void layer_mix_bwd(const struct pass *pass, int s, int l, real *d)
     place_bwd(&desk->team, d, mix.stat, y, &mix.at, T, D);                             /* (1) */
 }
 
-/* What stands after a whole stack: LayerNorm, or r-fixup's shift, which has a bias alone.  For
- * DeepNorm nothing, since the last sub-layer ends in LN. */
-static struct at_place final_of(const struct pass *pass, const struct stack *stack)
+/* What stands behind a whole stack: for DeepNorm nothing, since the last sub-layer ends in LN. */
+static struct at_place final_of(const struct pass *pass, int s)
 {
-    real *g = stack->param[FINAL_G], *b = stack->param[FINAL_B];
-    return at_place(pass, g ? LN : b ? SHIFT : ID, 1, g, b);
+    const struct stack *stack = &pass->m->stack[s];
+    return at_place(pass, op_at(&pass->m->c, TOP, s, 0), 1, stack->param[TOP_G],
+                    stack->param[TOP_B]);
 }
 
 /* Both stacks may share the table; with DN_TIE_ALL it is the output matrix, too, and three
@@ -1776,7 +1774,7 @@ static const real *stack_fwd(const struct pass *pass, int s, const int *id)
     struct desk *desk = pass->desk;
     struct stream *stream = &desk->stream[s];
     struct embedding emb = embedding_of(pass, s);
-    struct at_place final = final_of(pass, stack);
+    struct at_place final = final_of(pass, s);
     int mixed = stack->param[MIX] != NULL, per = subs_per_layer(&m->c, s);
     const real *y = stream->embedded;
     embed_fwd(&desk->team, stream->embedded, id, stream->span, pass->rows, &emb);      /* (1) */
@@ -1802,7 +1800,7 @@ static void stack_bwd(const struct pass *pass, int s, real *d, real *dmem, const
     const struct desk *desk = pass->desk;
     const struct stream *stream = &desk->stream[s];
     struct embedding emb = embedding_of(pass, s);
-    struct at_place final = final_of(pass, stack);
+    struct at_place final = final_of(pass, s);
     int mixed = stack->param[MIX] != NULL, per = subs_per_layer(&m->c, s);
     place_bwd(&desk->team, d, stream->top_stat, stream->last, &final, stream->tokens,
               m->c.dim);                                                               /* (3) */
@@ -1909,13 +1907,15 @@ static double bias_correction(double b, int64_t t)
 /* [eq:adam]   g = scale grad,  m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,
  *             w -= lr m^/(sqrt v^ + eps),  m^ = m/(1 - b1^t),  v^ = v/(1 - b2^t)
  * Matrices, which lie first, are before that multiplied by 1 - lr weight_decay (AdamW).  Here m and
- * v are model->mean and model->square, and c is the configuration. */
+ * v are model->mean and model->square, and c is the configuration.  A fixed b makes gradients b
+ * times as large, and so eps [eq:completep]: that of the top stack. */
 static void adam(dn_model *m, double scale, double lr)
 {
     const dn_config *c = &m->c;
     int64_t t = m->step + 1;
     real b1 = (real)c->beta1, b2 = (real)c->beta2, one_b1 = (real)(1 - c->beta1);
-    real one_b2 = (real)(1 - c->beta2), by = (real)scale, eps = (real)c->eps;
+    real one_b2 = (real)(1 - c->beta2), by = (real)scale;
+    real eps = (real)(c->eps*factor_of(c, schemes[c->norm].b, top_stack(c), 0));
     real rate = (real)(lr/bias_correction(c->beta1, t));
     real fix = (real)(1/sqrt(bias_correction(c->beta2, t)));
     real keep = (real)(1 - lr*c->weight_decay);
@@ -2110,6 +2110,23 @@ static void config_round(dn_config *c);                 /* section 15 */
 #error "int must have 32 bits: it counts tokens and holds sizes"
 #endif
 
+/* What jobs share they change while they hold a lock. */
+#ifdef _OPENMP
+typedef omp_lock_t mutex;
+static void lock_make(mutex *l) { omp_init_lock(l); }
+static void lock_take(mutex *l) { omp_set_lock(l); }
+static void lock_give(mutex *l) { omp_unset_lock(l); }
+static void lock_drop(mutex *l) { omp_destroy_lock(l); }
+#else
+typedef int mutex;
+static void lock_make(mutex *l) { *l = 0; }
+static void lock_take(mutex *l) { (void)l; }
+static void lock_give(mutex *l) { (void)l; }
+static void lock_drop(mutex *l) { (void)l; }
+#endif
+
+static int threads_of(const dn_config *c) { return c->threads ? c->threads : thread_max(); }
+
 enum { PART_TOKENS = 128, PARTS_MOST = 8 };
 
 /* The parts of a step, where the configuration leaves it open: as many as leave each the tokens
@@ -2167,7 +2184,8 @@ static uint64_t features(const dn_config *c, int stack, int i)
     if (c->positions == DN_LEARNED) has |= LEARNED;
     if (c->tie != DN_TIE_ALL || stack == ENC || !has_stack(c, ENC)) has |= OWN_EMBED;
     if (c->tie == DN_TIE_NONE && stack == top_stack(c)) has |= OWN_OUTPUT;
-    for (int p = 0; i >= 0 && p < PLACES; p++) has |= AT(p, op_at(c, (enum place)p, stack, i));
+    for (int p = 0; p < PLACES; p++)
+        if ((p == TOP) == (i < 0)) has |= AT(p, op_at(c, (enum place)p, stack, i));
     return has;
 }
 
@@ -2251,13 +2269,17 @@ static void tensors_lay(struct arena *arena, dn_model *m)
 }
 
 /* Does anything stand at a place, in some sub-layer of these kinds?  The first four sub-layers of a
- * stack show every kind, and the first apart from the others: see OPEN. */
+ * stack show every kind, and the first apart from the others: see OPEN; the last four, what differs
+ * in the first quarter. */
 static int stands(const dn_config *c, enum place place, unsigned kinds)
 {
     int yes = 0;
     for (int s = ENC; s <= DEC; s++)
-        for (int i = 0; i < imin(subs_of(c, s), 4); i++)
+        for (int i = 0; i < imin(subs_of(c, s), 4); i++) {
+            int last = subs_of(c, s) - 1 - i;
             yes |= (kind_at(c, s, i) & kinds) && op_at(c, place, s, i) != ID;
+            yes |= (kind_at(c, s, last) & kinds) && op_at(c, place, s, last) != ID;
+        }
     return yes;
 }
 
@@ -2367,7 +2389,7 @@ static void stream_take(struct arena *arena, struct desk *desk, const dn_config 
     } else {
         stream->embedded = take_reals(arena, T, D);
         if (!use->train) stream->other = take_reals(arena, T, D);
-        if (more & (FINAL|SHIFTED)) {
+        if (op_at(c, TOP, s, 0) != ID) {
             stream->top = take_reals(arena, T, D);
             stream->top_stat = take_reals(arena, T, 2);
         }
@@ -2581,8 +2603,9 @@ static void stacks_link(dn_model *m)
             sub->stack = s;
             sub->layer = i/per;
             sub->index = stack->first + i;
-            sub->a = (real)skip_of(&m->c, s, sub->layer);
-            for (int p = 0; p < PLACES; p++) sub->op[p] = op_at(&m->c, (enum place)p, s, i);
+            sub->a = (real)factor_of(&m->c, schemes[m->c.norm].a, s, sub->layer);
+            sub->b = (real)factor_of(&m->c, schemes[m->c.norm].b, s, sub->layer);
+            for (int p = 0; p < TOP; p++) sub->op[p] = op_at(&m->c, (enum place)p, s, i);
             if (!sub->param[SCALE]) sub->param[SCALE] = foot->param[SCALE];
         }
         stack->positions = stack->param[POSITIONS] ? stack->param[POSITIONS] : m->sinusoid;
@@ -2615,6 +2638,13 @@ static dn_model *model_new(const dn_config *c, enum dn_purpose purpose, real *va
     stacks_link(m);
     if (m->sinusoid) sinusoids(m->sinusoid, c->ctx, c->dim);
     return m;
+}
+
+static void zero_all(real *x, size_t n, int threads)
+{
+    PARALLEL_FOR(threads,
+    for (int i = 0; i < PIECES; i++)
+        memset(x + piece(n, i), 0, (piece(n, i + 1) - piece(n, i))*sizeof *x);)
 }
 
 /* Gradient and moments start at 0; whatever a desk holds is written before it is read. */
@@ -2743,7 +2773,7 @@ static int order_of(const dn_model *m, const struct tensor *t)
     if (t->sub >= 0) return 2*t->sub + 1;
     if (slot == OUTPUT) return INT_MAX;
     const struct stack *stack = &m->stack[t->stack];
-    return 2*(stack->first + (slot == FINAL_G || slot == FINAL_B ? stack->subs : 0));
+    return 2*(stack->first + (slot == TOP_G || slot == TOP_B ? stack->subs : 0));
 }
 
 /* The loss was finite, its gradient is not: backward meets the last tensors first. */
@@ -3006,7 +3036,7 @@ dn_state dn_state_at(const dn_model *m, int stack, int i)
     if (i < 0 || i > subs || !subs) return state;
     state.tokens = stream->tokens;
     state.x = i < subs ? m->desk->sub[first + i].x : stream->top;
-    if (i < subs && m->sub[first + i].op[OUT] == LN) state.sum = m->desk->sub[first + i].saved->r;
+    if (i < subs && m->sub[first + i].op[OUT] != ID) state.sum = m->desk->sub[first + i].saved->r;
     return state;
 }
 
@@ -3744,7 +3774,8 @@ dn_status dn_config_check(const dn_config *c, char *err)
 
 dn_gains dn_gains_of(const dn_config *c, int stack, int layer)
 {
-    dn_gains g = { skip_of(c, stack, layer), gain_of(c, stack, layer, WV) };
+    dn_gains g = { factor_of(c, schemes[c->norm].a, stack, layer),
+                   gain_of(c, stack, layer, WV) };
     return g;
 }
 
@@ -5044,4 +5075,66 @@ static void matmul(const struct team *team, struct dest c, const real *init, str
         matmul1(to, init == c.p ? to.p : init ? init + j : NULL, corner(a, i, 0), corner(b, 0, j),
                 m, n, K, team->product + (ptrdiff_t)t*MATMUL_WORK);
     })
+}
+
+/* ---- 19 later methods -------------------------------------------------------------------- */
+
+/* L, N: sub-layers and layers of the stack.  [dev:base-depth] CompleteP divides by N over the depth
+ * at which rates were found, if there is one; here that is one layer. */
+static double later_factor(const dn_config *c, enum law law, int stack, int layer)
+{
+    double L = imax(subs_of(c, stack), 2), N = layers_of(c, stack);
+    switch (law) {
+    case ADMIN:      return sqrt((L + 1)/ln(L + 1) - 1);
+    case SUBLAYERS:  return layer ? L : 1;
+    case RESIDUE:    return sqrt(L/2 - 1);
+    case DEPTH:      return 1/N;
+    case ROOT_DEPTH: return 1/sqrt(N);
+    default:         return 1;
+    }
+}
+
+/* acos r for 0 <= r <= 1: Newton's method, which from pi/2 on only goes down. */
+static double arccos(double r)
+{
+    double x = 1.57079632679489661923, last;
+    do {
+        last = x;
+        x += ((double)cos_acc((acc)x) - r)/(double)sin_acc((acc)x);
+    } while (x < last);
+    return last;
+}
+
+/* DeepScaleLM's correlation of two tokens at the foot of a layer.  The embedding has 0.221 (1 - p),
+ * p the dropout; attention makes 1 - p of it, the feed-forward (with ReLU) what is below, and the
+ * sum of skip and branch their weighted mean.  [dev:moments] weights 1 - 2/L and 2/L, L sub-layers;
+ * cross-attention counts as attention. */
+static double correlation(const dn_config *c, int stack, int layer)
+{
+    const double pi = 3.14159265358979323846;
+    double keep = 1 - c->dropout, r = 0.221*keep;
+    for (int i = 0; i < layer*subs_per_layer(c, stack); i++) {
+        double g = kind_at(c, stack, i) == FFN ? r + (sqrt(1 - r*r) - r*arccos(r))/pi : 1;
+        r += (keep*g - r)*2/subs_of(c, stack);
+    }
+    return r;
+}
+
+/* DeepScaleLM's deviations, over Xavier's, are those that give G variance 1: sqrt((1 - p)/r)/D is
+ * the variance of V and O, and sqrt(2 (1 - p)/(D F)) that of W1 and W2. */
+static double later_gain(const dn_config *c, int stack, int layer, enum slot slot)
+{
+    double own = layers_of(c, stack), D = c->dim, F = ffn_width(c), keep = 1 - c->dropout;
+    switch (schemes[c->norm].gain) {
+    case SUB_LN:
+        if (!crossed(c)) return sqrt(ln(2*own));
+        return sqrt(ln(3.0*c->dec_layers)*(stack == DEC ? 1 : ln(2*own)/3));
+    case LAST:
+        return slot == WO || slot == W2 ? 1/sqrt(subs_of(c, stack)) : 1;
+    case MOMENTS:
+        if (slot == W1 || slot == W2) return sqrt(sqrt(2*keep/(D*F))*(D + F)/2);
+        return root4(keep/correlation(c, stack, layer));
+    default:
+        return 1;
+    }
 }

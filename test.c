@@ -379,6 +379,18 @@ static void plain_norm(plain_seq y, plain_seq x, const dn_real *w, const dn_real
     }
 }
 
+/* y = RMSNorm(x), row by row */
+static void plain_rms(plain_seq y, plain_seq x, const dn_real *w, int n, int d)
+{
+    for (int t = 0; t < n; t++) {
+        double squares = 0;
+        for (int i = 0; i < d; i++)
+            squares += x[t][i]*x[t][i];
+        for (int i = 0; i < d; i++)
+            y[t][i] = (double)w[i]*x[t][i]/sqrt(squares/d + 1e-5);
+    }
+}
+
 /* softmax(q k' / sqrt(width)) v, head by head; causal: token t sees 0..t. */
 static void plain_attend(plain_seq y, plain_seq q, plain_seq k, plain_seq v,
                          int n, int n_kv, const dn_config *c, int causal)
@@ -413,27 +425,33 @@ static double plain_activation(int kind, double x)
 
 /* The residual equation  y = out( a x + b br( G( in(x) ) ) ),  where the last matrix of G reads
  * mid(.): what in, mid, br and out are in self-attention, cross-attention and feed-forward, in
- * the order of --norm.  L: LayerNorm, s: one scalar added, h: each head times a scalar. */
+ * the order of --norm, and what stands behind a stack.  L: LayerNorm, R: RMSNorm, s: one scalar
+ * added, h: each head times a scalar. */
 static const struct plain_scheme {
-    const char *name, *in, *mid, *br, *out;
-    int final_norm;
+    const char *name, *in, *mid, *br, *out, *top;
 } plain_schemes[] = {
-    { "deepnorm",          "---", "---", "---", "LLL", 0 },
-    { "post-ln",           "---", "---", "---", "LLL", 0 },
-    { "pre-ln",            "LLL", "---", "---", "---", 1 },
-    { "post-ln-init",      "---", "---", "---", "LLL", 0 },
-    { "ds-init",           "---", "---", "---", "LLL", 0 },
-    { "admin",             "---", "---", "---", "LLL", 0 },
-    { "admin-torch",       "---", "---", "---", "LLL", 0 },
-    { "r-fixup",           "sss", "sss", "---", "---", 0 },
-    { "t-fixup",           "---", "---", "---", "---", 0 },
-    { "rezero",            "---", "---", "---", "---", 0 },
-    { "normformer",        "LLL", "h-L", "L--", "---", 1 },
-    { "dlcl",              "LLL", "---", "---", "---", 1 },
-    { "sub-ln",            "LLL", "L-L", "---", "---", 1 },
-    { "layernorm-scaling", "LLL", "---", "---", "---", 1 },
-    { "peri-ln",           "LLL", "---", "LLL", "---", 1 },
-    { "keel",              "LLL", "---", "---", "LLL", 0 },
+    { "deepnorm",          "---", "---", "---", "LLL", "-" },
+    { "post-ln",           "---", "---", "---", "LLL", "-" },
+    { "pre-ln",            "LLL", "---", "---", "---", "L" },
+    { "post-ln-init",      "---", "---", "---", "LLL", "-" },
+    { "ds-init",           "---", "---", "---", "LLL", "-" },
+    { "admin",             "---", "---", "---", "LLL", "-" },
+    { "admin-torch",       "---", "---", "---", "LLL", "-" },
+    { "r-fixup",           "sss", "sss", "---", "---", "s" },
+    { "t-fixup",           "---", "---", "---", "---", "-" },
+    { "rezero",            "---", "---", "---", "---", "-" },
+    { "normformer",        "LLL", "h-L", "L--", "---", "L" },
+    { "dlcl",              "LLL", "---", "---", "---", "L" },
+    { "sub-ln",            "LLL", "L-L", "---", "---", "L" },
+    { "layernorm-scaling", "LLL", "---", "---", "---", "L" },
+    { "peri-ln",           "LLL", "---", "LLL", "---", "L" },
+    { "keel",              "RRR", "---", "---", "RRR", "-" },
+    { "olmo2",             "---", "---", "RRR", "---", "R" },
+    { "gpt2-init",         "LLL", "---", "---", "---", "L" },
+    { "deepscalelm",       "---", "---", "---", "LLL", "-" },
+    { "completep",         "LLL", "---", "---", "---", "L" },
+    { "depth-mup",         "LLL", "---", "---", "---", "L" },
+    { "mix-ln",            "LLL", "---", "---", "---", "L" },     /* but in the first quarter */
 };
 
 static const struct plain_scheme *plain_scheme(const dn_config *c)
@@ -470,6 +488,11 @@ static int plain_kind(const char *base)
     return strstr(base, "self") ? 0 : strstr(base, "cross") ? 1 : 2;
 }
 
+static int plain_layers(const dn_config *c, int decoder)
+{
+    return decoder ? c->dec_layers : c->enc_layers;
+}
+
 /* Sub-layers of a stack. */
 static int plain_depth(const dn_config *c, int decoder)
 {
@@ -481,15 +504,17 @@ static void plain_place(const dn_model *m, const char *base, const char *place,
                         const char *letters, plain_seq x, int n, int width)
 {
     const dn_config *c = dn_model_config(m);
-    const char letter = letters[plain_kind(base)];
+    const char letter = letters[1] ? letters[plain_kind(base)] : letters[0];
     const dn_real *head = param(m, base, "head.weight");
     char at[2*DN_NAME_MAX];
-    if (letter == 'L' && plain_is(c, "keel") && !strcmp(place, "out_") && plain_layer(base) == 0
+    if (plain_is(c, "keel") && !strcmp(place, "out_") && plain_layer(base) == 0
         && plain_kind(base) == 0)
         return;                                         /* the first sub-layer of a stack */
     snprintf(at, sizeof at, "%s%s", base, place);
     if (letter == 'L')
         plain_norm(x, x, param(m, at, "norm.weight"), param(m, at, "norm.bias"), n, width);
+    if (letter == 'R')
+        plain_rms(x, x, param(m, at, "norm.weight"), n, width);
     for (int t = 0; t < n; t++)
         for (int i = 0; i < width; i++) {
             if (letter == 's')
@@ -557,6 +582,8 @@ static double plain_alpha(const dn_config *c, int decoder, int layer)
         return sqrt((L + 1)/log(L + 1) - 1);
     if (plain_is(c, "keel") && layer > 0)
         return L;
+    if (plain_is(c, "deepscalelm"))                     /* lambda/beta */
+        return sqrt((1 - 2/L)/(2/L));
     return 1;
 }
 
@@ -576,6 +603,10 @@ static double plain_scale(const dn_model *m, const char *base)
     char layer[DN_NAME_MAX];
     if (plain_is(c, "r-fixup"))
         return (double)*param(m, base, "scale.weight");
+    if (plain_is(c, "completep"))
+        return 1.0/plain_layers(c, plain_decoder(base));
+    if (plain_is(c, "depth-mup"))
+        return pow(plain_layers(c, plain_decoder(base)), -0.5);
     if (!plain_is(c, "rezero"))
         return 1;
     snprintf(layer, sizeof layer, "%s.%d.", plain_decoder(base) ? "decoder" : "encoder",
@@ -590,9 +621,11 @@ static void plain_sublayer(const dn_model *m, const char *base, plain_seq x, int
     const dn_config *c = dn_model_config(m);
     const struct plain_scheme *p = plain_scheme(c);
     const int cross = plain_kind(base) == 1;
+    const int post = plain_is(c, "mix-ln")
+                   && plain_layer(base) < plain_layers(c, plain_decoder(base))/4.0;
     static plain_seq in, g;
     memcpy(in, x, (size_t)n*sizeof *in);
-    plain_place(m, base, "in_", p->in, in, n, c->dim);
+    plain_place(m, base, "in_", post ? p->out : p->in, in, n, c->dim);
     for (int t = 0; t < n && plain_is(c, "layernorm-scaling"); t++)
         for (int i = 0; i < c->dim; i++)
             in[t][i] /= sqrt(plain_layer(base) + 1);
@@ -602,7 +635,7 @@ static void plain_sublayer(const dn_model *m, const char *base, plain_seq x, int
     for (int t = 0; t < n; t++)
         for (int i = 0; i < c->dim; i++)
             x[t][i] = plain_skip(m, base, i)*x[t][i] + plain_scale(m, base)*g[t][i];
-    plain_place(m, base, "out_", p->out, x, n, c->dim);
+    plain_place(m, base, "out_", post ? p->in : p->out, x, n, c->dim);
 }
 
 /* Sinusoids are [sin(p w_0) ... cos(p w_0) ...], w_k = 10000^(-k/(d/2 - 1)). */
@@ -621,7 +654,7 @@ static void plain_mix(const dn_model *m, const char *stack, plain_seq z, plain_s
                       int n)
 {
     const dn_config *c = dn_model_config(m);
-    const int rows = 1 + (plain_decoder(stack) ? c->dec_layers : c->enc_layers);
+    const int rows = 1 + plain_layers(c, plain_decoder(stack));
     const dn_real *mix = param(m, stack, "mix.weight");
     static plain_seq normed;
     memset(z, 0, (size_t)n*sizeof *z);
@@ -639,7 +672,7 @@ static void plain_stack(const dn_model *m, const char *stack, plain_seq x, const
 {
     static const char *const sub[] = { "self_attn", "cross_attn", "ffn" };
     const dn_config *c = dn_model_config(m);
-    const int encoder = !plain_decoder(stack), layers = encoder ? c->enc_layers : c->dec_layers;
+    const int encoder = !plain_decoder(stack), layers = plain_layers(c, !encoder);
     static plain_seq y[PLAIN_LAYERS + 1];               /* what DLCL mixes */
     const dn_real *table = param(m, stack, "embed.weight");
     const dn_real *learned = c->positions == DN_LEARNED ? param(m, stack, "positions.weight")
@@ -662,11 +695,7 @@ static void plain_stack(const dn_model *m, const char *stack, plain_seq x, const
             plain_sublayer(m, base, x, n, memory, n_memory);
         }
     }
-    if (plain_scheme(c)->final_norm)
-        plain_norm(x, x, param(m, stack, "norm.weight"), param(m, stack, "norm.bias"), n, c->dim);
-    for (int t = 0; t < n && plain_is(c, "r-fixup"); t++)
-        for (int i = 0; i < c->dim; i++)
-            x[t][i] += (double)*param(m, stack, "shift.bias");
+    plain_place(m, stack, "", plain_scheme(c)->top, x, n, c->dim);
 }
 
 /* Logits of the whole batch: tokens x vocab. */
@@ -1021,6 +1050,24 @@ static double t_alpha_beta_formula(void)
     return e;
 }
 
+/* DeepScaleLM: with deviations s_v and s_o, attention over tokens of correlation r has the variance
+ * D s_v^2 r D s_o^2/(1 - p), p for dropout; the feed-forward D s_1^2/2 F s_2^2/(1 - p), as ReLU
+ * halves it.  Both are to be 1.  The residual has variance 1, of which 2/L are the branch's. */
+static double plain_moments(const dn_config *c, int decoder, int layer, const char *matrix)
+{
+    const double p = c->dropout, D = c->dim, F = c->ffn, beta2 = 2.0/plain_depth(c, decoder);
+    const int attentions = plain_depth(c, decoder)/plain_layers(c, decoder) - 1;
+    double r = 0.221*(1 - p);
+    if (matrix[0] == 'w')                               /* over Xavier's 2/(D + F) */
+        return pow(2*(1 - p)/(D*F), 0.25)/sqrt(2/(D + F));
+    for (int l = 0; l < layer; l++) {
+        for (int i = 0; i < attentions; i++)
+            r = (1 - beta2)*r + beta2*(1 - p);
+        r = (1 - beta2)*r + beta2*(1 - p)*(r + (sqrt(1 - r*r) - r*acos(r))/acos(-1));
+    }
+    return pow((1 - p)/(r*D*D), 0.25)/sqrt(1/D);
+}
+
 /* By the scheme, the factor on Xavier's deviation for a matrix (q, k, v, o, w1 or w2) of a layer
  * (from 0). */
 static double plain_gain(const dn_config *c, int decoder, int layer, const char *matrix)
@@ -1045,6 +1092,10 @@ static double plain_gain(const dn_config *c, int decoder, int layer, const char 
     if (plain_is(c, "sub-ln"))
         return both && decoder ? sqrt(log(3*M))
              : both ? sqrt(log(3*M)*log(2*N)/3) : sqrt(log(2*own));
+    if (plain_is(c, "gpt2-init"))
+        return matrix[0] == 'o' || !strcmp(matrix, "w2") ? pow(plain_depth(c, decoder), -0.5) : 1;
+    if (plain_is(c, "deepscalelm"))
+        return plain_moments(c, decoder, layer, matrix);
     return 1;
 }
 
@@ -1059,12 +1110,14 @@ static double t_gains(void)
                 dn_config c = small_config(arch, norm);
                 c.enc_layers = depth[i%4];
                 c.dec_layers = depth[i/4];
+                c.dropout = 0.1*(i%3);
                 for (int stack = arch == DN_DECODER; stack <= (arch != DN_ENCODER); stack++)
                     for (int l = 0; l < (stack ? c.dec_layers : c.enc_layers); l++) {
                         const dn_gains g = dn_gains_of(&c, stack, l);
                         const double alpha = plain_alpha(&c, stack, l);
                         const double beta = plain_gain(&c, stack, l, "v");
-                        worst(&e, fabs(g.alpha/alpha - 1), "alpha of %s %s, layer %d: %g for %g",
+                        worst(&e, fabs(g.alpha - alpha)/(alpha > 0 ? alpha : 1),
+                              "alpha of %s %s, layer %d: %g for %g",
                               name_of("arch", arch), name_of("norm", norm), l, g.alpha, alpha);
                         worst(&e, fabs(g.beta/beta - 1), "beta of %s %s, layer %d: %g for %g",
                               name_of("arch", arch), name_of("norm", norm), l, g.beta, beta);
@@ -1747,22 +1800,26 @@ static double weighted_sum(const dn_real *w, const dn_real *y, int n)
     return sum;
 }
 
-/* A row of LayerNorm with gains that are not 1, and whose length is no multiple of LANES. */
+/* A row of LayerNorm or RMSNorm; gains are not 1, and its length is no multiple of LANES. */
 enum { NORM_N = 13 };
-struct norm_call { real x[NORM_N], y[NORM_N], stat[2], g[NORM_N], b[NORM_N], w[NORM_N]; };
+struct norm_call {
+    enum op op;
+    real x[NORM_N], y[NORM_N], stat[2], g[NORM_N], b[NORM_N], w[NORM_N];
+};
 
 static double norm_call(void *what)
 {
     struct norm_call *c = what;
-    norm_row(c->y, c->stat, c->x, c->g, c->b, NORM_N);
+    const struct at_place at = { c->op, 1, 1, c->g, c->op == LN ? c->b : NULL, NULL, NULL };
+    norm_row(c->y, c->stat, c->x, &at, NORM_N);
     return weighted_sum(c->w, c->y, NORM_N);
 }
 
-static double t_grad_norm(void)
+static double norm_slopes(enum op op)
 {
-    struct norm_call c;
+    struct norm_call c = { .op = op };
     real dx[NORM_N], dg[NORM_N] = { 0 }, db[NORM_N] = { 0 };
-    const struct at_place at = { LN, 1, 1, c.g, c.b, dg, db };
+    const struct at_place at = { op, 1, 1, c.g, op == LN ? c.b : NULL, dg, op == LN ? db : NULL };
     const struct team team = { 1, 1, NULL, NULL };
     double e = 0;
     for (int i = 0; i < NORM_N; i++) {
@@ -1783,6 +1840,9 @@ static double t_grad_norm(void)
     }
     return e;
 }
+
+static double t_grad_norm(void) { return norm_slopes(LN); }
+static double t_grad_rms(void) { return norm_slopes(RMS); }
 
 /* Two causal sequences, one of more than QROWS queries, two heads, dropout of weights. */
 enum { ATTEND_T = QROWS + 7, ATTEND_D = 6, ATTEND_N = ATTEND_T*ATTEND_D };
@@ -1993,9 +2053,10 @@ static double t_grad_adds(void)
 /* From PyTorch 1.13 in double, which computed them as its users would: multi_head_attention_
  * forward with a boolean causal mask, layer_norm, gelu, CrossEntropyLoss(label_smoothing=0.1,
  * ignore_index=-1, reduction="sum"), AdamW with weight decay on matrices only (not on the three
- * tensors of DLCL's mix); one sequence at a time, so without padding.  Parameters, tokens and
- * labels follow fill_parameters and fill_batch above (3 rows); vocab 13, dim 16, 2 heads, ffn 32,
- * 2 layers a stack, ctx 8. */
+ * tensors of DLCL's mix); one sequence at a time, so without padding.  From keel on, PyTorch 2.13,
+ * with matrices and softmax for attention, and rms_norm.  Parameters, tokens and labels follow
+ * fill_parameters and fill_batch above (3 rows); vocab 13, dim 16, 2 heads, ffn 32, 2 layers a
+ * stack, ctx 8. */
 static const struct golden {
     const char *arch, *norm, *activation, *positions, *tie;
     int tensors, scalars;
@@ -2123,18 +2184,72 @@ static const struct golden {
         { "decoder.1.cross_attn.br_norm.bias", 1.200144192844919, 11, -0.5511674790604656 },
         { "decoder.1.cross_attn.in_norm.weight", 1.140877731412894, 11, 0.2635111983632357 } },
       1.807967554720764 },
-    { "encoder-decoder", "keel", "relu", "sinusoidal", "none", 103, 12016,
-      3.354412989295831, 3.397416751996744, 2.431183640855664,
-      { { "encoder.0.self_attn.in_norm.weight", 0.3344044115847452, 11, 0.06281013864794419 },
-        { "encoder.0.ffn.out_norm.weight", 0.5195284879661511, 11, 0.137371005802772 },
-        { "decoder.0.cross_attn.out_norm.bias", 1.954997038670528, 11, -0.4970308703754986 } },
-      1.832737960064448 },
-    { "decoder", "keel", "gelu", "sinusoidal", "output", 39, 4752,
-      4.254289940541559, 4.302210728349892, 2.797574375147463,
-      { { "decoder.0.self_attn.o.weight", 9.015140708892575, 11, 1.350204198834471 },
-        { "decoder.1.self_attn.in_norm.bias", 0.5847727793488291, 11, 0.09697198722921679 },
-        { "decoder.1.ffn.w1.weight", 1.990658212918581, 11, 0.0628734409024491 } },
-      2.525400920798401 },
+    { "encoder-decoder", "keel", "relu", "sinusoidal", "none", 85, 11728,
+      3.502105285880312, 3.552303453073766, 2.601605288451247,
+      { { "encoder.0.self_attn.in_norm.weight", 0.5157097343140069, 11, 0.09103319452178668 },
+        { "encoder.0.ffn.out_norm.weight", 0.9773049050573002, 11, -0.0002517703046680253 },
+        { "decoder.0.cross_attn.out_norm.weight", 2.895330658497038, 11, 0.5275604403120028 } },
+      1.798588677688658 },
+    { "decoder", "keel", "gelu", "sinusoidal", "output", 32, 4640,
+      4.052174716000504, 4.089579880174267, 2.655005114772646,
+      { { "decoder.0.self_attn.o.weight", 10.42027605958543, 11, 0.4673420335521266 },
+        { "decoder.1.self_attn.in_norm.weight", 0.3755388232347708, 11, 0.1177616687706745 },
+        { "decoder.1.ffn.w1.weight", 2.428993142474845, 11, 0.07476774367103797 } },
+      2.551037656229519 },
+    { "encoder-decoder", "olmo2", "gelu", "learned", "none", 81, 11888,
+      3.479177967900007, 3.525762381601585, 5.430552413126747,
+      { { "encoder.norm.weight", 2.262852003485808, 11, 0.3034769411473692 },
+        { "encoder.0.ffn.br_norm.weight", 1.930031914639594, 11, -0.5897470408637068 },
+        { "decoder.1.cross_attn.br_norm.weight", 0.8986277665726489, 11, -0.04977437712801425 } },
+      1.519906175675697 },
+    { "decoder", "olmo2", "gelu-tanh", "sinusoidal", "output", 30, 4608,
+      3.490526107552553, 3.499275733168713, 3.537540030882542,
+      { { "decoder.embed.weight", 20.65139251713583, 11, 0.2841723775067507 },
+        { "decoder.0.self_attn.br_norm.weight", 2.446599100902912, 11, 0.03644003434369773 },
+        { "decoder.norm.weight", 5.546921407910526, 11, 0.3661107843810185 } },
+      2.007086767528503 },
+    { "decoder", "gpt2-init", "gelu-tanh", "learned", "output", 36, 4816,
+      4.248943981539416, 4.292865289446761, 3.045928066139586,
+      { { "decoder.positions.weight", 3.165432982158375, 11, -0.702670524529954 },
+        { "decoder.0.self_attn.in_norm.weight", 1.198632367461359, 11, 0.4022782233353288 },
+        { "decoder.1.ffn.w2.weight", 9.577211646018208, 11, 0.3313335952941995 } },
+      2.074895855480362 },
+    { "encoder-decoder", "deepscalelm", "relu", "learned", "all", 87, 11600,
+      4.071349083776969, 4.132460891841864, 3.591165100023318,
+      { { "encoder.0.self_attn.v.weight", 3.262636259784212, 11, 0.3198952323606229 },
+        { "decoder.0.self_attn.out_norm.weight", 3.329820804493726, 11, -0.1933153883056904 },
+        { "decoder.1.ffn.w2.bias", 1.67963909348336, 11, -0.787517055769152 } },
+      1.862863920301913 },
+    { "encoder", "deepscalelm", "gelu", "sinusoidal", "none", 34, 4864,
+      2.728633864168464, 2.671290588496133, 2.562383342163891,
+      { { "encoder.embed.weight", 8.400720476730255, 11, -0.4918017669223249 },
+        { "encoder.0.self_attn.out_norm.bias", 1.839965741303083, 11, -0.6545473675094233 },
+        { "encoder.1.ffn.w1.weight", 3.811780726373117, 11, -0.02784832554624952 } },
+      1.35817194807099 },
+    { "encoder-decoder", "completep", "gelu", "sinusoidal", "output", 90, 11616,
+      4.428492853975205, 4.478384369460691, 2.763243142321921,
+      { { "encoder.1.self_attn.in_norm.weight", 0.4398030387997476, 11, 0.01237571445370905 },
+        { "decoder.0.cross_attn.k.weight", 0.9598749663751425, 11, 0.01646305893891696 },
+        { "decoder.1.ffn.w2.bias", 1.667436781610412, 11, -0.7892817503042182 } },
+      2.517137707618105 },
+    { "decoder", "depth-mup", "relu", "learned", "none", 37, 5024,
+      3.35392313148824, 3.391679279717204, 2.296601001275257,
+      { { "decoder.0.self_attn.q.weight", 1.396352450414574, 11, -0.1367189922820185 },
+        { "decoder.1.ffn.in_norm.bias", 0.5535967936585707, 11, -0.1332851225270171 },
+        { "decoder.norm.weight", 5.448980669712477, 11, -0.05084170122290987 } },
+      1.745163142231677 },
+    { "encoder-decoder", "mix-ln", "gelu", "learned", "all", 91, 11664,
+      3.974548922491715, 4.033113602706258, 4.198748793281153,
+      { { "encoder.0.self_attn.out_norm.weight", 2.113610044142295, 11, -1.376400798769768 },
+        { "encoder.1.ffn.in_norm.weight", 0.6498290833130929, 11, 0.02434499800530791 },
+        { "decoder.0.cross_attn.out_norm.bias", 2.690142115080048, 11, -1.110154322508849 } },
+      1.751484433567337 },
+    { "decoder", "mix-ln", "relu", "sinusoidal", "output", 35, 4688,
+      3.637855429114542, 3.659400305321051, 4.007420816703446,
+      { { "decoder.0.ffn.out_norm.bias", 5.263311620281898, 11, 0.1992893265711742 },
+        { "decoder.1.self_attn.in_norm.weight", 2.494575435072742, 11, 1.177484006274821 },
+        { "decoder.norm.bias", 2.065890013896563, 11, -0.2173522333750906 } },
+      1.933878849615317 },
 };
 
 static dn_config golden_config(const struct golden *g)
@@ -2593,12 +2708,14 @@ static double t_state(void)
                     continue;
                 const struct sublayer *sub = &m->sub[m->stack[stack].first + i];
                 dn_real y[PLAIN_WIDTH], stat[2];
-                norm_row(y, stat, at.sum, sub->param[OUT_G], sub->param[OUT_B], c.dim);
+                const struct at_place norm_at = { sub->op[OUT], 1, 1, sub->param[OUT_G],
+                                                  sub->param[OUT_B], NULL, NULL };
+                norm_row(y, stat, at.sum, &norm_at, c.dim);
                 MUST(e, !memcmp(y, next.x, (size_t)c.dim*sizeof *y));
             }
             MUST(e, !dn_state_at(m, stack, -1).tokens && !dn_state_at(m, 2, 0).tokens);
             MUST(e, !dn_state_at(m, 1 - stack, 0).tokens == (arch != DN_ENC_DEC));
-            MUST(e, !dn_state_at(m, stack, 1).sum == (op_at(&c, OUT, stack, 1) != LN));
+            MUST(e, !dn_state_at(m, stack, 1).sum == (op_at(&c, OUT, stack, 1) == ID));
             free_blocks();
         }
     return e;
@@ -5548,7 +5665,8 @@ static const struct test {
 } tests[] = {
     /* A values */
     { "eq:residual eq:deepnorm eq:post-ln eq:pre-ln eq:r-fixup eq:t-fixup eq:rezero "
-      "eq:normformer eq:dlcl eq:sub-ln eq:ln-scaling eq:peri-ln eq:keel op:place dev:eps",
+      "eq:normformer eq:dlcl eq:sub-ln eq:ln-scaling eq:peri-ln eq:keel eq:olmo "
+      "eq:completep eq:mix-ln dev:quarter op:place op:rmsnorm dev:eps",
       "each scheme's logits and losses are the plain model's",
       t_value_norm, 1e-12, 2e-5 },
     { "op:activation", "the same with each activation", t_value_activation, 1e-12, 2e-5 },
@@ -5561,7 +5679,8 @@ static const struct test {
       t_alpha_beta_values, 5.1e-7, 5.1e-7, 0, "error", "figure 2(b)" },
     { "tab:alpha-beta", "alpha and beta are the formulas at any depth",
       t_alpha_beta_formula, 1e-14, 1e-14, 0, "error", "figure 2(b)" },
-    { "tab:schemes", "each scheme's skip and gain are formulas, in every layer",
+    { "tab:schemes eq:gpt-init eq:deepscalelm dev:moments dev:base-depth",
+      "each scheme's skip and gain are formulas, in every layer",
       t_gains, 1e-14, 1e-14 },
     { "eq:init eq:xavier eq:post-ln-init eq:ds-init dev:embedding",
       "each tensor has its deviation (in standard errors)", t_init, 4.5, 4.5 },
@@ -5599,6 +5718,7 @@ static const struct test {
     { "op:mlm", "masks belong to a token's place in the run", t_mask_index, 0, 0 },
     /* B gradients */
     { "op:layernorm", "its derivatives are central differences", t_grad_norm, 1e-9, -1 },
+    { "op:rmsnorm", "its derivatives are central differences", t_grad_rms, 1e-9, -1 },
     { "op:attention", "its derivatives are central differences", t_grad_attention, 1e-9, -1 },
     { "grad:residual eq:residual eq:deepnorm op:linear op:column-sum",
       "each scheme's gradient is the slope (gelu)", t_grad_gelu, 1e-8, 1e-4 },

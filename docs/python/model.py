@@ -5,7 +5,7 @@
     model.save(net, "other.safetensors")            # for ./train translate, score, sample
 
 What a scheme has where is read off the names of its tensors: an in_norm is there or not.  Beside
-them it has alpha, in skip(), and one factor.  docs/forward.md has the formulas.
+them it has alpha, in skip(), a fixed b, and one factor.  docs/forward.md has the formulas.
 """
 import safetensors.torch
 import torch
@@ -22,7 +22,15 @@ def skip(c, stack, layer):
     subs = 2*N if stack == "encoder" else (3 if both else 2)*M
     if c["norm"] == "deepnorm":
         return 0.81*(N**4*M)**(1/16) if both and stack == "encoder" else subs**0.25
+    if c["norm"] == "deepscalelm":
+        return (subs/2 - 1)**0.5
     return subs if c["norm"] == "keel" and layer else 1.0
+
+
+def branch(c, stack):
+    """What multiplies the branch where it is not learned."""
+    power = {"completep": -1.0, "depth-mup": -0.5}.get(c["norm"], 0.0)
+    return int(c["enc-layers" if stack == "encoder" else "dec-layers"])**power
 
 
 def module(name, shapes):
@@ -30,7 +38,7 @@ def module(name, shapes):
     if name in ("q", "k", "v", "o", "w1", "w2"):
         return nn.Linear(shape[1], shape[0], bias="bias" in shapes)
     if name.endswith("norm") and len(shape) == 1:
-        return nn.LayerNorm(shape, eps=1e-5)
+        return (nn.LayerNorm if "bias" in shapes else nn.RMSNorm)(shape, eps=1e-5)
     return nn.ParameterDict({leaf: torch.zeros(shape) for leaf, shape in shapes.items()})
 
 
@@ -45,7 +53,7 @@ class Sublayer(nn.ModuleDict):
 
     def __init__(self, parts, c, stack, layer):
         super().__init__({name: module(name, shapes) for name, shapes in parts.items()})
-        self.c, self.a = c, skip(c, stack, layer)
+        self.c, self.a, self.b = c, skip(c, stack, layer), branch(c, stack)
         self.factor = (layer + 1)**-0.5 if c["norm"] == "layernorm-scaling" else 1.0
 
     def attention(self, x, source, mask):
@@ -66,13 +74,14 @@ class Sublayer(nn.ModuleDict):
         n = place(self, "in_", x)*self.factor
         g = self.feed_forward(n) if "w1" in self else self.attention(n, source, mask)
         a = self["omega"].weight if "omega" in self else self.a
-        b = self["scale"].weight if "scale" in self else gate
+        b = self["scale"].weight if "scale" in self else self.b if gate is None else gate
         g = F.dropout(place(self, "br_", g), float(self.c["dropout"]), self.training)
         return place(self, "out_", a*x + b*g)
 
 
 class DeepNet(nn.Module):
-    """Of a checkpoint's configuration and shapes of tensors: layer 1 stands for all later ones."""
+    """Of a checkpoint's configuration and shapes of tensors: layer 1 stands for later ones that
+    have none."""
 
     def __init__(self, c, shapes):
         super().__init__()
@@ -83,9 +92,10 @@ class DeepNet(nn.Module):
         for stack, layers in zip(STACKS, (int(c["enc-layers"]), int(c["dec-layers"]))):
             parts = {name: module(name, of) for name, of in tree.get(stack, {}).items()}
             for l in range(layers if stack + ".0.ffn" in tree else 0):
+                like = l if f"{stack}.{l}.ffn" in tree else 1
                 parts[str(l)] = nn.ModuleDict({
                     kind: Sublayer(tree[at], c, stack, l) for kind in KINDS
-                    if (at := f"{stack}.{min(l, 1)}.{kind}") in tree})
+                    if (at := f"{stack}.{like}.{kind}") in tree})
             self.add_module(stack, nn.ModuleDict(parts))
         if "" in tree:
             self.output = module("output", tree[""]["output"])
@@ -114,7 +124,7 @@ class DeepNet(nn.Module):
             if str(l) not in parts:
                 break
             layer, l = parts[str(l)], l + 1
-            gate = layer["self_attn"]["scale"].weight if "scale" in layer["self_attn"] else 1.0
+            gate = layer["self_attn"]["scale"].weight if "scale" in layer["self_attn"] else None
             for kind, sub in layer.items():
                 x = sub(x, gate, *((mem, mem_mask) if kind == "cross_attn" else (None, mask)))
         return place(parts, "", x)

@@ -93,7 +93,7 @@ def networks():
         net, ours = model.load("net").eval(), m.logits(deepnet.batch(**rows))
         out = torch_logits(net, rows)
         errors["logits"].append(np.abs(out.detach().numpy() - ours).max())
-        if i < 2:
+        if i < 2 or norm in ("olmo2", "mix-ln"):
             to_hf.convert("net", arch + norm)
             auto = transformers.AutoModel.from_pretrained(arch + norm, trust_remote_code=True)
             auto = torch_logits(auto, rows).detach().numpy()
@@ -113,8 +113,9 @@ def alpha():
              for arch in ARCHS for norm in NORMS if norm != "admin-torch"       # learned there
              for N, M in ((1, 1), (3, 4), (18, 100)) for s in (0, 1) if arch != ARCHS[1 - s]
              for l in range((N, M)[s])]
-    return max(abs(model.skip(deepnet.settings(c), model.STACKS[s], l)
-                   / deepnet.lib.dn_gains_of(C.byref(c), s, l).alpha - 1) for c, s, l in every)
+    both = ((model.skip(deepnet.settings(c), model.STACKS[s], l),
+             deepnet.lib.dn_gains_of(C.byref(c), s, l).alpha) for c, s, l in every)
+    return max(abs(mine - theirs)/max(theirs, 1) for mine, theirs in both)
 
 
 def training():
@@ -199,9 +200,9 @@ TESTS = (                                           # bounds in float, in double
     ("functions and their arguments are deepnet.h's", functions, 0, 0),
     ("training with checkpoints between the steps is training", training, 0, 0),
     ("what the library refuses is an Error", sentences, 0, 0),
-    ("alpha of 15 schemes", alpha, 1e-15, 1e-15),
-    ("logits of 48 networks are PyTorch's", lambda: max(ERRORS["logits"]), 1e-5, 1e-12),
-    ("gradients of 48 networks are PyTorch's", lambda: max(ERRORS["gradients"]), 1e-5, 1e-12),
+    ("alpha of 21 schemes", alpha, 1e-15, 1e-15),
+    ("logits of 66 networks are PyTorch's", lambda: max(ERRORS["logits"]), 1e-5, 1e-12),
+    ("gradients of 66 networks are PyTorch's", lambda: max(ERRORS["gradients"]), 3e-5, 1e-12),
     ("logits of AutoModel", lambda: max(ERRORS["AutoModel"]), 1e-5, 1e-12),
     ("./train takes what model.py writes; deepnet.py does what it does", programs, 0, None),
     ("files of 16 bits are read as PyTorch's numbers; ./train begins with them", halves, 0, None),

@@ -82,8 +82,8 @@ def convert(checkpoint, folder):
         "is_encoder_decoder": two, "vocab_size": int(net.c["vocab"]),
         "hidden_size": int(net.c["dim"]), "bos_token_id": 0, "eos_token_id": 1,
         "decoder_start_token_id": 0, "settings": net.c,
-        "shapes": {name: shape for name, shape in net.shapes.items()
-                   if not re.match(r"\w+\.([2-9]|\d\d)", name)}}}      # later layers are as 1
+        "shapes": {name: shape for name, shape in net.shapes.items()   # later layers are as 1
+                   if net.c["norm"] == "mix-ln" or not re.match(r"\w+\.([2-9]|\d\d)", name)}}}
     if "tokenizer" in net.notes:
         files["tokenizer.json"] = tokenizer(net.notes["tokenizer"])
         files["tokenizer_config.json"] = {"tokenizer_class": "PreTrainedTokenizerFast",
