@@ -3941,7 +3941,7 @@ static int train_loop(struct session *s, struct progress *p)
         s->last |= ended;
         progress_step(s, p, step, &stats, val, s->last);
         if (o->keep && step % o->save_every == 0)
-            checkpoint_save(s, KEPT + (step/o->save_every - 1)%o->keep, 0);
+            checkpoint_save(s, KEPT + (int)((step/o->save_every - 1)%o->keep), 0);
         if (s->last || step % o->save_every == 0) checkpoint_save(s, OUT, 0);
         if (step % o->eval_every == 0 && !s->last) progress_plot(s, p, 1);
         if (step % o->sample_every == 0 && !caught && !rank) show_samples(s);
