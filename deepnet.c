@@ -3772,10 +3772,16 @@ dn_status dn_config_check(const dn_config *c, char *err)
     return DN_OK;
 }
 
+double dn_gain_of(const dn_config *c, int stack, int layer, enum dn_matrix which)
+{
+    static const enum slot slot[DN_MATRICES] = { WQ, WK, WV, WO, W1, W2 };
+    return gain_of(c, stack, layer, slot[which]);
+}
+
 dn_gains dn_gains_of(const dn_config *c, int stack, int layer)
 {
     dn_gains g = { factor_of(c, schemes[c->norm].a, stack, layer),
-                   gain_of(c, stack, layer, WV) };
+                   dn_gain_of(c, stack, layer, DN_V) };
     return g;
 }
 

@@ -152,7 +152,7 @@ void      dn_config_default(dn_config *c);
  * or a value it cannot have. */
 dn_status dn_config_set(dn_config *c, const char *name, const char *value, char *err);
 /* Write a field's value, to 15 significant digits, as text for dn_config_set.  Here and in
- * dn_gains_of, c must be one that dn_config_check accepts. */
+ * dn_gains_of and dn_gain_of, c must be one that dn_config_check accepts. */
 void      dn_config_get(const dn_config *c, const dn_field *f, char text[DN_NAME_MAX]);
 /* The first wrong field, by name and value, or DN_OK. */
 dn_status dn_config_check(const dn_config *c, char *err);
@@ -162,6 +162,10 @@ dn_status dn_config_check(const dn_config *c, char *err);
  * are alpha and beta of [tab:alpha-beta], the same in every layer. */
 typedef struct dn_gains { double alpha, beta; } dn_gains;
 dn_gains dn_gains_of(const dn_config *c, int stack, int layer);
+/* The gain of each matrix there: it is drawn with this times Xavier's sqrt(2/(rows + cols)).  V's
+ * is beta of dn_gains. */
+enum dn_matrix { DN_Q, DN_K, DN_V, DN_O, DN_W1, DN_W2, DN_MATRICES };
+double dn_gain_of(const dn_config *c, int stack, int layer, enum dn_matrix which);
 
 /* ---- 3 model and memory ------------------------------------------------------------------ */
 

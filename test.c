@@ -1099,7 +1099,7 @@ static double plain_gain(const dn_config *c, int decoder, int layer, const char 
     return 1;
 }
 
-/* alpha, and beta as V's gain, of every scheme in every layer. */
+/* alpha, beta as V's gain, and the gain of each matrix, of every scheme in every layer. */
 static double t_gains(void)
 {
     double e = 0;
@@ -1121,6 +1121,12 @@ static double t_gains(void)
                               name_of("arch", arch), name_of("norm", norm), l, g.alpha, alpha);
                         worst(&e, fabs(g.beta/beta - 1), "beta of %s %s, layer %d: %g for %g",
                               name_of("arch", arch), name_of("norm", norm), l, g.beta, beta);
+                        for (int k = 0; k < DN_MATRICES; k++) {
+                            static const char *const names[] = { "q", "k", "v", "o", "w1", "w2" };
+                            const double gain = dn_gain_of(&c, stack, l, (enum dn_matrix)k);
+                            worst(&e, fabs(gain - plain_gain(&c, stack, l, names[k])),
+                                  "gain of %s", names[k]);
+                        }
                     }
             }
     return e;

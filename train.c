@@ -12,6 +12,7 @@
  *     ./train verify LOG MODEL ...               is the log what the run comes to from there?
  *     ./train tokens MODEL < text                ids and pieces
  *     ./train info MODEL                         what is in the file, and what it needs
+ *     ./train check-init FILE                    are its first values the paper's?
  *     ./train plot LOG.csv --out LOG.svg         draw what --log wrote, or any CSV file
  *     ./train help COMMAND                       the options that it uses
  *
@@ -24,8 +25,9 @@
  * resumed writes the same bytes as one that never stopped.
  *
  * Order of this file: platform, several processes, options, messages and memory, files, reading
- * options, corpora, session, batches, BLEU, checkpoint files, models, generation, scoring, plot,
- * progress, training, commands.  One session owns all memory, and main frees it.
+ * options, corpora, session, batches, BLEU, tensors of other programs, checkpoint files, models,
+ * generation, scoring, check-init, plot, progress, training, commands.  One session owns all
+ * memory, and main frees it.
  */
 #if defined(__unix__) || defined(__APPLE__)
 #define HAVE_POSIX 1
@@ -559,7 +561,7 @@ struct options {
     double minutes;
     int epochs, accum, stop_after, patience, keep_best, keep, force;
     int eval_every, save_every, log_every, sample_every, samples, stride;
-    const char *prompt;
+    const char *prompt, *map;
     double temp, top_p, length_penalty;
     int length, top_k, beam, n_best, rows;
     int help, version, print_config, int8, decimals, json, per_line, per_token;
@@ -645,6 +647,8 @@ static const struct option {
       "score: log p and tokens of each line instead, with a tab between" },
     { "per-token", FLAG, AT(per_token), "0", 0, "Use",
       "score: line, log p, id and text of each token instead, with tabs between" },
+    { "map", WORD, AT(map), NULL, 0, "Use",
+      "check-init: what names end in, as END=KIND,...; KIND is q, k, v, o, w1, w2, qkv, qk, kv" },
     { "stride", COUNT, AT(stride), "0", 0, "Use",
       "tokens a window moves when a text is scored; 0: half of --ctx" },
 
@@ -2213,6 +2217,251 @@ static void bleu_print(const struct bleu *sum)
     if (sum->o->json) puts("\n]");
 }
 
+/* ---- tensors of other programs ----------------------------------------------------------- */
+
+/* What the programs of this world call a matrix: a name, without its .weight, ends in one of these;
+ * the longest counts.  A packed one holds several, along its longer side. */
+static const struct matrix_kind {
+    const char *name;
+    int parts;
+    enum dn_matrix part[3];
+    const char *ends;
+} matrix_kinds[] = {
+    { "q", 1, { DN_Q }, "q q_proj query to_q wq q_lin linear_q" },
+    { "k", 1, { DN_K }, "k k_proj key to_k wk k_lin linear_k" },
+    { "v", 1, { DN_V }, "v v_proj value to_v wv v_lin linear_v" },
+    { "o", 1, { DN_O }, "o o_proj out_proj to_out to_out.0 attention.wo out_lin linear_out "
+      "attention.output.dense crossattention.output.dense attn.c_proj crossattention.c_proj" },
+    { "w1", 1, { DN_W1 }, "w1 w3 fc1 linear1 c_fc wi wi_0 wi_1 lin1 gate_proj up_proj "
+      "gate_up_proj ffn.gate intermediate.dense" },
+    { "w2", 1, { DN_W2 }, "w2 fc2 linear2 mlp.c_proj wo lin2 down_proj output.dense" },
+    { "qkv", 3, { DN_Q, DN_K, DN_V }, "in_proj in_proj_weight qkv qkv_proj Wqkv c_attn" },
+    { "qk", 2, { DN_Q, DN_K }, "qk qk_proj to_qk" },
+    { "kv", 2, { DN_K, DN_V }, "kv kv_proj to_kv Wkv crossattention.c_attn" },
+};
+static const char *const matrix_name[DN_MATRICES] = { "Q", "K", "V", "O", "W1", "W2" };
+
+static const struct number_kind { const char *name; unsigned bytes; } number_kinds[] = {
+    { "F32", 4 }, { "F64", 8 }, { "F16", 2 }, { "BF16", 2 },
+};
+
+/* A tensor of a safetensors file, of which nothing is believed; its name points into the header. */
+struct foreign_tensor {
+    char *name;
+    const struct number_kind *number;         /* NULL: no float */
+    int dims;
+    uint64_t size[8], span[2];                /* where its bytes begin and end */
+};
+
+/* The `n` bytes of a name end in the word, and with a dot before it. */
+static int name_ends(const char *name, size_t n, const char *word, size_t k)
+{
+    return n >= k && memcmp(name + n - k, word, k) == 0 && (n == k || name[n - k - 1] == '.');
+}
+
+/* The kind that --map END=KIND,... or else our own table has for a name; NULL: none. */
+static const struct matrix_kind *matrix_kind_of(const char *map, const char *name)
+{
+    const struct matrix_kind *best = NULL, *end = matrix_kinds + LENGTH(matrix_kinds);
+    size_t n = strlen(name), longest = 0, k, m;
+    if (n > 7 && name_ends(name, n, "weight", 6)) n -= 7;
+    for (; map && *map && !best; map += map[m] == ',' ? m + 1 : m) {
+        const struct matrix_kind *kind = matrix_kinds;
+        k = strcspn(map, "=,");
+        m = strcspn(map, ",");
+        while (kind < end && (strlen(kind->name) + k + 1 != m
+                              || memcmp(kind->name, map + k + 1, m - k - 1) != 0)) kind++;
+        if (k == 0 || kind == end)
+            fail(2, "--map cannot have '%.*s'; it is END=KIND,... with q, k, v, o, w1, w2, qkv, "
+                 "qk or kv for KIND", (int)m, map);
+        if (name_ends(name, n, map, k)) best = kind;
+    }
+    for (const struct matrix_kind *kind = best ? end : matrix_kinds; kind < end; kind++)
+        for (const char *word = kind->ends; *word; word += k + (word[k] == ' ')) {
+            k = strcspn(word, " ");
+            if (k <= longest || !name_ends(name, n, word, k)) continue;
+            longest = k;
+            best = kind;
+        }
+    return best;
+}
+
+/* The stack a name stands for (-1: it does not say), from what precedes the first number between
+ * dots in it, which is the layer; 0 where there is none. */
+static int stack_of_name(const char *name, int *layer)
+{
+    int stack = -1;
+    *layer = 0;
+    for (const char *at = name; *at; at += strcspn(at, "."), at += *at == '.') {
+        size_t digits = strspn(at, "0123456789");
+        if (digits && (at[digits] == '.' || !at[digits])) {
+            *layer = digits < 8 ? atoi(at) : 99999999;
+            break;
+        }
+        for (const char *c = at; *c && *c != '.'; c++)
+            if (strncmp(c, "encoder", 7) == 0 || strncmp(c, "decoder", 7) == 0)
+                stack = *c == 'd';
+    }
+    return stack;
+}
+
+/* The header of a safetensors file is JSON that anybody may have written.  Each of these returns
+ * where what follows begins, NULL if the text cannot be right; no byte behind its NUL is read. */
+
+static char *json_blank(char *p) { return p + strspn(p, " \t\r\n"); }
+
+/* The quote that ends the string which begins at p. */
+static char *json_string(char *p)
+{
+    if (*p != '"') return NULL;
+    for (p++; *p && *p != '"'; p++)
+        if (*p == '\\' && p[1]) p++;
+    return *p ? p : NULL;
+}
+
+/* A key, ended in place; what could move a terminal is shown as ?.  Returns where its value is. */
+static char *json_key(char *p, char **key)
+{
+    p = json_blank(p);
+    *key = p + 1;
+    if ((p = json_string(p)) == NULL) return NULL;
+    *p = 0;
+    for (char *c = *key; *c; c++)
+        if ((unsigned char)*c < 32 || *c == 127) *c = '?';
+    p = json_blank(p + 1);
+    return *p == ':' ? json_blank(p + 1) : NULL;
+}
+
+/* From a value to the comma or bracket that follows it. */
+static char *json_after(char *p)
+{
+    for (int depth = 0; *p; p++) {
+        if (depth == 0 && strchr(",]}", *p)) return p;
+        if (*p == '"' && (p = json_string(p)) == NULL) return NULL;
+        depth += *p == '{' || *p == '[' ? 1 : *p == '}' || *p == ']' ? -1 : 0;
+    }
+    return NULL;
+}
+
+/* A list of at most `most` numbers; how many there are, or -1. */
+static int json_numbers(char *p, uint64_t *to, int most)
+{
+    int n = 0;
+    if (*p != '[') return -1;
+    p = json_blank(p + 1);
+    if (*p == ']') return 0;
+    for (;; p = json_blank(p + 1)) {
+        if (*p < '0' || *p > '9' || n == most) return -1;
+        errno = 0;
+        to[n++] = strtoull(p, &p, 10);
+        p = json_blank(p);
+        if (errno || (*p != ',' && *p != ']')) return -1;
+        if (*p == ']') return n;
+    }
+}
+
+/* What a tensor's entry says of it; what is behind it. */
+static char *foreign_entry(char *p, struct foreign_tensor *t)
+{
+    char *key;
+    int spans = 0;
+    t->dims = -1;
+    if (*p != '{') return NULL;
+    do {
+        if ((p = json_key(p + 1, &key)) == NULL) return NULL;
+        if (strcmp(key, "shape") == 0) t->dims = json_numbers(p, t->size, LENGTH(t->size));
+        if (strcmp(key, "data_offsets") == 0) spans = json_numbers(p, t->span, 2);
+        for (int i = 0; i < LENGTH(number_kinds) && strcmp(key, "dtype") == 0; i++) {
+            size_t n = strlen(number_kinds[i].name);
+            if (*p == '"' && strncmp(p + 1, number_kinds[i].name, n) == 0 && p[1 + n] == '"')
+                t->number = &number_kinds[i];
+        }
+        p = json_after(p);
+    } while (p && *p == ',');
+    return p && *p == '}' && t->dims >= 0 && spans == 2 ? json_blank(p + 1) : NULL;
+}
+
+struct foreign { char *header; struct foreign_tensor *at; size_t n; };
+
+/* Do the tensor's bytes lie among `size` bytes, and are they as many as its shape says? */
+static int foreign_fits(const struct foreign_tensor *t, uint64_t size)
+{
+    uint64_t bytes = t->number ? t->number->bytes : 1;
+    if (t->span[0] > t->span[1] || t->span[1] > size) return 0;
+    for (int i = 0; i < t->dims; i++) {
+        if (t->size[i] && bytes > UINT64_MAX/t->size[i]) return 0;
+        bytes *= t->size[i];
+    }
+    return !t->number || bytes == t->span[1] - t->span[0];
+}
+
+static void foreign_free(struct foreign *all)
+{
+    free(all->header);
+    free(all->at);
+}
+
+/* What a safetensors file of any program holds. */
+static void foreign_read(struct foreign *all, const dn_io *io, const char *path)
+{
+    enum { HEADER_MOST = 100000000 };         /* as in docs/format.md */
+    unsigned char head[8];
+    size_t room = 0;
+    uint64_t n = 0;
+    *all = (struct foreign){ NULL, NULL, 0 };
+    if (io->size >= 8 && io->read(io->user, 0, head, 8)) fail(1, "%s: cannot be read", path);
+    for (int i = 8; io->size >= 8 && i-- > 0; ) n = n << 8 | head[i];
+    if (n < 2 || n > io->size - 8 || n > HEADER_MOST)
+        fail(1, "%s: this is no safetensors file, or one cut short", path);
+    all->header = resize(NULL, (size_t)n + 1, 1);
+    if (io->read(io->user, 8, all->header, (size_t)n)) fail(1, "%s: cannot be read", path);
+    all->header[n] = 0;
+    char *p = json_blank(all->header), *key;
+    do {
+        struct foreign_tensor t = {0};
+        p = *p == '{' || *p == ',' ? json_key(p + 1, &key) : NULL;
+        if (p && strcmp(key, "__metadata__") == 0) {
+            p = json_after(p);
+        } else if (p && (p = foreign_entry(p, &t)) != NULL) {
+            t.name = key;
+            if (!foreign_fits(&t, io->size - 8 - n))
+                fail(1, "%s: tensor '%s' does not lie in the file as its shape says", path, key);
+            t.span[0] += 8 + n;
+            all->at = grow(all->at, &room, all->n + 1, sizeof *all->at);
+            all->at[all->n++] = t;
+        }
+    } while (p && *p == ',');
+    if (!p || *p != '}' || json_blank(p + 1) != all->header + n)
+        fail(1, "%s: the header is no table of tensors", path);
+}
+
+/* The kind of a tensor that can be measured: a matrix of floats, but no moment of an optimizer. */
+static const struct matrix_kind *foreign_kind(const char *map, const struct foreign_tensor *t)
+{
+    const struct matrix_kind *kind = matrix_kind_of(map, t->name);
+    if (!kind || !t->number || t->dims != 2 || strncmp(t->name, "adam.", 5) == 0) return NULL;
+    uint64_t wide = t->size[0] > t->size[1] ? t->size[0] : t->size[1];
+    uint64_t narrow = t->size[0] + t->size[1] - wide;
+    if (narrow == 0 || wide > INT_MAX) return NULL;
+    if (kind->parts == 3 && (wide <= narrow || (wide - narrow)%2)) return NULL;
+    return kind->parts == 2 && wide%2 ? NULL : kind;
+}
+
+/* Architecture and layers, as the names tell them. */
+static void config_of_names(dn_config *c, const struct foreign *all, const char *map)
+{
+    int layers[2] = { 0, 0 }, layer;
+    dn_config_default(c);
+    for (size_t i = 0; i < all->n; i++) {
+        if (!foreign_kind(map, &all->at[i])) continue;
+        int stack = stack_of_name(all->at[i].name, &layer) != 0;
+        if (layer >= layers[stack]) layers[stack] = layer + 1;
+    }
+    c->arch = !layers[1] ? DN_ENCODER : !layers[0] ? DN_DECODER : DN_ENC_DEC;
+    if (layers[0]) c->enc_layers = layers[0];
+    if (layers[1]) c->dec_layers = layers[1];
+}
+
 /* ---- checkpoint files -------------------------------------------------------------------- */
 
 static int io_read(void *user, uint64_t at, void *to, size_t n)
@@ -2241,16 +2490,26 @@ static FILE *checkpoint_open(const char *path, dn_io *io)
 /* The file whose options are the run's: it goes on from there, or begins with its parameters. */
 static const char *begun_from(const struct options *o) { return o->file ? o->file : o->init; }
 
-/* The configuration in a file, read only once. */
-static const dn_config *config_of_file(struct session *s, const char *path)
+/* The configuration in a file, read only once; or for check-init, what another program's file tells
+ * by its names, of which the next pass through the options may know more. */
+static const dn_config *config_of_file(struct session *s, const struct options *o, const char *path)
 {
     char err[DN_ERR_MAX];
+    struct foreign all;
     dn_io io;
     if (s->read && strcmp(s->read, path) == 0) return &s->of_file;
     FILE *f = checkpoint_open(path, &io);
-    if (dn_load_config(&s->of_file, &io, err) != DN_OK) fail(1, "%s: %s", path, err);
-    fclose(f);
     s->read = path;
+    dn_status status = dn_load_config(&s->of_file, &io, err);
+    if (status == DN_EIO || (status != DN_OK && !is_verb(o, "check-init")))
+        fail(1, "%s: %s", path, err);
+    if (status != DN_OK) {
+        foreign_read(&all, &io, path);
+        config_of_names(&s->of_file, &all, o->map);
+        foreign_free(&all);
+        s->read = NULL;
+    }
+    fclose(f);
     return &s->of_file;
 }
 
@@ -2582,7 +2841,7 @@ static void model_load(dn_model *m, const char *path)
 static void init_load(struct session *s, const char *path)
 {
     char err[DN_ERR_MAX];
-    dn_config c = *config_of_file(s, path), now = s->o.model;
+    dn_config c = *config_of_file(s, &s->o, path), now = s->o.model;
     if (c.positions == DN_LEARNED && now.ctx > c.ctx)
         fail(2, "%s has learned %d positions; --ctx cannot be more", path, c.ctx);
     now.ctx = now.batch_tokens = c.batch_tokens = c.ctx;
@@ -2611,7 +2870,7 @@ static void model_make(struct session *s, enum dn_purpose purpose)
     char err[DN_ERR_MAX], count[16];
     dn_config now = s->o.model, c = now;
     if (s->o.file) {
-        c = *config_of_file(s, s->o.file);
+        c = *config_of_file(s, &s->o, s->o.file);
         c.memory = now.memory;
         c.threads = now.threads;
         c.desks = now.desks;
@@ -2936,6 +3195,378 @@ static void report(struct session *s, struct corpus *c)
                row_tokens(s, c));
     if (!is_text(s)) report_translations(s, c);
     stdout_flush();
+}
+
+/* ---- check-init: are the first values of a network, anybody's, the paper's? -------------- */
+
+/* A mistake: the gain it gives, or what it makes of any gain; NAN where it cannot be. */
+struct mistake { double gain; const char *words; };
+enum { FACTORS = 13, BASES = 9 };
+
+/* The matrices of one name in all layers, or of each one part if they are packed. */
+struct alike {
+    const char *name;                         /* with * for every number */
+    enum dn_matrix which;
+    int stack, layers, copies, off;           /* layers: with the values of the one before; is one
+                                                 of them, taken alone, not as due? */
+    double rows, cols;
+    double gain[2], ratio[2], due[2];         /* the least and the most: measured, to due, due */
+    double squares, count;                    /* of ratios, weighted with numbers of values */
+    double last;                              /* the sum of squares of the layer before */
+    struct mistake factor[FACTORS], base[BASES];        /* the first of each is none */
+};
+
+struct found { struct alike *at; size_t n, room; };
+
+/* How far a gain estimated from n values may be off: five deviations of the estimate for normal
+ * values (uniform ones have less), and what two digits of 0.87 leave open. */
+static double tolerance(double n) { return 5/sqrt(2*n) + 0.005; }
+
+static void range_add(double range[2], double x, int first)
+{
+    if (first || x < range[0]) range[0] = x;
+    if (first || x > range[1]) range[1] = x;
+}
+
+/* One layer more, of which the sum of squares was measured. */
+static void alike_add(struct alike *a, const dn_config *c, int layer, double sum)
+{
+    double due = dn_gain_of(c, a->stack, layer, a->which), n = a->rows*a->cols;
+    double gain = sqrt(sum/n*(a->rows + a->cols)/2);            /* 1: Xavier's */
+    double ratio = due > 0 ? gain/due : 1 + gain;
+    a->copies += a->layers > 0 && sum > 0 && sum == a->last;
+    a->last = sum;
+    a->off |= !(fabs(ratio - 1) <= tolerance(n));
+    range_add(a->gain, gain, !a->layers);
+    range_add(a->ratio, ratio, !a->layers);
+    range_add(a->due, due, !a->layers++);
+    a->squares += n*ratio*ratio;
+    a->count += n;
+}
+
+/* The mistakes that people make: a factor instead of the one due, a base instead of Xavier's
+ * deviation. */
+static void mistakes_set(struct alike *a, const dn_config *c)
+{
+    const dn_gains g = dn_gains_of(c, a->stack, 0);
+    const double due = a->due[0], fans = a->rows + a->cols, in = a->cols;
+    const int qk = a->which <= DN_K, qkv = a->which <= DN_V, both = c->arch == DN_ENC_DEC;
+    dn_config deep = *c, alone = *c;
+    deep.enc_layers *= 2;
+    deep.dec_layers *= 2;
+    alone.arch = a->stack ? DN_DECODER : DN_ENCODER;
+    const double deeper = dn_gain_of(&deep, a->stack, 0, a->which);
+    const struct mistake factor[FACTORS] = {
+        { due, "" },
+        { 1, "beta forgotten" },
+        { sqrt(due), "beta taken for a variance: the gain is sqrt(beta)" },
+        { 1/due, "the sign of the exponent: 1/beta for beta" },
+        { g.alpha, "alpha for beta" },
+        { 1/g.alpha, "1/alpha for beta" },
+        { due*due, "beta twice" },
+        { deeper, "beta of twice the layers: sub-layers counted for layers" },
+        { due*due/deeper, "beta of half the layers: N for 2N" },
+        { both ? dn_gain_of(&alone, a->stack, 0, a->which) : NAN,
+          "beta of a stack alone; an encoder-decoder has its own" },
+        { both ? dn_gain_of(c, !a->stack, 0, a->which) : NAN,
+          a->stack ? "the encoder's beta" : "the decoder's beta" },
+        { both && !a->stack ? due*1.15/0.87 : NAN, "1.15 for 0.87, its inverse (torchscale)" },
+        { g.beta, "beta on Q and K too; it is for V, O, W1 and W2" },
+    };
+    const struct mistake base[BASES] = {
+        { 1, "" },
+        { qkv ? sqrt(fans/(fans + 2*a->rows)) : 1,
+          "Q, K and V drawn as one 3D x D matrix, whose fans are 4D for 2D" },
+        { qk ? sqrt(fans/(fans + a->rows)) : 1,
+          "Q and K drawn as one 2D x D matrix, whose fans are 3D for 2D" },
+        { qkv && a->which != DN_Q ? sqrt(fans/(fans + a->rows)) : 1,
+          "K and V drawn as one 2D x D matrix, whose fans are 3D for 2D" },
+        { sqrt(fans/(6*in)), "the default of PyTorch's Linear, U(+-1/sqrt(fan in)), for Xavier's" },
+        { sqrt(fans/in), "Kaiming's sqrt(2/fan in) for Xavier's" },
+        { sqrt(fans/(2*in)), "sqrt(1/fan in) for Xavier's" },
+        { 0.02*sqrt(fans/2), "N(0, 0.02^2) for Xavier's" },
+        { 0.87962566, "a normal cut off at 2 deviations, not corrected" },
+    };
+    memcpy(a->factor, factor, sizeof factor);
+    memcpy(a->base, base, sizeof base);
+    for (int i = 1; i < FACTORS; i++)
+        if ((i == FACTORS - 1) != qk) a->factor[i].gain = NAN;
+}
+
+/* What is wrong with them: NULL if it takes a mistake to say, "" if nothing is. */
+static const char *fault_of(const struct alike *a)
+{
+    double ratio = sqrt(a->squares/a->count), each = tolerance(a->count/a->layers);
+    if (!isfinite(ratio)) return "values that are not finite";
+    if (a->off && !(a->due[0] > 0)) return "0 is due";
+    if (a->off && a->ratio[1] - a->ratio[0] > 2*each*ratio)
+        return "the layers differ: trained, or drawn by another rule in each";
+    return a->off || fabs(ratio - 1) > tolerance(a->count) ? NULL : "";
+}
+
+/* How far a gain with these mistakes is from the one measured, in tolerances. */
+static double misfit(const struct alike *a, int factor, int base)
+{
+    double gain = sqrt(a->squares/a->count)*a->due[0];
+    return fabs(gain/(a->factor[factor].gain*a->base[base].gain) - 1)/tolerance(a->count);
+}
+
+/* An account of all matrices of a stack, since one function draws them: the factors of Q and K and
+ * of the others, the bases of Q, K and V and of the others. */
+struct account { int factor[2], base[2]; double score; };
+
+/* The best account.  A mistake must explain two kinds of matrices more to be better than none. */
+static struct account account_find(const struct found *all, int stack)
+{
+    struct account best = { .score = -9 };
+    for (int k = 0; k < 2*FACTORS*BASES*BASES; k++) {
+        struct account t = { .factor = { k%2 ? FACTORS - 1 : 0, k/2%FACTORS },
+                             .base = { k/2/FACTORS%BASES, k/2/FACTORS/BASES } };
+        t.score -= (t.factor[0] > 0) + (t.factor[1] > 0) + (t.base[0] > 0)
+                   + (t.base[1] > 0 && t.base[1] != t.base[0]);
+        for (const struct alike *a = all->at; a < all->at + all->n; a++) {
+            const char *fault = fault_of(a);
+            if (a->stack != stack || (fault && *fault)) continue;
+            double wrong = misfit(a, t.factor[a->which > DN_K], t.base[a->which > DN_V]);
+            if (wrong <= 1) t.score += 1 - wrong/1e6;           /* of equals the closer */
+        }
+        if (t.score > best.score) best = t;
+    }
+    return best;
+}
+
+/* Two mistakes in words, without those that make no difference here; how many are left. */
+static int words_of(const struct alike *a, int factor, int base, const char *to[2])
+{
+    int n = 0;
+    if (factor) to[n++] = a->factor[factor].words;
+    if (fabs(a->base[base].gain - 1) > 1e-9) to[n++] = a->base[base].words;
+    return n;
+}
+
+/* In words what gives the gain measured: by the stack's account, or else the nearest mistake, or
+ * else the nearest two. */
+static int causes_name(const struct alike *a, const struct account *t, const char *to[2])
+{
+    int factor = t->factor[a->which > DN_K], base = t->base[a->which > DN_V];
+    double least = misfit(a, factor, base) <= 1 ? 0 : 9;
+    for (int k = 0; k < FACTORS*BASES; k++) {
+        double wrong = misfit(a, k/BASES, k%BASES);
+        if (!(wrong <= 1) || words_of(a, k/BASES, k%BASES, to) + wrong >= least) continue;
+        least = words_of(a, k/BASES, k%BASES, to) + wrong;
+        factor = k/BASES;
+        base = k%BASES;
+    }
+    if (least < 9) return words_of(a, factor, base, to);
+    to[0] = "no mistake that is known here";
+    return 1;
+}
+
+/* Put * for the numbers between dots of a name, in place. */
+static void name_star(char *name)
+{
+    char *to = name;
+    for (size_t n; *name; ) {
+        n = strcspn(name, ".");
+        if (n && strspn(name, "0123456789") == n)
+            *to++ = '*';
+        else
+            memmove(to, name, n), to += n;
+        name += n;
+        if (*name) *to++ = *name++;
+    }
+    *to = 0;
+}
+
+/* Where the part of a matrix is counted. */
+static struct alike *alike_find(struct found *all, const struct alike *like)
+{
+    enum { ALIKE_MAX = 10000 };
+    for (size_t i = all->n; i-- > 0; ) {
+        struct alike *a = &all->at[i];
+        if (a->which == like->which && a->rows == like->rows && a->cols == like->cols
+            && a->stack == like->stack && strcmp(a->name, like->name) == 0) return a;
+    }
+    if (all->n == ALIKE_MAX) fail(1, "more than %d kinds of matrices", ALIKE_MAX);
+    all->at = grow(all->at, &all->room, all->n + 1, sizeof *all->at);
+    all->at[all->n] = *like;
+    return &all->at[all->n++];
+}
+
+/* The square of a number; its sign is of no account. */
+static double square_of(const unsigned char *p, const struct number_kind *kind)
+{
+    uint64_t bits = 0;
+    uint32_t bits32;
+    float v32;
+    double v;
+    for (unsigned i = 0; i < kind->bytes; i++) bits |= (uint64_t)p[i] << 8*i;
+    if (strcmp(kind->name, "F16") == 0) {
+        int power = (int)(bits >> 10 & 31), digits = (int)(bits & 1023);
+        v = power == 31 ? (double)INFINITY
+                        : power ? ldexp(1024 + digits, power - 25) : ldexp(digits, -24);
+    } else if (kind->bytes == 8) {
+        memcpy(&v, &bits, sizeof v);
+    } else {
+        bits32 = (uint32_t)bits << (kind->bytes == 2 ? 16 : 0);
+        memcpy(&v32, &bits32, sizeof v32);
+        v = (double)v32;
+    }
+    return v*v;
+}
+
+/* Sums of squares of the parts of a tensor, which end at `end` along its longer side. */
+static void squares_sum(const dn_io *io, const char *path, const struct foreign_tensor *t,
+                        const uint64_t end[3], double sum[3])
+{
+    static unsigned char piece[PIECE];
+    const uint64_t rows = t->size[0], cols = t->size[1], bytes = t->number->bytes;
+    const uint64_t step = PIECE/bytes;
+    for (uint64_t i = 0; i < rows*cols; i += step) {
+        uint64_t n = rows*cols - i < step ? rows*cols - i : step;
+        double more[3] = { 0, 0, 0 };
+        if (io->read(io->user, t->span[0] + i*bytes, piece, (size_t)(n*bytes)))
+            fail(1, "%s: cannot be read", path);
+        for (uint64_t k = 0; k < n; k++) {
+            uint64_t along = rows >= cols ? (i + k)/cols : (i + k)%cols;
+            int part = along < end[0] ? 0 : along < end[1] ? 1 : 2;
+            more[part] += square_of(piece + k*bytes, t->number);
+        }
+        for (int part = 0; part < 3; part++) sum[part] += more[part];
+    }
+}
+
+/* Measure a matrix, by parts if it is packed: of a Q, K, V with fewer heads for K and V, Q is the
+ * square one. */
+static void matrix_measure(struct found *all, const dn_config *c, const dn_io *io,
+                           const char *path, const struct foreign_tensor *t,
+                           const struct matrix_kind *kind)
+{
+    const int down = t->size[0] >= t->size[1];
+    const uint64_t wide = t->size[!down], narrow = t->size[down];
+    const uint64_t first = kind->parts == 1 ? wide : kind->parts == 2 ? wide/2 : narrow;
+    const uint64_t end[3] = { first, kind->parts == 3 ? first + (wide - first)/2 : wide, wide };
+    double sum[3] = { 0, 0, 0 };
+    int layer, stack = stack_of_name(t->name, &layer);
+    if (c->arch != DN_ENC_DEC || stack < 0) stack = c->arch != DN_ENCODER;
+    if (layer >= (stack ? c->dec_layers : c->enc_layers))
+        fail(2, "%s: '%s' is of layer %d; --%s-layers %d", path, t->name, layer,
+             stack ? "dec" : "enc", stack ? c->dec_layers : c->enc_layers);
+    squares_sum(io, path, t, end, sum);
+    name_star(t->name);
+    for (int k = 0; k < kind->parts; k++) {
+        struct alike a = { .name = t->name, .which = kind->part[k], .stack = stack };
+        double size = (double)(end[k] - (k ? end[k - 1] : 0));
+        a.rows = down || kind->parts > 1 ? size : (double)t->size[0];
+        a.cols = kind->parts > 1 ? (double)narrow : (double)t->size[1];
+        alike_add(alike_find(all, &a), c, layer, sum[k]);
+    }
+}
+
+/* Measure all that can be; returns the last matrix that cannot, or NULL. */
+static const char *foreign_measure(struct found *all, const dn_config *c, const dn_io *io,
+                                   const char *path, struct foreign *in, const char *map)
+{
+    const char *other = NULL;
+    for (size_t i = 0; i < in->n; i++) {
+        struct foreign_tensor *t = &in->at[i];
+        const struct matrix_kind *kind = foreign_kind(map, t);
+        if (kind) matrix_measure(all, c, io, path, t, kind);
+        else if (t->dims == 2 && strncmp(t->name, "adam.", 5) != 0) other = t->name;
+    }
+    return other;
+}
+
+/* "0.2912 to 0.2931", or one number if both are that; of large ones only three digits. */
+static const char *range_text(const double range[2], char out[32])
+{
+    int n = snprintf(out, 32, range[0] < 1000 ? "%.4f" : "%.3g", range[0]);
+    if (range[1] - range[0] >= 0.00005)
+        snprintf(out + n, 32 - (size_t)n, range[1] < 1000 ? " to %.4f" : " to %.3g", range[1]);
+    return out;
+}
+
+/* The letter that stands for these words below the table. */
+static char letter_of(const char *said[26], int *letters, const char *words)
+{
+    int i = 0;
+    while (i < *letters && strcmp(said[i], words) != 0) i++;
+    if (i == *letters && i < 26) said[(*letters)++] = words;
+    return i < 26 ? (char)('a' + i) : '?';
+}
+
+/* A row for all that is alike, with letters for what is wrong; then what they mean.  Returns how
+ * many are not as due. */
+static int alike_print(const dn_config *c, const struct found *all, FILE *f)
+{
+    struct account account[2];
+    const char *said[26], *words[3];
+    char gain[32], due[32];
+    int wide = 6, wrong = 0, letters = 0;
+    for (struct alike *a = all->at; a < all->at + all->n; a++) {
+        if ((int)strlen(a->name) > wide) wide = (int)strlen(a->name);
+        mistakes_set(a, c);
+    }
+    for (int stack = 0; stack < 2; stack++) account[stack] = account_find(all, stack);
+    fprintf(f, "%-*s      layers  gain              due     ratio\n", wide, "matrix");
+    for (const struct alike *a = all->at; a < all->at + all->n; a++) {
+        const char *fault = fault_of(a);
+        int n = 0;
+        if (!fault) n = causes_name(a, &account[a->stack], words);
+        else if (*fault) words[n++] = fault;
+        if (a->layers > 1 && a->copies == a->layers - 1)
+            words[n++] = "one draw, copied to all layers";
+        fprintf(f, "%-*s  %-2s  %6d  %-16s  %-6s  ", wide, a->name, matrix_name[a->which],
+                a->layers, range_text(a->gain, gain), range_text(a->due, due));
+        double ratio = sqrt(a->squares/a->count);
+        if (n) fprintf(f, ratio < 1000 ? "%.3f " : "%.3g ", ratio);
+        for (int k = 0; k < n; k++) fprintf(f, " (%c)", letter_of(said, &letters, words[k]));
+        fputs(n ? "\n" : "ok\n", f);
+        wrong += n > 0;
+    }
+    for (int i = 0; i < letters; i++) fprintf(f, "(%c) %s\n", 'a' + i, said[i]);
+    return wrong;
+}
+
+static void gains_print(const dn_config *c)
+{
+    for (int stack = 0; stack < 2; stack++) {
+        if (stack == 0 ? c->arch == DN_DECODER : c->arch == DN_ENCODER) continue;
+        int last = (stack ? c->dec_layers : c->enc_layers) - 1;
+        dn_gains low = dn_gains_of(c, stack, 0), high = dn_gains_of(c, stack, last);
+        printf("# %s, %d layers: alpha %.6f, beta %.6f", stack ? "decoder" : "encoder", last + 1,
+               low.alpha, low.beta);
+        if (memcmp(&low, &high, sizeof low) != 0)
+            printf(" in the first layer, %.6f, %.6f in the last", high.alpha, high.beta);
+        putchar('\n');
+    }
+}
+
+static int run_check_init(struct session *s)
+{
+    const dn_config *c = &s->o.model;
+    const char *path = s->o.file;
+    struct found all = { NULL, 0, 0 };
+    struct foreign in;
+    char err[DN_ERR_MAX];
+    dn_io io;
+    if (!path) fail(2, "check-init needs a file, of safetensors");
+    if (dn_config_check(c, err) != DN_OK) fail(2, "%s", err);
+    FILE *f = checkpoint_open(path, &io);
+    foreign_read(&in, &io, path);
+    const char *other = foreign_measure(&all, c, &io, path, &in, s->o.map);
+    fclose(f);
+    if (all.n == 0)
+        fail(1, "%s: no name in it is known to be of Q, K, V, O, W1 or W2; --map END=KIND,... "
+             "tells, as in --map attn.query=q", path);
+    gains_print(c);
+    int wrong = alike_print(c, &all, stdout);
+    if (other) printf("not looked at: other matrices, such as %s\n", other);
+    if (wrong) printf("%d of %zu are not as due\n", wrong, all.n);
+    else puts("all are as due; that the skip is multiplied by alpha, matrices cannot show");
+    free(all.at);
+    foreign_free(&in);
+    return wrong > 0;
 }
 
 /* ---- plot: columns of CSV files as an SVG drawing ---------------------------------------- */
@@ -4417,15 +5048,7 @@ static int run_info(struct session *s)
     if (!train) fail(2, "%s", err);
     config_print(c);
     s->o.model.threads = 1;                   /* more would cost more than they save */
-    for (int stack = 0; stack < 2; stack++) {
-        if (stack == 0 ? c->arch == DN_DECODER : c->arch == DN_ENCODER) continue;
-        int last = (stack ? c->dec_layers : c->enc_layers) - 1;
-        dn_gains low = dn_gains_of(c, stack, 0), high = dn_gains_of(c, stack, last);
-        printf("# %s: alpha %.6f, beta %.6f", stack ? "decoder" : "encoder", low.alpha, low.beta);
-        if (memcmp(&low, &high, sizeof low) != 0)
-            printf(" in the first layer, %.6f, %.6f in the last", high.alpha, high.beta);
-        putchar('\n');
-    }
+    gains_print(c);
     printf("# memory: %.1f MiB to train, %.1f MiB to use", (double)train/1048576,
            (double)dn_model_bytes(c, DN_INFER, err)/1048576);
     int at_once = c->arch == DN_ENC_DEC ? s->o.rows*s->o.beam : 1;
@@ -4486,17 +5109,19 @@ static const struct command {
     { "tokens", "MODEL", "ids and pieces of what is on stdin", "resume", run_tokens },
     { "export", "MODEL", "its parameters as a C header",
       "resume c-header force int8 source target text stride batch-tokens threads", run_export },
-    { "info", "[MODEL]", "configuration, alpha, beta, memory", "resume preset rows beam model",
+    { "info", "[MODEL]", "settings, alpha, beta, memory", "resume preset rows beam model",
       run_info },
     { "average", "MODEL...", "the mean of their parameters",
       "resume out force threads", run_average },
     { "verify", "LOG [MODEL]", "is the --log of a run true?", NULL, run_verify },
+    { "check-init", "FILE", "first values: the paper's?",
+      "resume map arch norm enc-layers dec-layers", run_check_init },
     { "plot", "FILE.csv...", "draw columns of CSV files, as SVG",
       "out force x y by title log-axes log", run_plot },
 };
 static const char every[] = "config help version print-config";
 static const char others[] = "hypothesis references json c-header int8 by per-line per-token "
-                             "n-best prompt-file";
+                             "n-best prompt-file map";
 
 static const struct command *command_find(const char *name)
 {
@@ -4570,7 +5195,7 @@ static void help_row(const char *name, const char *help, const dn_field *field, 
 static void usage_print(const char *self)
 {
     for (int i = 0; i < LENGTH(commands); i++)
-        printf("%s %s %-9s %-11s [OPTIONS]  %s\n", i ? "      " : "usage:", program,
+        printf("%s %s %-10s %-11s [OPTIONS]  %s\n", i ? "      " : "usage:", program,
                i ? commands[i].name : "", commands[i].what, commands[i].help);
     printf("\n  %s                                   German to English, from data/\n", self);
     printf("  %s --arch decoder --text book.txt    a language model of your text\n", self);
@@ -4654,7 +5279,8 @@ static void options_pass(struct session *s, int argc, char **argv)
 {
     struct options *o = &s->o, known = *o;
     options_default(o, arch_of(&known.model));
-    if (begun_from(&known) && !known.help) o->model = *config_of_file(s, begun_from(&known));
+    if (begun_from(&known) && !known.help)
+        o->model = *config_of_file(s, &known, begun_from(&known));
     if (known.preset) preset_set(o, known.preset);
     if (known.config) {
         if (!s->config.start) s->config = lines_split(file_read(known.config));
@@ -4674,7 +5300,7 @@ static void options_read(struct session *s, int argc, char **argv)
     options_default(o, NULL);
     for (int pass = 1; pass <= 4; pass++) options_pass(s, argc, argv);
     if (begun_from(o) && !o->help)            /* --vocab is a limit for a tokenizer yet to learn */
-        o->model.vocab = config_of_file(s, begun_from(o))->vocab;
+        o->model.vocab = config_of_file(s, o, begun_from(o))->vocab;
     if (is_verb(o, "plot") && o->log) {       /* its --log means --log-axes: a plot logs nothing */
         o->log_axes = o->log;
         o->log = NULL;

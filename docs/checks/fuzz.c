@@ -237,7 +237,7 @@ static void try_text(blob b)
     free(mem), free(scratch), free(saved.at);
 }
 
-/* ---- options, tables, lines -------------------------------------------------------------- */
+/* ---- options, tables, lines, tensors of other programs ----------------------------------- */
 
 static struct lines lines_of(blob b)
 {
@@ -353,12 +353,34 @@ static void try_lines(blob b)
     free(l.text.at), free(l.start);
 }
 
+/* Whatever a file says of its tensors, what is measured lies in it. */
+static void try_foreign(blob b)
+{
+    static struct foreign in;
+    static struct found all;
+    static FILE *nowhere;
+    const dn_io io = {&b, b.n, blob_read, NULL};
+    dn_config c;
+    if (!nowhere && !(nowhere = fopen("/dev/null", "wb"))) abort();
+    in = (struct foreign){0}, all = (struct found){0};
+    if (setjmp(left) == 0) {
+        foreign_read(&in, &io, "file");
+        config_of_names(&c, &in, NULL);
+        if (done(dn_config_check(&c, err), DN_EINVAL)) {
+            foreign_measure(&all, &c, &io, "file", &in, NULL);
+            if (all.n) must(alike_print(&c, &all, nowhere) <= (int)all.n, "more than all wrong");
+        }
+    }
+    foreign_free(&in);
+    free(all.at);
+}
+
 /* ---- libFuzzer, or a main of our own ----------------------------------------------------- */
 
 static const struct target { const char *name; void (*run)(blob b); } targets[] = {
     {"checkpoint", try_checkpoint}, {"tokenizer", try_tokenizer}, {"text", try_text},
     {"options", try_options}, {"settings", try_settings}, {"table", try_table},
-    {"lines", try_lines},
+    {"lines", try_lines}, {"foreign", try_foreign},
 };
 
 static const struct target *target_of(void)
@@ -399,7 +421,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max, unsigned see
 {
     uint64_t header = 0;
     for (size_t i = 8; n > 8 && i-- > 0; ) header = header << 8 | data[i];
-    if (target_of()->run != try_checkpoint || n <= 8 || header > n - 8 || seed % 4 == 0)
+    void (*run)(blob b) = target_of()->run;
+    if ((run != try_checkpoint && run != try_foreign) || n <= 8 || header > n - 8 || seed % 4 == 0)
         return LLVMFuzzerMutate(data, n, max);
     blob rest = copy_of(data + 8 + header, n - 8 - (size_t)header, 0);
     header = LLVMFuzzerMutate(data + 8, (size_t)header, max - 8 - rest.n);

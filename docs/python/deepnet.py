@@ -73,8 +73,8 @@ Block = _struct("dn_block", "at:at size:size")
 FUNCTIONS = """
 dn_fields at at | dn_choice text at int | dn_config_default void at
 dn_config_set int at text text at | dn_config_get void at at at | dn_config_check int at at
-dn_gains_of dn_gains at int int | dn_model_bytes size at int at
-dn_sharing_of dn_sharing at int
+dn_gains_of dn_gains at int int | dn_gain_of double at int int int
+dn_model_bytes size at int at | dn_sharing_of dn_sharing at int
 dn_model_init at at int at size at | dn_model_borrow at at at at size at
 dn_model_config at at | dn_model_reconfigure int at at at
 dn_tensor_count int at | dn_tensor_at dn_tensor at int | dn_param_count size at
