@@ -3336,7 +3336,7 @@ static struct account account_find(const struct found *all, int stack)
 }
 
 /* Two mistakes in words, without those that make no difference here; how many are left. */
-static int words_of(const struct alike *a, int factor, int base, const char *to[2])
+static int causes_of(const struct alike *a, int factor, int base, const char *to[2])
 {
     int n = 0;
     if (factor) to[n++] = a->factor[factor].words;
@@ -3352,12 +3352,12 @@ static int causes_name(const struct alike *a, const struct account *t, const cha
     double least = misfit(a, factor, base) <= 1 ? 0 : 9;
     for (int k = 0; k < FACTORS*BASES; k++) {
         double wrong = misfit(a, k/BASES, k%BASES);
-        if (!(wrong <= 1) || words_of(a, k/BASES, k%BASES, to) + wrong >= least) continue;
-        least = words_of(a, k/BASES, k%BASES, to) + wrong;
+        if (!(wrong <= 1) || causes_of(a, k/BASES, k%BASES, to) + wrong >= least) continue;
+        least = causes_of(a, k/BASES, k%BASES, to) + wrong;
         factor = k/BASES;
         base = k%BASES;
     }
-    if (least < 9) return words_of(a, factor, base, to);
+    if (least < 9) return causes_of(a, factor, base, to);
     to[0] = "no mistake that is known here";
     return 1;
 }
