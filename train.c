@@ -2464,7 +2464,7 @@ static void translator_make(struct translator *t, size_t rows, size_t ctx)
 /* Share k of n sources, by a generator of its own.  Sources do not depend on each other. */
 static dn_status share_translate(struct session *s, int n, int k, int shares, char *err)
 {
-    const dn_beam how = { s->o.beam, s->o.length_penalty };
+    const dn_beam how = { .beam = s->o.beam, .length_penalty = s->o.length_penalty };
     const struct translator *t = &s->translator;
     int from = n*k/shares, to = n*(k + 1)/shares;
     const int *ids = t->in_ids;
