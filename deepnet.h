@@ -51,6 +51,7 @@
  * err, a buffer of DN_ERR_MAX bytes that is never NULL.
  * Threads of the caller's: models are independent of each other; one call at a time for a model or
  * a generator; but generators of one model may work at the same time while nothing changes it.
+ * (rule:apart of test.c does this, also under ThreadSanitizer.)
  * With threads = 0 all calls for a model must find OpenMP with the same number of threads.
  *
  * Contents:  1 types and limits   2 configuration   3 model and memory   4 training

@@ -300,6 +300,8 @@ static uint64_t hash_parameters(const dn_model *m)
     return h;
 }
 
+#define BEAM(n, penalty) (&(dn_beam){ .beam = n, .length_penalty = penalty })
+
 /* For a model trained for some steps with everything switched on. */
 static dn_config busy_config(int arch, int norm)
 {
@@ -2365,6 +2367,80 @@ static double t_threads(void)
     return e;
 }
 
+#ifndef NESTED
+#define NESTED 2              /* levels of threads: with 2, ThreadSanitizer sees races in OpenMP */
+#endif
+#ifdef _OPENMP
+enum { AT_ONCE = 0 };                     /* the bound of a row that needs threads             */
+static void nest_threads(int levels) { omp_set_max_active_levels(levels); }
+#else
+enum { AT_ONCE = -1 };
+static void nest_threads(int levels) { (void)levels; }
+#endif
+
+/* What one thread of several does: it trains a model of its own and translates by one that all
+ * share, with a generator of its own. */
+struct job {
+    dn_config c;
+    dn_model *shared;
+    void *block[2];
+    size_t size[2];
+    struct { int failed, out[2*8], len[2]; double log_p[32]; uint64_t parameters; } result;
+};
+
+static void job_run(struct job *job)
+{
+    char why[DN_ERR_MAX];
+    struct sample s;
+    dn_stats st;
+    dn_model *m = dn_model_init(&job->c, DN_TRAIN, job->block[0], job->size[0], why);
+    dn_generator *g = dn_generator_init(job->shared, 4, job->block[1], job->size[1], why);
+    memset(&job->result, 0, sizeof job->result);
+    job->result.failed = !m || !g;
+    for (int i = 0; i < 3 && !job->result.failed; i++)
+        job->result.failed = dn_train_step(m, fill_batch(&s, &job->c, 6, i), 1, &st, why)
+                             || dn_log_p(m, &s.b, job->result.log_p, why);
+    if (job->result.failed)
+        return;
+    job->result.parameters = hash_parameters(m);
+    fill_batch(&s, dn_model_config(job->shared), 2, job->c.seed);
+    job->result.failed = dn_translate(g, 2, s.enc, s.enc_len, BEAM(2, 1), job->result.out,
+                                      job->result.len, why) != DN_OK;
+}
+
+/* All at once, the odd ones with threads of their own, and then once more one after the other. */
+static double t_apart(void)
+{
+    enum { JOBS = 9 };
+    static struct job job[JOBS], alone;
+    const dn_config c = small_config(DN_ENC_DEC, choice("norm", "deepnorm"));
+    dn_model *shared = make_model(&c, DN_INFER);
+    double e = 0;
+    start_work = 0;
+    for (int i = 0; i < JOBS; i++) {
+        job[i].c = busy_config(i%choices("arch"), i%choices("norm"));
+        job[i].c.seed = i;
+        job[i].c.threads = 1 + i%2;
+        job[i].c.parts = i%4 < 2 ? 1 : 4;
+        job[i].c.desks = 0;
+        job[i].shared = shared;
+        job[i].size[0] = dn_model_bytes(&job[i].c, DN_TRAIN, err);
+        job[i].size[1] = dn_generator_bytes(&c, 4, err);
+        for (int k = 0; k < 2; k++)
+            job[i].block[k] = get_block(job[i].size[k]);
+    }
+    nest_threads(NESTED);
+    PARALLEL_FOR(JOBS, for (int i = 0; i < JOBS; i++) job_run(&job[i]);)
+    nest_threads(1);
+    for (int i = 0; i < JOBS; i++) {
+        alone = job[i];
+        job_run(&alone);
+        MUST(e, !alone.result.failed && alone.result.len[0] > 0);
+        worst(&e, memcmp(&alone.result, &job[i].result, sizeof alone.result) != 0, "job %d", i);
+    }
+    return e;
+}
+
 /* Part `part` of P of a batch by the rule's own words, row by row; a desk takes as many rows at a
  * time as it has room for. */
 static dn_batch rows_of_part(const dn_config *c, const dn_batch *b, int P, int part, int *from)
@@ -2894,8 +2970,6 @@ static double t_cached(void)
         }
     return e;
 }
-
-#define BEAM(n, penalty) (&(dn_beam){ .beam = n, .length_penalty = penalty })
 
 /* The most ids a translation may have. */
 static int ids_at_most(const dn_config *c, const int *enc, const int *enc_len)
@@ -5507,6 +5581,8 @@ static const struct test {
     { "prop:causal", "no decoder sees a later token, an encoder sees all", t_causal, 0, 0 },
     { "prop:cross", "the target sees all of its source, and no other", t_cross, 0, 0 },
     { "rule:threads", "1 to 4 threads give the same bits", t_threads, 0, 0 },
+    { "rule:apart", "models and generators in threads at once are as each alone", t_apart,
+      AT_ONCE, AT_ONCE },
     { "rule:parts", "a gradient is a tree of parts that run by themselves", t_parts_tree, 0, 0 },
     { "rule:parts", "desks, threads, halves: who computes a part changes no bit", t_parts_shared,
       0, 0 },
