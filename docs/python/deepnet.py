@@ -4,8 +4,10 @@
 
     import deepnet
     m = deepnet.Model(arch="decoder", dec_layers=6, lr=3e-3)    # every field of dn_fields()
-    m.train_step(deepnet.batch(dec=[[0, 10, 11]], label=[[10, 11, 1]]))
+    batch = deepnet.batch(dec=[[0, 10, 11]], label=[[10, 11, 1]])
+    m.train_step(batch)
     m.values["decoder.0.ffn.w1.weight"]             # numpy, the library's own memory: no copies
+    m.states(batch, 1)[6], m.attention(batch, 1, 6) # of sub-layer 6: layer 3's attention
     m.save("lm.safetensors")
     deepnet.Model.load("model.safetensors").translate(["Der Hund schläft."])    # of ./train
 
