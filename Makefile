@@ -4,7 +4,7 @@
 # make stores     one checkpoint whether a corpus is in memory or in files
 # make same       one hash for gcc and clang, -O1 and -O3, any vector width
 # make bench      speed and memory, against bars
-# make sanitize   the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+# make sanitize   the tests under AddressSanitizer, UBSan and ThreadSanitizer (clang)
 # make faults     each system call fails once, full disks, kill -9, signals: nothing is lost
 # make ranks      several processes by mpirun write the bytes of one (Open MPI or MPICH)
 # make coverage   the share of branches that the tests take (gcc)

@@ -1384,6 +1384,8 @@ static void model_draw(dn_model *m)
 struct pass {
     const dn_model *m;
     struct desk *desk;
+    const dn_batch *batch;              /* its rows; a generator has none                     */
+    const struct looks *looks;          /* section 13: what is copied on the way, or NULL     */
     real *grad;                         /* gradients of the parameters, or NULL               */
     int fresh;                          /* those of matrices of sub-layers are not there yet  */
     int rows;                           /* sequences                                          */
@@ -1691,7 +1693,7 @@ static void profile_sublayer(const struct pass *pass, const struct sublayer *sub
     struct dropout drop = residual_of(pass, sub).drop;
     const real *x = pass->desk->sub[sub->index].x;
     real *g = pass->desk->g;
-    acc r = *pass->profile;
+    acc r = sub->index == pass->m->stack[sub->stack].first ? 1 : *pass->profile;
     for (int j = 0; j < D; j++) sub->param[SKIP][j] = (real)r;
     sublayer_fwd(pass, sub, 0);
     for (int t = 0; t < T; t++) drop_row(ROW(g, t, D), ROW(g, t, D), &drop, (uint64_t)t, D);
@@ -1763,6 +1765,9 @@ static struct embedding embedding_of(const struct pass *pass, int s)
                                dropout_for(pass, m->subs + s, DROP_EMBEDDING, m->c.dropout) };
 }
 
+/* Section 13: copies x, what sub-layer i of a stack reads, or its output, to those who want it. */
+static void look_at(const struct pass *pass, int s, int i, const real *x);
+
 /* A stack: embedding (1), sub-layers (2), for DLCL each layer behind a mix of all below, final norm
  * (3) where the scheme has one.  Nothing is copied from one sub-layer to the next: x of each is the
  * buffer that y of the one below is, and of the first it is `embedded` (stream_lay, section 12).
@@ -1778,12 +1783,12 @@ static const real *stack_fwd(const struct pass *pass, int s, const int *id)
     int mixed = stack->param[MIX] != NULL, per = subs_per_layer(&m->c, s);
     const real *y = stream->embedded;
     embed_fwd(&desk->team, stream->embedded, id, stream->span, pass->rows, &emb);      /* (1) */
-    if (pass->profile) *pass->profile = 1;
     for (int i = 0; i < stack->subs; i++) {                                            /* (2) */
         const struct sublayer *sub = &m->sub[stack->first + i];
         if (mixed && i%per == 0) layer_mix(pass, s, sub->layer, desk->sub[sub->index].x, y);
         if (pass->profile) profile_sublayer(pass, sub);
         else sublayer_fwd(pass, sub, 0);
+        if (pass->looks) look_at(pass, s, i, desk->sub[sub->index].x);
         y = desk->sub[sub->index].y;
     }
     if (mixed) layer_mix(pass, s, layers_of(&m->c, s), stream->last, y);
@@ -1844,7 +1849,7 @@ static int spans_set(struct span *span, const int *len, int rows)
 /* A pass of these rows over a desk that has room for them. */
 static struct pass pass_for(const dn_model *m, struct desk *desk, const dn_batch *batch)
 {
-    struct pass pass = { .m = m, .desk = desk, .rows = batch->rows };
+    struct pass pass = { .m = m, .desk = desk, .batch = batch, .rows = batch->rows };
     for (int s = ENC; s <= DEC; s++)
         if (has_stack(&m->c, s))
             desk->stream[s].tokens = spans_set(desk->stream[s].span, lengths_of(batch, s),
@@ -1858,27 +1863,27 @@ static struct pass pass_for(const dn_model *m, struct desk *desk, const dn_batch
 
 /* The encoder, if there is one, then the decoder, whose cross-attention reads the encoder's output
  * mem, S x D.  Returns the output of the top stack, T x D. */
-static const real *network_fwd(struct pass *pass, const dn_batch *batch)
+static const real *network_fwd(struct pass *pass)
 {
     const real *top = NULL;
     for (int s = ENC; s <= DEC; s++) {
         if (!has_stack(&pass->m->c, s)) continue;
-        top = stack_fwd(pass, s, ids_of(batch, s));
+        top = stack_fwd(pass, s, ids_of(pass->batch, s));
+        if (pass->looks) look_at(pass, s, pass->m->stack[s].subs, top);
         if (s == ENC) pass->mem = top;
     }
     return top;
 }
 
 /* The decoder first: its cross-attention adds to the gradient of the encoder's output. */
-static void network_bwd(const struct pass *pass, const dn_batch *batch)
+static void network_bwd(const struct pass *pass)
 {
     const dn_config *c = &pass->m->c;
     struct stream *stream = pass->desk->stream;
     real *dmem = stream[ENC].d;
-    if (crossed(c))
-        memset(dmem, 0, (size_t)stream[ENC].tokens*(size_t)c->dim*sizeof(real));
+    if (crossed(c)) memset(dmem, 0, (size_t)stream[ENC].tokens*(size_t)c->dim*sizeof(real));
     for (int s = DEC; s >= ENC; s--)
-        if (has_stack(c, s)) stack_bwd(pass, s, stream[s].d, dmem, ids_of(batch, s));
+        if (has_stack(c, s)) stack_bwd(pass, s, stream[s].d, dmem, ids_of(pass->batch, s));
 }
 
 /* ---- 10 optimizer ------------------------------------------------------------------------ */
@@ -1953,7 +1958,7 @@ struct task {
     int n, drop, back;                  /* with dropout; with a backward pass,                */
     int onto;                           /* whose gradient goes onto the one that is there     */
     struct token_loss *loss;            /* of each token of the batch, or NULL                */
-    real *logits;                       /* asked for instead of losses, T x V, or NULL        */
+    const struct looks *looks;          /* asked for instead of losses, or NULL               */
 };
 struct share { dn_batch batch; int micro, row, at; };   /* from this row and token of its batch */
 struct cut { int micro, row, at[2]; int64_t behind, all; };       /* where the next one begins */
@@ -2041,25 +2046,20 @@ static dn_status part_run(const struct task *task, int part, struct desk *desk, 
     if (fresh) grad_clear(m, grad);
     while (share_next(&share, &cut, task, part)) {
         struct pass pass = pass_for(m, desk, &share.batch);
-        const struct stream *stream = &desk->stream[top_stack(&m->c)];
+        pass.looks = task->looks;
         pass.grad = grad;
         pass.fresh = fresh;
         fresh = 0;
         pass.drop = task->drop;
         pass.key = masks_key(m, share.micro, share.row);
-        const real *top = network_fwd(&pass, &share.batch);
-        if (task->logits) {
-            struct linear to_logits = output_of(&pass);
-            linear_fwd(&desk->team, ROW(task->logits, share.at, m->c.vocab), top, &to_logits,
-                       stream->tokens);
-            continue;
-        }
+        const real *top = network_fwd(&pass);
+        if (task->looks) continue;
         struct token_loss *loss = task->loss ? task->loss + share.at : desk->token_loss;
         loss_run(&pass, top, share.batch.label, task->back, loss);
-        dn_stats sums = losses_sum(loss, share.batch.label, stream->tokens);
+        dn_stats sums = losses_sum(loss, share.batch.label, desk->stream[top_stack(&m->c)].tokens);
         if (!is_finite((acc)sums.loss)) return diverged_forward(m, desk, err);
         stats_add(stats, &sums);
-        if (task->back) network_bwd(&pass, &share.batch);
+        if (task->back) network_bwd(&pass);
     }
     if (fresh) memset(grad, 0, m->scalars*sizeof *grad);        /* a part without rows */
     return DN_OK;
@@ -2998,12 +2998,85 @@ dn_status dn_evaluate(dn_model *m, const dn_batch *batch, dn_stats *s, char *err
     return DN_OK;
 }
 
+dn_status dn_log_p(dn_model *m, const dn_batch *batch, double *log_p, char *err)
+{
+    dn_stats stats;
+    int tokens = 0;
+    dn_status status = dn_evaluate(m, batch, &stats, err);
+    if (status) return status;
+    for (int r = 0; r < batch->rows; r++) tokens += lengths_of(batch, top_stack(&m->c))[r];
+    for (int t = 0; t < tokens; t++)
+        log_p[t] = batch->label[t] == DN_IGNORE ? 0 : -(double)m->sum->loss[t].nll;
+    return DN_OK;
+}
+
+/* What a pass without losses is run for: n looks into it and, unless NULL, logits, T x V, all with
+ * room for the whole batch, of which a pass may have some rows only. */
+struct looks { const dn_batch *batch; const dn_look *look; int n; real *logits; };
+
+/* q k^T once more, and softmax by the two numbers of each row that are still there: for each of the
+ * pass's rows and each head nq x nk weights, behind those of the rows before. */
+static void weights_copy(const struct pass *pass, const struct sublayer *sub, real *to)
+{
+    const struct desk *desk = pass->desk;
+    const dn_batch *all = pass->looks->batch;
+    const int *nq = lengths_of(all, sub->stack), *nk = sub->kind == CROSS ? all->enc_len : nq;
+    struct attention att = attention_of(pass, sub);
+    struct qkv qkv = qkv_of(pass, sub);
+    for (; nq < lengths_of(pass->batch, sub->stack); nq++, nk++)
+        to += (size_t)att.H*(size_t)*nq*(size_t)*nk;
+    for (int r = 0; r < pass->rows; r++)
+        for (int h = 0; h < att.H; h++) {
+            const struct span *span = &att.span[r];
+            struct queries rows = { span, h, 0, span->nq, span->nk };
+            const real *Q = ROW(qkv.q, span->q0, att.ldq) + h*att.E;
+            const real *K = ROW(qkv.k, span->k0, att.ldk) + h*att.E;
+            matmul1(into(to, rows.keys), NULL, plain(Q, att.ldq), turned(K, att.ldk), rows.n,
+                    rows.keys, att.E, desk->team.product);
+            softmax_again(to, desk->sub[sub->index].saved->c_stat, &att, &rows);
+            to = ROW(to, rows.n, rows.keys);
+        }
+}
+
+static void look_at(const struct pass *pass, int s, int i, const real *x)
+{
+    const dn_model *m = pass->m;
+    const struct looks *looks = pass->looks;
+    size_t first = (size_t)(ids_of(pass->batch, s) - ids_of(looks->batch, s));
+    int T = pass->desk->stream[s].tokens, D = m->c.dim;
+    for (const dn_look *look = looks->look; look < looks->look + looks->n; look++) {
+        if (look->stack != s || look->i != i) continue;
+        if (look->x) memcpy(ROW(look->x, first, D), x, (size_t)T*(size_t)D*sizeof *x);
+        if (look->weights) weights_copy(pass, &m->sub[m->stack[s].first + i], look->weights);
+    }
+    if (!looks->logits || s != top_stack(&m->c) || i < m->stack[s].subs) return;
+    struct linear to_logits = output_of(pass);
+    linear_fwd(&pass->desk->team, ROW(looks->logits, first, m->c.vocab), x, &to_logits, T);
+}
+
+static dn_status look(dn_model *m, const struct looks *looks, char *err)
+{
+    struct task task = { .m = m, .batch = looks->batch, .n = 1, .looks = looks };
+    dn_stats none;
+    if (batch_check(m, looks->batch, 0, err)) return DN_EINVAL;
+    return parts_run(&task, 0, m->parts, &none, err);
+}
+
 dn_status dn_logits(dn_model *m, const dn_batch *batch, dn_real *logits, char *err)
 {
-    struct task task = { .m = m, .batch = batch, .n = 1, .logits = logits };
-    dn_stats none;
-    if (batch_check(m, batch, 0, err)) return DN_EINVAL;
-    return parts_run(&task, 0, m->parts, &none, err);
+    return look(m, &(struct looks){ batch, NULL, 0, logits }, err);
+}
+
+dn_status dn_inspect(dn_model *m, const dn_batch *batch, const dn_look *at, int n, char *err)
+{
+    for (int k = 0; k < n; k++) {
+        int s = at[k].stack, i = at[k].i, subs = s == ENC || s == DEC ? subs_of(&m->c, s) : 0;
+        if (i < 0 || i > subs - (at[k].weights != NULL) || !subs
+            || (at[k].weights && kind_at(&m->c, s, i) == FFN))
+            return fail(err, DN_EINVAL, "stack %d has nothing of this kind at sub-layer %d",
+                        (int64_t)s, (int64_t)i);
+    }
+    return look(m, &(struct looks){ batch, at, n, NULL }, err);
 }
 
 /* Admin's first pass: every sub-layer sets its omega before it runs, from those below.  The rows
@@ -3023,7 +3096,7 @@ dn_status dn_profile(dn_model *m, const dn_batch *batch, char *err)
     pass.drop = 1;
     pass.key = masks_key(m, 0, 0);
     pass.profile = &deviation;
-    network_fwd(&pass, &share.batch);
+    network_fwd(&pass);
     return DN_OK;
 }
 
@@ -3226,13 +3299,6 @@ const dn_real *dn_generator_feed(dn_generator *gen, const int *tokens, const int
     }
     linear_fwd(&desk->team, desk->logits, desk->picked, &to_logits, gen->rows);
     return desk->logits;
-}
-
-double dn_log_p(const dn_real *logits, int vocab, int id)
-{
-    real top = max_row(logits, vocab);
-    acc lse = (acc)top + log_acc(exp_sum(NULL, logits, top, vocab));
-    return (double)((acc)logits[id] - lse);
 }
 
 /* A threshold t: the p >= t are at least `count` and weigh at least `mass`; without the smallest
@@ -3474,6 +3540,8 @@ dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_
         }
         n = sources_leave(gen, n);                                                     /* (4) */
         rows_adopt(gen);                                                               /* (5) */
+        if (how->progress && how->progress(how->user, t + 1, n))
+            return fail(err, DN_EIO, "the search was stopped after %d ids", (int64_t)t + 1);
     }
     for (int i = 0; i < gen->sources; i++) {
         dn_hypothesis best = dn_hypothesis_at(gen, i, 0);

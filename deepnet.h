@@ -51,6 +51,7 @@
  * err, a buffer of DN_ERR_MAX bytes that is never NULL.
  * Threads of the caller's: models are independent of each other; one call at a time for a model or
  * a generator; but generators of one model may work at the same time while nothing changes it.
+ * (rule:apart of test.c does this, also under ThreadSanitizer.)
  * With threads = 0 all calls for a model must find OpenMP with the same number of threads.
  *
  * Contents:  1 types and limits   2 configuration   3 model and memory   4 training
@@ -94,7 +95,7 @@ typedef enum dn_status {
     DN_EINVAL,                /* a wrong argument: configuration, token id, size          */
     DN_ENOMEM,                /* the block handed in is smaller than the need             */
     DN_EFORMAT,               /* a checkpoint or a saved tokenizer that cannot be right   */
-    DN_EIO,                   /* the caller's read or write callback failed               */
+    DN_EIO,                   /* a callback of the caller's failed, or would stop          */
     DN_EDIVERGED              /* a loss or gradient that is not finite; nothing applied   */
 } dn_status;
 
@@ -255,6 +256,18 @@ dn_status dn_gradient(dn_model *m, const dn_batch *batch, int dropout, dn_stats 
 void      dn_zero_grad(dn_model *m);
 /* Logits of every token of the top stream, without dropout: tokens x vocab, the caller's. */
 dn_status dn_logits(dn_model *m, const dn_batch *batch, dn_real *logits, char *err);
+/* ln p(label) of every token of the top stream, without dropout; 0 where it is DN_IGNORE.  log_p:
+ * one for each token.  Any purpose, here and in dn_inspect. */
+dn_status dn_log_p(dn_model *m, const dn_batch *batch, double *log_p, char *err);
+
+/* What a pass without dropout computes on its way, copied to where the caller has room; NULL: not
+ * this.  x is what sub-layer i of a stack (0 encoder, 1 decoder) reads, i counted from 0 through
+ * all layers, or with i = number of sub-layers the output of the stack: tokens x dim.  So the state
+ * behind layer l of L sub-layers each is x at L (l + 1).  weights are those of attention, behind
+ * softmax: of each row heads x queries x keys, one row's behind the other's, and 0 for keys that a
+ * query does not see.  Sub-layers without attention have none: DN_EINVAL. */
+typedef struct dn_look { int stack, i; dn_real *x, *weights; } dn_look;
+dn_status dn_inspect(dn_model *m, const dn_batch *batch, const dn_look *look, int n, char *err);
 
 /* [eq:admin] Set Admin's skip factors by running the first part of a batch with dropout; other
  * schemes are left alone.  Call it before the first step: it overwrites what the factors have
@@ -294,8 +307,6 @@ dn_status dn_generator_start(dn_generator *g, int rows, const int *enc, const in
  * rows x vocab, valid until the next call; NULL with a sentence if a sequence would exceed ctx. */
 const dn_real *dn_generator_feed(dn_generator *g, const int *tokens, const int *len, char *err);
 
-/* ln p of an id, by the logits of its place: what dn_evaluate adds up as -nll. */
-double dn_log_p(const dn_real *logits, int vocab, int id);
 /* Choose an id by temperature (0: greedy), top-k (0: all) and top-p (1: all); u in [0,1) is
  * the random number.  work holds vocab reals. */
 typedef struct dn_sampling { double temperature; int top_k; double top_p; } dn_sampling;
@@ -304,8 +315,15 @@ int dn_sample(const dn_real *logits, int vocab, const dn_sampling *how, double u
 /* Translate n sources with beam search (beam 1: greedy), all at once; n*beam <= rows of g.
  * score of a hypothesis = sum of log p / length^length_penalty.  out holds n x ctx ids; out_len[i]
  * of them are the translation, without DN_BOS and DN_EOS; at most 2 enc_len[i] + 10.  A decoder
- * alone ignores enc and continues DN_BOS. */
-typedef struct dn_beam { int beam; double length_penalty; } dn_beam;
+ * alone ignores enc and continues DN_BOS.  After each id of every hypothesis progress is told how
+ * many ids these have and how many sources are not done; unless it returns 0 the search ends there
+ * with DN_EIO. */
+typedef struct dn_beam {
+    int beam;
+    double length_penalty;
+    int (*progress)(void *user, int ids, int left);     /* or NULL                           */
+    void *user;
+} dn_beam;
 dn_status dn_translate(dn_generator *g, int n, const int *enc, const int *enc_len,
                        const dn_beam *how, int *out, int *out_len, char *err);
 /* Of the last dn_translate: hypothesis k of source i, from 0, the best first; but behind those that

@@ -300,6 +300,8 @@ static uint64_t hash_parameters(const dn_model *m)
     return h;
 }
 
+#define BEAM(n, penalty) (&(dn_beam){ .beam = n, .length_penalty = penalty })
+
 /* For a model trained for some steps with everything switched on. */
 static dn_config busy_config(int arch, int norm)
 {
@@ -391,6 +393,22 @@ static void plain_rms(plain_seq y, plain_seq x, const dn_real *w, int n, int d)
     }
 }
 
+/* What sub-layer i of a stack reads, or past the last one its output, and the weights of its
+ * attention, row after row of a batch: noted as the plain model comes by. */
+static struct plain_note {
+    int decoder, i, now;
+    double x[PLAIN_TOKENS*PLAIN_WIDTH], weights[8192];
+    int n_x, n_weights;
+} noted = { .i = -1 };
+
+static void plain_note_x(int decoder, int i, plain_seq x, int n, int dim)
+{
+    noted.now = decoder == noted.decoder && i == noted.i;
+    for (int t = 0; t < n && noted.now; t++)
+        for (int j = 0; j < dim; j++)
+            noted.x[noted.n_x++] = x[t][j];
+}
+
 /* softmax(q k' / sqrt(width)) v, head by head; causal: token t sees 0..t. */
 static void plain_attend(plain_seq y, plain_seq q, plain_seq k, plain_seq v,
                          int n, int n_kv, const dn_config *c, int causal)
@@ -411,7 +429,10 @@ static void plain_attend(plain_seq y, plain_seq q, plain_seq k, plain_seq v,
                 for (int s = 0; s < seen; s++)
                     y[t][i] += p[s]/sum*v[s][i];
             }
+            for (int s = 0; s < n_kv && noted.now; s++)
+                noted.weights[noted.n_weights + (h/width*n + t)*n_kv + s] = s < seen ? p[s]/sum : 0;
         }
+    noted.n_weights += noted.now ? c->heads*n*n_kv : 0;
 }
 
 static double plain_activation(int kind, double x)
@@ -674,6 +695,7 @@ static void plain_stack(const dn_model *m, const char *stack, plain_seq x, const
     const dn_config *c = dn_model_config(m);
     const int encoder = !plain_decoder(stack), layers = plain_layers(c, !encoder);
     static plain_seq y[PLAIN_LAYERS + 1];               /* what DLCL mixes */
+    int at = 0;
     const dn_real *table = param(m, stack, "embed.weight");
     const dn_real *learned = c->positions == DN_LEARNED ? param(m, stack, "positions.weight")
                                                         : NULL;
@@ -692,10 +714,12 @@ static void plain_stack(const dn_model *m, const char *stack, plain_seq x, const
             if (s == 1 && (encoder || c->arch != DN_ENC_DEC))
                 continue;
             snprintf(base, sizeof base, "%s%d.%s.", stack, l, sub[s]);
+            plain_note_x(!encoder, at++, x, n, c->dim);
             plain_sublayer(m, base, x, n, memory, n_memory);
         }
     }
     plain_place(m, stack, "", plain_scheme(c)->top, x, n, c->dim);
+    plain_note_x(!encoder, at, x, n, c->dim);
 }
 
 /* Logits of the whole batch: tokens x vocab. */
@@ -2464,6 +2488,80 @@ static double t_threads(void)
     return e;
 }
 
+#ifndef NESTED
+#define NESTED 2              /* levels of threads: with 2, ThreadSanitizer sees races in OpenMP */
+#endif
+#ifdef _OPENMP
+enum { AT_ONCE = 0 };                     /* the bound of a row that needs threads             */
+static void nest_threads(int levels) { omp_set_max_active_levels(levels); }
+#else
+enum { AT_ONCE = -1 };
+static void nest_threads(int levels) { (void)levels; }
+#endif
+
+/* What one thread of several does: it trains a model of its own and translates by one that all
+ * share, with a generator of its own. */
+struct job {
+    dn_config c;
+    dn_model *shared;
+    void *block[2];
+    size_t size[2];
+    struct { int failed, out[2*8], len[2]; double log_p[32]; uint64_t parameters; } result;
+};
+
+static void job_run(struct job *job)
+{
+    char why[DN_ERR_MAX];
+    struct sample s;
+    dn_stats st;
+    dn_model *m = dn_model_init(&job->c, DN_TRAIN, job->block[0], job->size[0], why);
+    dn_generator *g = dn_generator_init(job->shared, 4, job->block[1], job->size[1], why);
+    memset(&job->result, 0, sizeof job->result);
+    job->result.failed = !m || !g;
+    for (int i = 0; i < 3 && !job->result.failed; i++)
+        job->result.failed = dn_train_step(m, fill_batch(&s, &job->c, 6, i), 1, &st, why)
+                             || dn_log_p(m, &s.b, job->result.log_p, why);
+    if (job->result.failed)
+        return;
+    job->result.parameters = hash_parameters(m);
+    fill_batch(&s, dn_model_config(job->shared), 2, job->c.seed);
+    job->result.failed = dn_translate(g, 2, s.enc, s.enc_len, BEAM(2, 1), job->result.out,
+                                      job->result.len, why) != DN_OK;
+}
+
+/* All at once, the odd ones with threads of their own, and then once more one after the other. */
+static double t_apart(void)
+{
+    enum { JOBS = 9 };
+    static struct job job[JOBS], alone;
+    const dn_config c = small_config(DN_ENC_DEC, choice("norm", "deepnorm"));
+    dn_model *shared = make_model(&c, DN_INFER);
+    double e = 0;
+    start_work = 0;
+    for (int i = 0; i < JOBS; i++) {
+        job[i].c = busy_config(i%choices("arch"), i%choices("norm"));
+        job[i].c.seed = i;
+        job[i].c.threads = 1 + i%2;
+        job[i].c.parts = i%4 < 2 ? 1 : 4;
+        job[i].c.desks = 0;
+        job[i].shared = shared;
+        job[i].size[0] = dn_model_bytes(&job[i].c, DN_TRAIN, err);
+        job[i].size[1] = dn_generator_bytes(&c, 4, err);
+        for (int k = 0; k < 2; k++)
+            job[i].block[k] = get_block(job[i].size[k]);
+    }
+    nest_threads(NESTED);
+    PARALLEL_FOR(JOBS, for (int i = 0; i < JOBS; i++) job_run(&job[i]);)
+    nest_threads(1);
+    for (int i = 0; i < JOBS; i++) {
+        alone = job[i];
+        job_run(&alone);
+        MUST(e, !alone.result.failed && alone.result.len[0] > 0);
+        worst(&e, memcmp(&alone.result, &job[i].result, sizeof alone.result) != 0, "job %d", i);
+    }
+    return e;
+}
+
 /* Part `part` of P of a batch by the rule's own words, row by row; a desk takes as many rows at a
  * time as it has room for. */
 static dn_batch rows_of_part(const dn_config *c, const dn_batch *b, int P, int part, int *from)
@@ -2727,6 +2825,82 @@ static double t_state(void)
     return e;
 }
 
+/* Every sub-layer's input and weights, asked for in one call, are the plain model's; in models that
+ * keep nothing and in others, in one part and in four. */
+static double t_inspect(void)
+{
+    static double logits[PLAIN_TOKENS*PLAIN_VOCAB];
+    enum { ROWS = 6, TOKENS = 24, WEIGHTS = 3*ROWS*64, MOST = 12 };
+    double e = 0;
+    for (int arch = 0; arch < choices("arch"); arch++)
+        for (int norm = 0; norm < choices("norm"); norm++) {
+            dn_config c = small_config(arch, norm);
+            struct sample s;
+            dn_look look[MOST];
+            int n = 0;
+            c.parts = norm%2 ? 4 : 1;
+            c.memory = norm%4 < 2 ? DN_KEEP : DN_RECOMPUTE;
+            const dn_batch *b = fill_batch(&s, &c, ROWS, norm);
+            dn_model *m = make_model(&c, norm%3 ? DN_INFER : DN_TRAIN);
+            fill_parameters(m);
+            for (int stack = 0; stack < 2; stack++) {
+                const int per = stack && b->enc ? 3 : 2, subs = plain_depth(&c, stack);
+                for (int i = 0; (stack ? b->dec : b->enc) && i <= subs; i++) {
+                    const int none = i == subs || i%per == per - 1;
+                    look[n++] = (dn_look){
+                        stack, i, get_block(TOKENS*(size_t)c.dim*sizeof(dn_real)),
+                        none ? NULL : get_block(WEIGHTS*sizeof(dn_real)) };
+                }
+            }
+            MUST(e, dn_inspect(m, b, look, n, err) == DN_OK);
+            for (int k = 0; k < n; k++) {
+                noted.decoder = look[k].stack;
+                noted.i = look[k].i;
+                noted.n_x = noted.n_weights = 0;
+                plain_logits(m, b, logits);
+                MUST(e, noted.n_x > c.dim && (noted.n_weights > ROWS) == (look[k].weights != NULL));
+                for (int j = 0; j < noted.n_x; j++)
+                    worst(&e, fabs((double)look[k].x[j] - noted.x[j]), "%s: x %d of stack %d",
+                          name_of("norm", norm), look[k].i, look[k].stack);
+                for (int j = 0; j < noted.n_weights; j++)
+                    worst(&e, fabs((double)look[k].weights[j] - noted.weights[j]),
+                          "%s: weights %d of stack %d", name_of("norm", norm), look[k].i,
+                          look[k].stack);
+            }
+            noted.i = -1;
+            free_blocks();
+        }
+    return e;
+}
+
+/* Of each label by itself, from plain logits. */
+static double t_log_p(void)
+{
+    static double logits[PLAIN_TOKENS*PLAIN_VOCAB];
+    double e = 0, log_p[32];
+    for (int arch = 0; arch < choices("arch"); arch++)
+        for (int norm = 0; norm < choices("norm"); norm++) {
+            dn_config c = small_config(arch, norm);
+            struct sample s;
+            c.parts = norm%2 ? 1 : 4;
+            const dn_batch *b = fill_batch(&s, &c, 6, norm);
+            dn_model *m = make_model(&c, DN_INFER);
+            fill_parameters(m);
+            plain_logits(m, b, logits);
+            MUST(e, dn_log_p(m, b, log_p, err) == DN_OK);
+            for (int t = 0; t < top_tokens(b); t++) {
+                const double *z = logits + t*c.vocab;
+                double sum = 0;
+                for (int v = 0; v < c.vocab; v++)
+                    sum += exp(z[v]);
+                worst(&e, fabs(log_p[t] - (b->label[t] < 0 ? 0 : z[b->label[t]] - log(sum))),
+                      "token %d, %s", t, name_of("norm", norm));
+            }
+            free_blocks();
+        }
+    return e;
+}
+
 static double t_accumulate(void)
 {
     double e = 0;
@@ -2799,17 +2973,17 @@ static double t_dropout_apart(void)
         dn_model *m = make_model(&c, DN_TRAIN);
         dn_real *first = get_block(2*half);
         struct pass p = pass_for(m, m->desk, &b);
-        const dn_real *top = network_fwd(&p, &b);
+        const dn_real *top = network_fwd(&p);
         MUST(e, !memcmp(top, top + 6*c.dim, half));
         p.drop = 1;
         p.key = masks_key(m, 0, 0);
-        memcpy(first, network_fwd(&p, &b), 2*half);
+        memcpy(first, network_fwd(&p), 2*half);
         MUST(e, memcmp(first, first + 6*c.dim, half) != 0);
-        MUST(e, !memcmp(first, network_fwd(&p, &b), 2*half));
+        MUST(e, !memcmp(first, network_fwd(&p), 2*half));
         p.key = masks_key(m, 1, 0);
-        MUST(e, memcmp(first, network_fwd(&p, &b), half) != 0);
+        MUST(e, memcmp(first, network_fwd(&p), half) != 0);
         p.key = masks_key(m, 0, 1);
-        MUST(e, memcmp(first, network_fwd(&p, &b), half) != 0);
+        MUST(e, memcmp(first, network_fwd(&p), half) != 0);
         free_blocks();
     }
     return e;
@@ -3130,7 +3304,7 @@ static double t_greedy(void)
             const size_t need = dn_generator_bytes(&c, N, err);
             dn_generator *g = dn_generator_init(m, N, get_block(need), need, err);
             fill_parameters(m);
-            MUST(e, g && dn_translate(g, N, b->enc, b->enc_len, &(dn_beam){ 1, 1 },
+            MUST(e, g && dn_translate(g, N, b->enc, b->enc_len, BEAM(1, 1),
                                       out, len, err) == DN_OK);
             const int *enc = b->enc;
             for (int r = 0; r < N; r++) {
@@ -3187,7 +3361,7 @@ static double t_beam(void)
                     memcpy(want, ids, sizeof want);
                 }
             }
-        MUST(e, g && dn_translate(g, 1, enc, &n_enc, &(dn_beam){ 40, penalty },
+        MUST(e, g && dn_translate(g, 1, enc, &n_enc, BEAM(40, penalty),
                                   out, &len, err) == DN_OK);
         worst(&e, len != n_want || memcmp(out, want, (size_t)n_want*sizeof *out) != 0,
               "seed %d: %d ids, not %d", seed, len, n_want);
@@ -3272,7 +3446,7 @@ static double t_beam_plain(void)
         dn_generator *g = dn_generator_init(m, beam, get_block(need), need, err);
         struct plain_hypothesis want[PLAIN_BEAM];
         const int n = plain_beam(m, b->enc, b->enc_len, beam, penalty, want);
-        MUST(e, g && dn_translate(g, 1, b->enc, b->enc_len, &(dn_beam){ beam, penalty },
+        MUST(e, g && dn_translate(g, 1, b->enc, b->enc_len, BEAM(beam, penalty),
                                   out, &len, err)
                      == DN_OK);
         MUST(e, !dn_hypothesis_at(g, 0, n).ids && !dn_hypothesis_at(g, 1, 0).ids);
@@ -3283,28 +3457,6 @@ static double t_beam_plain(void)
             MUST(e, fabs(h.score - want[k].score) < 1e-5*(1 + fabs(h.score)));
             MUST(e, k > 0 || (len == h.length && !memcmp(out, h.ids, bytes)));
         }
-        free_blocks();
-    }
-    return e;
-}
-
-/* What evaluation adds up, token by token. */
-static double t_log_p(void)
-{
-    double e = 0;
-    for (int arch = 0; arch < choices("arch"); arch++) {
-        const dn_config c = busy_config(arch, choice("norm", "deepnorm"));
-        struct sample s;
-        dn_stats stats;
-        double sum = 0;
-        const dn_batch *b = fill_batch(&s, &c, 4, arch);
-        dn_model *m = make_model(&c, DN_INFER);
-        const dn_real *logits = get_logits(m, b);
-        for (int i = 0; i < top_tokens(b); i++)
-            if (b->label[i] != DN_IGNORE)
-                sum -= dn_log_p(logits + i*c.vocab, c.vocab, b->label[i]);
-        MUST(e, dn_evaluate(m, b, &stats, err) == DN_OK);
-        worst(&e, fabs(sum/stats.tokens/stats.nll - 1), "%s", name_of("arch", arch));
         free_blocks();
     }
     return e;
@@ -3326,11 +3478,11 @@ static double t_beam_rows(void)
             dn_generator *g = dn_generator_init(m, N*beam, get_block(need), need, err);
             dn_generator *one = dn_generator_init(m, beam, get_block(need), need, err);
             fill_parameters(m);
-            MUST(e, g && dn_translate(g, N, s.enc, s.enc_len, &(dn_beam){ beam, 1 },
+            MUST(e, g && dn_translate(g, N, s.enc, s.enc_len, BEAM(beam, 1),
                                       out, len, err) == DN_OK);
             const int *enc = s.enc;
             for (int r = 0; r < N; r++) {
-                MUST(e, dn_translate(one, 1, enc, s.enc_len + r, &(dn_beam){ beam, 1 },
+                MUST(e, dn_translate(one, 1, enc, s.enc_len + r, BEAM(beam, 1),
                                      alone, &n, err) == DN_OK);
                 worst(&e, len[r] != n || memcmp(out + CTX*r, alone, (size_t)n*sizeof *alone) != 0,
                       "source %d by a beam of %d", r, beam);
@@ -3344,6 +3496,49 @@ static double t_beam_rows(void)
             }
             free_blocks();
         }
+    return e;
+}
+
+struct told { int calls, stop_at, ids, left, wrong; };
+
+static int told_of(void *user, int ids, int left)
+{
+    struct told *told = user;
+    told->wrong |= ids != ++told->calls || left > told->left;
+    told->ids = ids;
+    told->left = left;
+    return told->calls == told->stop_at;
+}
+
+/* Progress is told after each id until no source is left, changes nothing, and stops the search. */
+static double t_progress(void)
+{
+    enum { N = 5, CTX = 8, BEAMS = 3 };
+    const dn_config c = small_config(DN_ENC_DEC, choice("norm", "deepnorm"));
+    const size_t need = dn_generator_bytes(&c, N*BEAMS, err);
+    struct sample s;
+    int out[N*CTX], len[N], again[N*CTX] = { 0 }, again_len[N], longest = 0;
+    double e = 0;
+    fill_batch(&s, &c, N, 0);
+    dn_model *m = make_model(&c, DN_INFER);
+    dn_generator *g = dn_generator_init(m, N*BEAMS, get_block(need), need, err);
+    fill_parameters(m);
+    MUST(e, g && dn_translate(g, N, s.enc, s.enc_len, BEAM(BEAMS, 1), out, len, err) == DN_OK);
+    for (int stop = 0; stop <= CTX && g; stop++) {
+        struct told told = { 0, stop, 0, N, 0 };
+        dn_beam how = { .beam = BEAMS, .length_penalty = 1, .progress = told_of, .user = &told };
+        err[0] = '\0';
+        const dn_status status = dn_translate(g, N, s.enc, s.enc_len, &how, again, again_len, err);
+        if (stop == 0)
+            longest = told.ids;
+        const int stopped = stop > 0 && stop <= longest;
+        MUST(e, !told.wrong && told.calls == (stopped ? stop : longest));
+        MUST(e, stopped ? status == DN_EIO && strlen(err) > 0 : status == DN_OK && !told.left);
+        for (int r = 0; r < N && !stopped; r++)
+            MUST(e, again_len[r] == len[r] && len[r] <= longest
+                    && !memcmp(again + CTX*r, out + CTX*r, (size_t)len[r]*sizeof *out));
+    }
+    MUST(e, longest > 2);
     return e;
 }
 
@@ -4029,7 +4224,7 @@ static double t_generator_arena(void)
         int out[24], out_len[3];
         MUST(e, dn_generator_start(g, 3, id, len, err) == DN_OK
                 && dn_generator_feed(g, id, len, err));
-        MUST(e, dn_translate(g, 1, id, len, &(dn_beam){ 3, 1 }, out, out_len, err) == DN_OK);
+        MUST(e, dn_translate(g, 1, id, len, BEAM(3, 1), out, out_len, err) == DN_OK);
         for (int i = 0; i < 64; i++)
             worst(&e, block[size + (size_t)i] != 0x5a, "%s: byte %d behind the block",
                   name_of("norm", norm), i);
@@ -4079,7 +4274,7 @@ static void run_sizes(const dn_config *c, int purpose, double *e)
     dn_generator *g = dn_generator_init(m, 2, get_block(need), need, err);
     int *out = get_block((size_t)c->ctx*sizeof *out);
     len[0] = imin(c->ctx, 5);
-    MUST(*e, dn_translate(g, 1, id, len, &(dn_beam){ 2, 1 }, out, &out_len, err) == DN_OK);
+    MUST(*e, dn_translate(g, 1, id, len, BEAM(2, 1), out, &out_len, err) == DN_OK);
 }
 
 /* Each pair of sizes, at its ends and between: refused with a sentence, or as large as it must be;
@@ -4361,8 +4556,19 @@ static double t_bad_call(void)
     MUST(e, refused(dn_train_step(m, &b, -1, &st, err), DN_EINVAL));
     MUST(e, refused(dn_train_step(m, &b, 65537, &st, err), DN_EINVAL));
     MUST(e, dn_state_at(infer, 0, 0).tokens == 0);
+    for (int k = 0; k < 7; k++) {
+        static const int wrong[7][3] = { {-1, 0, 0}, {2, 0, 0}, {0, -1, 0}, {0, 5, 0}, {1, 7, 0},
+                                         {1, 2, 1}, {1, 6, 1} };
+        dn_real *x = get_logits(m, &b);
+        const dn_look bad[2] = { { 1, 6, x, NULL },
+                                 { wrong[k][0], wrong[k][1], x, wrong[k][2] ? x : NULL } };
+        MUST(e, dn_inspect(infer, &b, bad, 1, err) == DN_OK);
+        MUST(e, refused(dn_inspect(infer, &b, bad, 2, err), DN_EINVAL));
+    }
+    double log_p[32];
     b.label = NULL;
     MUST(e, refused(dn_evaluate(m, &b, &st, err), DN_EINVAL));
+    MUST(e, refused(dn_log_p(m, &b, log_p, err), DN_EINVAL));
     MUST(e, get_logits(m, &b) != NULL && dn_profile(m, &b, err) == DN_OK);
     b.enc = NULL;
     MUST(e, refused(dn_evaluate(m, &b, &st, err), DN_EINVAL));
@@ -4389,9 +4595,9 @@ static double t_bad_generation(void)
     MUST(e, refused(dn_generator_start(g, 1, bad, &four, err), DN_EINVAL));
     MUST(e, refused(dn_generator_start(g, 1, good, &zero, err), DN_EINVAL));
     MUST(e, refused(dn_generator_start(g, 1, good, &nine, err), DN_EINVAL));
-    MUST(e, refused(dn_translate(g, 1, good, &four, &(dn_beam){ 3, 1 }, out, len, err), DN_EINVAL));
-    MUST(e, refused(dn_translate(g, 1, good, &four, &(dn_beam){ 0, 1 }, out, len, err), DN_EINVAL));
-    MUST(e, refused(dn_translate(g, 1, bad, &four, &(dn_beam){ 2, 1 }, out, len, err), DN_EINVAL));
+    MUST(e, refused(dn_translate(g, 1, good, &four, BEAM(3, 1), out, len, err), DN_EINVAL));
+    MUST(e, refused(dn_translate(g, 1, good, &four, BEAM(0, 1), out, len, err), DN_EINVAL));
+    MUST(e, refused(dn_translate(g, 1, bad, &four, BEAM(2, 1), out, len, err), DN_EINVAL));
     MUST(e, !dn_generator_feed(g, good, &four, err) && strlen(err) > 8);    /* start failed */
     MUST(e, dn_generator_start(g, 1, good, &four, err) == DN_OK);
     MUST(e, !dn_generator_feed(g, bad, &four, err) && strlen(err) > 8);
@@ -4932,7 +5138,7 @@ static dn_real *top_states(dn_model *m, const dn_batch *b)
 {
     struct pass p = pass_for(m, m->desk, b);
     const size_t size = (size_t)(m->desk->stream[top_stack(&m->c)].tokens*m->c.dim)*sizeof(dn_real);
-    return memcpy(get_block(size), network_fwd(&p, b), size);
+    return memcpy(get_block(size), network_fwd(&p), size);
 }
 
 /* ||dF||: the mean over tokens of the L2 norm of the difference. */
@@ -5747,6 +5953,8 @@ static const struct test {
     { "prop:causal", "no decoder sees a later token, an encoder sees all", t_causal, 0, 0 },
     { "prop:cross", "the target sees all of its source, and no other", t_cross, 0, 0 },
     { "rule:threads", "1 to 4 threads give the same bits", t_threads, 0, 0 },
+    { "rule:apart", "models and generators in threads at once are as each alone", t_apart,
+      AT_ONCE, AT_ONCE },
     { "rule:parts", "a gradient is a tree of parts that run by themselves", t_parts_tree, 0, 0 },
     { "rule:parts", "desks, threads, halves: who computes a part changes no bit", t_parts_shared,
       0, 0 },
@@ -5755,6 +5963,9 @@ static const struct test {
     { "rule:parts", "there is always an array for a gradient", t_parts_arrays, 0, 0 },
     { "rule:recompute", "keeping and recomputing give the same bits", t_recompute, 0, 0 },
     { "rule:state", "what a pass leaves is what it computed with", t_state, 1e-14, 1e-5 },
+    { "rule:inspect", "states and weights of a pass are the plain model's", t_inspect,
+      1e-13, 2e-5 },
+    { "rule:inspect", "ln p of each label is the plain model's", t_log_p, 1e-13, 2e-5 },
     { "rule:accumulate", "two micro-batches are one batch", t_accumulate, 1e-12, 2e-5 },
     { "rule:dropout", "masks belong to the step, and are off in evaluation",
       t_dropout_masks, 0, 0 },
@@ -5767,8 +5978,8 @@ static const struct test {
     { "gen:greedy", "a beam of 1 takes the largest logit each time", t_greedy, 0, 0 },
     { "gen:beam op:beam", "a beam as wide as all translations finds the best", t_beam, 0, 0 },
     { "gen:beam op:beam", "a narrow beam finds all that fairseq's would", t_beam_plain, 0, 0 },
-    { "gen:log-p op:cross-entropy", "ln p of labels adds up to the loss", t_log_p, 1e-14, 1e-6 },
     { "gen:beam op:beam", "sources together are translated as each alone", t_beam_rows, 0, 0 },
+    { "gen:progress", "beam search says how far it is, and stops when told to", t_progress, 0, 0 },
     { "file:load fmt:safetensors", "a loaded model is the saved one, in any order of tensors",
       t_save_load, 0, 0 },
     { "file:load", "a loaded model takes over what the file says", t_load_over, 0, 0 },

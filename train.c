@@ -2952,7 +2952,7 @@ static void translator_make(struct translator *t, size_t rows, size_t ctx)
 /* Share k of n sources, by a generator of its own.  Sources do not depend on each other. */
 static dn_status share_translate(struct session *s, int n, int k, int shares, char *err)
 {
-    const dn_beam how = { s->o.beam, s->o.length_penalty };
+    const dn_beam how = { .beam = s->o.beam, .length_penalty = s->o.length_penalty };
     const struct translator *t = &s->translator;
     int from = n*k/shares, to = n*(k + 1)/shares;
     const int *ids = t->in_ids;
@@ -4841,22 +4841,19 @@ static void report_lines(struct session *s, const struct corpus *c)
 {
     char err[DN_ERR_MAX], piece[64] = "";
     struct batch *b = &s->batch[0];
-    size_t vocab = (size_t)s->o.model.vocab, line = 1, n = 0;
-    double sum = 0;
+    size_t line = 1, n = 0;
+    double sum = 0, *log_p = resize(NULL, (size_t)s->o.model.ctx, sizeof *log_p);
     int tokens = 0;
-    needed_for = "the logits";
-    dn_real *logits = resize(NULL, (size_t)s->o.model.ctx*vocab, sizeof *logits);
     for (uint64_t done = 0, before = 0; batch_score(s, b, c, &done); before = done) {
         const dn_batch view = batch_view(b);
-        check(dn_logits(s->m, &view, logits, err), err);
+        check(dn_log_p(s->m, &view, log_p, err), err);
         for (int i = is_text(s) ? b->dec_n - (int)(done - before) : 0; i < b->dec_n; i++) {
             const int id = is_text(s) ? b->enc[i] : b->label[i];
             int ends = !is_text(s) && (i + 1 == b->dec_n || b->dec[i + 1] == DN_BOS);
             if (b->label[i] != DN_IGNORE) {
-                double p = dn_log_p(logits + (size_t)i*vocab, (int)vocab, id);
-                if (s->o.per_token) printf("%zu\t%.6f\t%d\t", line, p, id);
+                if (s->o.per_token) printf("%zu\t%.6f\t%d\t", line, log_p[i], id);
                 if (s->o.per_token) piece_print(&s->tok, id);
-                sum += p;
+                sum += log_p[i];
                 tokens++;
             }
             n = dn_tok_decode(&s->tok, &id, 1, piece, sizeof piece);
@@ -4866,7 +4863,7 @@ static void report_lines(struct session *s, const struct corpus *c)
         }
     }
     if (s->o.per_line && is_text(s) && n && piece[n - 1] != '\n') printf("%.6f\t%d\n", sum, tokens);
-    free(logits);
+    free(log_p);
 }
 
 static int run_score(struct session *s)

@@ -502,10 +502,10 @@ enum { SENTENCES = 32, SOURCE = 11, LIMIT = 2*SOURCE + 10, BEAM = 4 };
 static void translate_call(void *what)
 {
     const struct writing *w = what;
+    const dn_beam how = { .beam = w->beam, .length_penalty = 1 };
     int len[SENTENCES], out_len[SENTENCES];
     for (int i = 0; i < w->n; i++) len[i] = SOURCE;
-    check(!dn_translate(w->g, w->n, w->k->b.enc, len, &(dn_beam){ w->beam, 1 }, w->out, out_len,
-                        err), err);
+    check(!dn_translate(w->g, w->n, w->k->b.enc, len, &how, w->out, out_len, err), err);
     for (int i = 0; i < w->n; i++) check(out_len[i] == LIMIT, "a translation was cut");
 }
 

@@ -105,7 +105,8 @@ static void model_use(dn_model *m, enum dn_purpose purpose)
         int *out = resize(NULL, (size_t)c->ctx, sizeof *out);
         dn_real *work = resize(NULL, (size_t)c->vocab, sizeof *work);
         dn_generator *g = dn_generator_init(m, 2, room + SMALL - need, need, err);
-        done(dn_translate(g, 1, ids, &len, &(dn_beam){ 2, 1 }, out, &n, err), DN_OK);
+        const dn_beam beam = { .beam = 2, .length_penalty = 1 };
+        done(dn_translate(g, 1, ids, &len, &beam, out, &n, err), DN_OK);
         for (must(n >= 0 && n <= c->ctx, "too many ids"); n > 0; n--)
             must(out[n - 1] >= 0 && out[n - 1] < c->vocab, "an id that there is not");
         done(dn_generator_start(g, 1, ids, &len, err), DN_OK);

@@ -4,8 +4,10 @@
 
     import deepnet
     m = deepnet.Model(arch="decoder", dec_layers=6, lr=3e-3)    # every field of dn_fields()
-    m.train_step(deepnet.batch(dec=[[0, 10, 11]], label=[[10, 11, 1]]))
+    batch = deepnet.batch(dec=[[0, 10, 11]], label=[[10, 11, 1]])
+    m.train_step(batch)
     m.values["decoder.0.ffn.w1.weight"]             # numpy, the library's own memory: no copies
+    m.states(batch, 1)[6], m.attention(batch, 1, 6) # of sub-layer 6: layer 3's attention
     m.save("lm.safetensors")
     deepnet.Model.load("model.safetensors").translate(["Der Hund schläft."])    # of ./train
 
@@ -32,6 +34,7 @@ real = np.dtype(np.float64 if DOUBLE else np.float32)
 BOS, EOS, MASK, SPECIALS = range(4)
 IGNORE = -1
 INFER, BORROW, TRAIN = range(3)
+ENCODER, DECODER, ENC_DEC = range(3)
 ERR_MAX, NAME_MAX = 256, 64
 STREAM_SAMPLE = 0x73616d7000000000                  # of train.c: the random numbers of a sample
 
@@ -40,10 +43,11 @@ STREAM_SAMPLE = 0x73616d7000000000                  # of train.c: the random num
 _REAL = C.c_double if DOUBLE else C.c_float
 _READ = C.CFUNCTYPE(C.c_int, C.c_void_p, C.c_uint64, C.c_void_p, C.c_size_t)
 _WRITE = C.CFUNCTYPE(C.c_int, C.c_void_p, C.c_void_p, C.c_size_t)
+_PROGRESS = C.CFUNCTYPE(C.c_int, C.c_void_p, C.c_int, C.c_int)
 TYPES = {"int": C.c_int, "double": C.c_double, "size": C.c_size_t, "u32": C.c_uint32,
          "u64": C.c_uint64, "i64": C.c_int64, "text": C.c_char_p, "at": C.c_void_p, "void": None,
          "ints": C.POINTER(C.c_int), "reals": C.POINTER(_REAL), "name": C.c_char*NAME_MAX,
-         "read": _READ, "write": _WRITE}
+         "read": _READ, "write": _WRITE, "progress": _PROGRESS}
 
 
 def _struct(name, fields):
@@ -62,7 +66,8 @@ Stats = _struct("dn_stats", "loss:double nll:double grad_norm:double lr:double"
                             " tokens:int correct:int")
 State = _struct("dn_state", "x:reals sum:reals tokens:int")
 Sampling = _struct("dn_sampling", "temperature:double top_k:int top_p:double")
-Beam = _struct("dn_beam", "beam:int length_penalty:double")
+Look = _struct("dn_look", "stack:int i:int x:reals weights:reals")
+Beam = _struct("dn_beam", "beam:int length_penalty:double progress:progress user:at")
 Hypothesis = _struct("dn_hypothesis", "ids:ints length:int score:double")
 IO = _struct("dn_io", "user:at size:u64 read:read write:write")
 Note = _struct("dn_note", "key:text text:text")
@@ -81,11 +86,12 @@ dn_tensor_count int at | dn_tensor_at dn_tensor at int | dn_param_count size at
 dn_train_step int at at int at at | dn_evaluate int at at at at | dn_gradient int at at int at at
 dn_gradient_of int at at int int int at at | dn_apply int at at at
 dn_zero_grad void at | dn_logits int at at at at | dn_profile int at at at
+dn_log_p int at at at at | dn_inspect int at at at int at
 dn_state_at dn_state at int int | dn_step_count i64 at | dn_learning_rate double at i64
 dn_mask_tokens void at at at int int u64 u64
 dn_generator_bytes size at int at | dn_generator_init at at int at size at
 dn_generator_start int at int at at at | dn_generator_feed at at at at at
-dn_log_p double at int int | dn_hypothesis_at dn_hypothesis at int int
+dn_hypothesis_at dn_hypothesis at int int
 dn_sample int at int at double at | dn_translate int at int at at at at at at
 dn_save int at at int at at | dn_load_config int at at at | dn_load int at at at
 dn_load_note int at text at at at
@@ -154,6 +160,10 @@ def settings(c):
 
 def _ints(values):
     return np.ascontiguousarray(values, np.int32).ravel()
+
+
+def _reals(array):
+    return array.ctypes.data_as(TYPES["reals"])
 
 
 def _flat(rows):
@@ -299,6 +309,37 @@ class Model:
         _call(lib.dn_logits, self._m, C.byref(batch), out.ctypes.data)
         return out
 
+    def log_p(self, batch):
+        """ln p of each label; 0 where it is IGNORE."""
+        out = np.empty(batch.tokens, np.float64)
+        _call(lib.dn_log_p, self._m, C.byref(batch), out.ctypes.data)
+        return out
+
+    def _inspect(self, batch, *looks):
+        _call(lib.dn_inspect, self._m, C.byref(batch), (Look*len(looks))(*looks), len(looks))
+
+    def states(self, batch, stack):
+        """What each sub-layer of a stack (0: encoder, 1: decoder) reads and, last, the stack's
+        output: sub-layers + 1 x tokens x dim."""
+        c = self.config
+        subs = (2*c.enc_layers, (3 if c.arch == ENC_DEC else 2)*c.dec_layers)[stack]
+        tokens = sum((batch.enc_len, batch.dec_len)[stack][:batch.rows])
+        out = np.empty((subs + 1, tokens, c.dim), real)
+        self._inspect(batch, *(Look(stack, i, _reals(x)) for i, x in enumerate(out)))
+        return out
+
+    def attention(self, batch, stack, i):
+        """The weights of sub-layer i of a stack: of each row heads x queries x keys."""
+        c = self.config
+        queries = keys = (batch.enc_len, batch.dec_len)[stack][:batch.rows]
+        if stack and c.arch == ENC_DEC and i % 3 == 1:
+            keys = batch.enc_len[:batch.rows]
+        ends = np.cumsum([c.heads*q*k for q, k in zip(queries, keys)])
+        out = np.empty(ends[-1], real)
+        self._inspect(batch, Look(stack, i, None, _reals(out)))
+        return [w.reshape(c.heads, q, k)
+                for w, q, k in zip(np.split(out, ends), queries, keys)]
+
     # ---- generation
 
     def _generator(self, rows):
@@ -327,21 +368,24 @@ class Model:
                                                 work.ctypes.data))
         return ids[-length:]
 
-    def translate_ids(self, sources, beam=1, length_penalty=1.0):
-        """Of lists of ids, each without its EOS."""
+    def translate_ids(self, sources, beam=1, length_penalty=1.0, progress=None):
+        """Of lists of ids, each without its EOS.  progress(ids so far, sources left) may stop it by
+        a true value; then this is an Error."""
+        tell = progress and _PROGRESS(lambda user, ids, left: bool(progress(ids, left)))
         c, n = self.config, len(sources)
         g, block = self._generator(n*beam)
         enc, enc_len = _flat([[*row, EOS] for row in sources])
         out, out_len = np.empty((n, c.ctx), np.int32), np.empty(n, np.int32)
         _call(lib.dn_translate, g, n, enc.ctypes.data, enc_len.ctypes.data,
-              C.byref(Beam(beam, length_penalty)), out.ctypes.data, out_len.ctypes.data)
+              C.byref(Beam(beam, length_penalty, tell or _PROGRESS())), out.ctypes.data,
+              out_len.ctypes.data)
         return [row[:k] if len(s) else row[:0] for row, k, s in zip(out, out_len, sources)]
 
-    def translate(self, lines, beam=1, length_penalty=1.0):
+    def translate(self, lines, beam=1, length_penalty=1.0, progress=None):
         most = self.config.ctx - 1
         sources = [self.tokenizer.encode(line)[:most] for line in lines]
         return [self.tokenizer.decode(ids).decode(errors="replace")
-                for ids in self.translate_ids(sources, beam, length_penalty)]
+                for ids in self.translate_ids(sources, beam, length_penalty, progress)]
 
     # ---- checkpoints
 

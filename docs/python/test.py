@@ -84,23 +84,73 @@ def torch_logits(net, rows):
     return (out if torch.is_tensor(out) else out.logits)[given[-1].bool()]
 
 
+def watch(net):
+    """What sub-layers read, their q and k, and what a stack gives, by name, once net has run."""
+    seen, stack = {}, net.stack
+    for name, part in net.named_modules():
+        if isinstance(part, model.Sublayer):
+            part.register_forward_pre_hook(
+                lambda _, given, name=name: seen.update({name: given[0].detach()}))
+        elif name.endswith((".q", ".k")):
+            part.register_forward_hook(
+                lambda _, given, out, name=name: seen.update({name: out.detach()}))
+    net.stack = lambda name, *rest: seen.setdefault(name, stack(name, *rest))
+    return seen
+
+
+def weights(q, k, like, causal):
+    """Of one row, for as many tokens as there are: softmax(q k^T/sqrt E)."""
+    q, k = (x[:n].unflatten(-1, (like.shape[0], -1)).transpose(0, 1)
+            for x, n in zip((q, k), like.shape[1:]))
+    hidden = torch.ones(like.shape[1:]).triu(1).bool() & causal
+    return (q @ k.mT/q.shape[-1]**0.5).masked_fill(hidden, -torch.inf).softmax(-1).numpy()
+
+
+def inside(m, rows, seen):
+    """Errors of all states, relative to their largest where that is above 1, and of all weights."""
+    states, attention, b = [], [], deepnet.batch(**rows)
+    for s, stack in enumerate(model.STACKS):
+        if stack not in seen:
+            continue
+        names = [name for name in seen if re.match(stack + r"\.\d+\.\w+$", name)]
+        there = [torch.arange(seen[stack].shape[1]) < len(row) for row in rows[stack[:3]]]
+        for name, ours in zip([*names, stack], m.states(b, s), strict=True):
+            theirs = seen[name].detach()[torch.stack(there)].numpy()
+            states.append(np.abs(theirs - ours).max()/max(np.abs(theirs).max(), 1))
+        for i, name in enumerate(names):
+            if name + ".q" in seen:
+                attention += [
+                    np.abs(weights(q, k, ours, s == 1 and name.endswith("self_attn")) - ours).max()
+                    for q, k, ours in zip(seen[name + ".q"], seen[name + ".k"],
+                                          m.attention(b, s, i), strict=True)]
+    return states, attention
+
+
 def networks():
-    """Errors of logits; of AutoModel's; of gradients, each tensor's relative to its largest, or to
-    a tenth of the largest of all where that is more."""
-    errors = {"logits": [], "AutoModel": [], "gradients": []}
+    """Errors of logits, and of what is inside; of AutoModel's; of ln p; of gradients, each tensor's
+    relative to its largest, or to a tenth of the largest of all where that is more."""
+    errors = {"logits": [], "AutoModel": [], "gradients": [], "states": [], "attention": [],
+              "log p": []}
     for arch, (i, norm) in itertools.product(ARCHS, enumerate(NORMS)):
         m, rows, label = network(arch, i, norm)
         net, ours = model.load("net").eval(), m.logits(deepnet.batch(**rows))
+        seen = watch(net)
         out = torch_logits(net, rows)
+        states, attention = inside(m, rows, seen)
+        errors["states"] += states
+        errors["attention"] += attention
         errors["logits"].append(np.abs(out.detach().numpy() - ours).max())
         if i < 2 or norm in ("olmo2", "mix-ln"):
             to_hf.convert("net", arch + norm)
             auto = transformers.AutoModel.from_pretrained(arch + norm, trust_remote_code=True)
             auto = torch_logits(auto, rows).detach().numpy()
             errors["AutoModel"].append(np.abs(auto - ours).max())
-        torch.nn.functional.cross_entropy(out, torch.tensor(sum(label, [])), ignore_index=-1,
-                                          reduction="sum", label_smoothing=0.1).backward()
-        m.gradient(deepnet.batch(label=label, **rows))
+        loss, labels = torch.nn.functional.cross_entropy, torch.tensor(sum(label, []))
+        log_p = -loss(out, labels, ignore_index=-1, reduction="none").detach().numpy()
+        b = deepnet.batch(label=label, **rows)
+        errors["log p"].append(np.abs(log_p - m.log_p(b)).max())
+        loss(out, labels, ignore_index=-1, reduction="sum", label_smoothing=0.1).backward()
+        m.gradient(b)
         least = 0.1*max(np.abs(g).max() for g in m.grads.values())
         errors["gradients"] += [
             np.abs(p.grad.numpy() - m.grads[name]).max()/max(np.abs(m.grads[name]).max(), least)
@@ -141,6 +191,19 @@ def sentences():
             wrong()
             return 1
     return 0
+
+
+def progress():
+    m, rows, _ = network("encoder-decoder", 0, "deepnorm")
+    sources = [row[:8] for row in rows["enc"]]
+    told, plain = [], m.translate_ids(sources, beam=2)
+    same = m.translate_ids(sources, 2, progress=lambda *now: told.append(now))
+    wrong = sum(not np.array_equal(a, b) for a, b in zip(plain, same, strict=True))
+    wrong += [ids for ids, _ in told] != list(range(1, len(told) + 1)) or told[-1][1] != 0
+    with contextlib.suppress(deepnet.Error):
+        m.translate_ids(sources, progress=lambda ids, left: ids == 2)
+        return 1
+    return wrong
 
 
 def programs():
@@ -203,6 +266,10 @@ TESTS = (                                           # bounds in float, in double
     ("alpha of 21 schemes", alpha, 1e-15, 1e-15),
     ("logits of 66 networks are PyTorch's", lambda: max(ERRORS["logits"]), 1e-5, 1e-12),
     ("gradients of 66 networks are PyTorch's", lambda: max(ERRORS["gradients"]), 3e-5, 1e-12),
+    ("states of all sub-layers are PyTorch's", lambda: max(ERRORS["states"]), 1e-5, 1e-12),
+    ("weights of all attention are PyTorch's", lambda: max(ERRORS["attention"]), 1e-5, 1e-12),
+    ("ln p of each label is PyTorch's", lambda: max(ERRORS["log p"]), 1e-5, 1e-12),
+    ("beam search tells its progress, and can be stopped", progress, 0, 0),
     ("logits of AutoModel", lambda: max(ERRORS["AutoModel"]), 1e-5, 1e-12),
     ("./train takes what model.py writes; deepnet.py does what it does", programs, 0, None),
     ("files of 16 bits are read as PyTorch's numbers; ./train begins with them", halves, 0, None),

@@ -133,7 +133,8 @@ int web_translate(void)
     int src[CTX], out[CTX], n = encode(text, src), len = 0;
     if (n < 1) return strcpy(err, "a few words, please"), 0;
     if (n >= CTX) return strcpy(err, "a shorter text, please"), 0;
-    if (dn_translate(gen, 1, src, &n, &(dn_beam){ BEAM, 0.6 }, out, &len, err) != DN_OK) return 0;
+    const dn_beam how = { .beam = BEAM, .length_penalty = 0.6 };
+    if (dn_translate(gen, 1, src, &n, &how, out, &len, err) != DN_OK) return 0;
     text[dn_tok_decode(&tok, out, (size_t)len, text, sizeof text - 1)] = '\0';
     return 1;
 }
