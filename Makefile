@@ -36,6 +36,8 @@
 # FAULTS="disk kills"      faults: only these
 # MACHINES="arm64 wasm"    ports: only these
 # FIGURES="fig5 fig8"      figures: only these
+# LONG=1                   figures: at the paper's 8,000 updates instead, as far as they are not done
+#                          (days of one core); CORPORA=DIR: on DIR/tatoeba too
 
 CC         ?= cc
 MPICC      ?= mpicc
@@ -130,8 +132,12 @@ bench: docs/checks/bench.c $(LIBRARY)
 
 # The program says which commands draw what it has written.
 figures: docs/figures/figures.c train $(LIBRARY) $(CORPUS)
+ifdef LONG
+	docs/figures/long $(FIGURES)
+else
 	$(COMPILE) docs/figures/figures.c deepnet.c tokenizer.c $(LINK)
 	./figures $(FIGURES) >figures.sh && sh -e figures.sh && rm figures.sh
+endif
 
 clean:
 	rm -f .flags train test test.f64 test.f32 bench bench-serial one-screen figures figures.sh \
