@@ -5103,7 +5103,7 @@ static const struct command {
     { "score", "MODEL", "loss, perplexity, BLEU, chrF",
       "resume source target text hypothesis references tokenize decimals json per-line per-token "
       "stride beam length-penalty rows batch-tokens threads", run_score },
-    { "tokens", "MODEL", "ids and pieces of what is on stdin", "resume", run_tokens },
+    { "tokens", "MODEL", "ids and pieces of a text on stdin", "resume", run_tokens },
     { "export", "MODEL", "its parameters as a C header",
       "resume c-header force int8 source target text stride batch-tokens threads", run_export },
     { "info", "[MODEL]", "settings, alpha, beta, memory", "resume preset rows beam model",
