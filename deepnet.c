@@ -3538,8 +3538,10 @@ dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_
         }
         n = sources_leave(gen, n);                                                     /* (4) */
         rows_adopt(gen);                                                               /* (5) */
-        if (how->progress && how->progress(how->user, t + 1, n))
+        if (how->progress && how->progress(how->user, t + 1, n)) {
+            gen->rows = 0;
             return fail(err, DN_EIO, "the search was stopped after %d ids", (int64_t)t + 1);
+        }
     }
     for (int i = 0; i < gen->sources; i++) {
         dn_hypothesis best = dn_hypothesis_at(gen, i, 0);
