@@ -1250,8 +1250,7 @@ struct tensor {
     const struct param *row;
     int stack, sub;                     /* sub-layer in the model's array, or -1              */
     int rows, cols;                     /* cols 0: a vector                                   */
-    size_t at;                          /* in the parameter array                             */
-    size_t count;
+    size_t at, count;                   /* in the parameter array                             */
     uint64_t file[3];                   /* value and moments while loading: their place and type  */
 };
 
@@ -1282,7 +1281,7 @@ struct saved {
     real *mid_stat;                     /*                                           T x 2        */
     real *g, *g_stat;                   /* G, where br is not the identity           T x D, T x 2 */
     real *br;                           /* br(G), where b is learned                 T x D        */
-    real *r, *r_stat;                   /* a x + b drop(br(G)), where out is LN      T x D, T x 2 */
+    real *r, *r_stat;                   /* a x + b drop(br(G)), where out is a norm  T x D, T x 2 */
 };
 
 /* The desk: all that a pass through the network writes but parameter gradients, so that one pass
@@ -1326,7 +1325,7 @@ struct dn_model {
     struct sublayer *sub;
     int subs, tensors;
     struct tensor *tensor;
-    size_t scalars, matrix_scalars;     /* all parameters; those in matrices, which lie first */
+    size_t scalars;                     /* all parameters                                     */
     real *value, *grad, *mean, *square; /* parameters, their gradients, Adam's m and v        */
     real *sinusoid;                     /* ctx x D, or NULL                                   */
     int threads, parts, desks;          /* a step is cut into parts; desks worked on at once  */
@@ -1901,8 +1900,7 @@ double dn_learning_rate(const dn_config *c, int64_t step)
     return c->min_lr + (c->lr - c->min_lr)*(double)(1 + cos_acc(pi*(acc)u))/2;
 }
 
-/* 1 - b^t */
-static double bias_correction(double b, int64_t t)
+static double bias_correction(double b, int64_t t)                               /* 1 - b^t */
 {
     double p = 1;
     for (; t; t >>= 1, b *= b) if (t & 1) p *= b;
@@ -1911,28 +1909,30 @@ static double bias_correction(double b, int64_t t)
 
 /* [eq:adam]   g = scale grad,  m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,
  *             w -= lr m^/(sqrt v^ + eps),  m^ = m/(1 - b1^t),  v^ = v/(1 - b2^t)
- * Matrices, which lie first, are before that multiplied by 1 - lr weight_decay (AdamW).  Here m and
- * v are model->mean and model->square, and c is the configuration.  A fixed b makes gradients b
- * times as large, and so eps [eq:completep]: that of the top stack. */
+ * Matrices are before that multiplied by 1 - lr weight_decay (AdamW).  m and v: mean and square.
+ * A fixed b makes gradients inside a sub-layer b times as large, and so its eps [eq:completep]. */
 static void adam(dn_model *m, double scale, double lr)
 {
     const dn_config *c = &m->c;
-    int64_t t = m->step + 1;
     real b1 = (real)c->beta1, b2 = (real)c->beta2, one_b1 = (real)(1 - c->beta1);
-    real one_b2 = (real)(1 - c->beta2), by = (real)scale;
-    real eps = (real)(c->eps*factor_of(c, schemes[c->norm].b, top_stack(c), 0));
-    real rate = (real)(lr/bias_correction(c->beta1, t));
-    real fix = (real)(1/sqrt(bias_correction(c->beta2, t)));
-    real keep = (real)(1 - lr*c->weight_decay);
+    real one_b2 = (real)(1 - c->beta2), by = (real)scale, shrunk = (real)(1 - lr*c->weight_decay);
+    real rate = (real)(lr/bias_correction(c->beta1, m->step + 1));
+    real fix = (real)(1/sqrt(bias_correction(c->beta2, m->step + 1)));
     PARALLEL_FOR(m->threads,
-    for (int p = 0; p < PIECES; p++)
-        for (size_t i = piece(m->scalars, p); i < piece(m->scalars, p + 1); i++) {
-            real g = by*m->grad[i];
-            real mean = m->mean[i] = fmadd(b1, m->mean[i], one_b1*g);
-            real square = m->square[i] = fmadd(b2, m->square[i], one_b2*g*g);
-            real w = i < m->matrix_scalars ? keep*m->value[i] : m->value[i];
-            m->value[i] = w - rate*mean/fmadd(sqrt_real(square), fix, eps);
-        })
+    for (int p = 0; p < PIECES; p++) {
+        size_t i = piece(m->scalars, p), last = piece(m->scalars, p + 1);
+        for (const struct tensor *t = m->tensor; i < last; t++) {
+            size_t end = t->at + t->count < last ? t->at + t->count : last;
+            real eps = (real)c->eps*(t->sub < 0 ? 1 : m->sub[t->sub].b);
+            real keep = t->row->slot < MATRICES ? shrunk : 1;
+            for (; i < end; i++) {
+                real g = by*m->grad[i];
+                real mean = m->mean[i] = fmadd(b1, m->mean[i], one_b1*g);
+                real square = m->square[i] = fmadd(b2, m->square[i], one_b2*g*g);
+                m->value[i] = keep*m->value[i] - rate*mean/fmadd(sqrt_real(square), fix, eps);
+            }
+        }
+    })
 }
 
 /* ---- 11 training ------------------------------------------------------------------------- */
@@ -2244,16 +2244,14 @@ static void tensor_add(struct arena *arena, dn_model *m, const struct param *row
     m->scalars = (size_t)all;
 }
 
-/* All tensors: first the matrices of both stacks that weight decay shrinks, so that they are a
- * prefix of the parameter array, then vectors and DLCL's mix.  Both times stack by stack and
- * sub-layer by sub-layer in the order of table 3, so that Wq, Wk and Wv become neighbours, and so
- * do their biases. */
+/* All tensors: first the matrices of both stacks, then vectors and DLCL's mix.  Both times stack by
+ * stack and sub-layer by sub-layer in the order of table 3, so that Wq, Wk and Wv become
+ * neighbours, and so do their biases. */
 static void tensors_lay(struct arena *arena, dn_model *m)
 {
     m->tensors = 0;
     m->scalars = 0;
-    for (int vectors = 0; vectors < 2; vectors++) {
-        if (vectors) m->matrix_scalars = m->scalars;
+    for (int vectors = 0; vectors < 2; vectors++)
         for (int s = ENC; s <= DEC; s++)
             for (int i = -1; has_stack(&m->c, s) && i < m->stack[s].subs; i++) {
                 enum kind kind = i < 0 ? STACK : kind_at(&m->c, s, i);
@@ -2265,12 +2263,11 @@ static void tensors_lay(struct arena *arena, dn_model *m)
                     tensor_add(arena, m, row, s, sub);
                 }
             }
-    }
 }
 
 /* Does anything stand at a place, in some sub-layer of these kinds?  The first four sub-layers of a
- * stack show every kind, and the first apart from the others: see OPEN; the last four, what differs
- * in the first quarter. */
+ * stack show every kind, and the first apart from the others: see OPEN; the last four are
+ * behind the first quarter: see QUARTER. */
 static int stands(const dn_config *c, enum place place, unsigned kinds)
 {
     int yes = 0;
@@ -3044,7 +3041,8 @@ static void look_at(const struct pass *pass, int s, int i, const real *x)
     const struct looks *looks = pass->looks;
     size_t first = (size_t)(ids_of(pass->batch, s) - ids_of(looks->batch, s));
     int T = pass->desk->stream[s].tokens, D = m->c.dim;
-    for (const dn_look *look = looks->look; look < looks->look + looks->n; look++) {
+    for (int k = 0; k < looks->n; k++) {
+        const dn_look *look = &looks->look[k];
         if (look->stack != s || look->i != i) continue;
         if (look->x) memcpy(ROW(look->x, first, D), x, (size_t)T*(size_t)D*sizeof *x);
         if (look->weights) weights_copy(pass, &m->sub[m->stack[s].first + i], look->weights);
@@ -3540,8 +3538,10 @@ dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_
         }
         n = sources_leave(gen, n);                                                     /* (4) */
         rows_adopt(gen);                                                               /* (5) */
-        if (how->progress && how->progress(how->user, t + 1, n))
+        if (how->progress && how->progress(how->user, t + 1, n)) {
+            gen->rows = 0;
             return fail(err, DN_EIO, "the search was stopped after %d ids", (int64_t)t + 1);
+        }
     }
     for (int i = 0; i < gen->sources; i++) {
         dn_hypothesis best = dn_hypothesis_at(gen, i, 0);

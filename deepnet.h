@@ -158,9 +158,9 @@ void      dn_config_get(const dn_config *c, const dn_field *f, char text[DN_NAME
 /* The first wrong field, by name and value, or DN_OK. */
 dn_status dn_config_check(const dn_config *c, char *err);
 
-/* What the scheme c->norm makes of a layer (from 0) of the encoder (stack 0) or decoder (1): the
- * first value of a, the factor of the skip, and the gain of V's first values.  With deepnorm they
- * are alpha and beta of [tab:alpha-beta], the same in every layer. */
+/* What the scheme c->norm makes of a layer (from 0) of the encoder (stack 0) or decoder (1), which
+ * must be there: the first value of a, the factor of the skip, and the gain of V's first values.
+ * With deepnorm they are alpha and beta of [tab:alpha-beta], the same in every layer. */
 typedef struct dn_gains { double alpha, beta; } dn_gains;
 dn_gains dn_gains_of(const dn_config *c, int stack, int layer);
 /* The gain of each matrix there: it is drawn with this times Xavier's sqrt(2/(rows + cols)).  V's
@@ -174,7 +174,7 @@ typedef struct dn_model dn_model;         /* lives inside the caller's block    
 
 /* DN_INFER: parameters and one forward pass; DN_BORROW: the same without the parameters, which
  * are kept elsewhere; DN_TRAIN: with gradients, moments and activations (c->memory: all of them,
- * or of each sub-layer its input and what its last LayerNorm reads). */
+ * or of each sub-layer its input and what its last norm reads). */
 enum dn_purpose { DN_INFER, DN_BORROW, DN_TRAIN };
 
 /* Bytes of the block a model needs; 0 with a sentence if c is wrong or too large for size_t. */
@@ -275,8 +275,8 @@ dn_status dn_inspect(dn_model *m, const dn_batch *batch, const dn_look *look, in
 dn_status dn_profile(dn_model *m, const dn_batch *batch, char *err);
 
 /* What the last pass of a DN_TRAIN model left at sub-layer i of a stack (0 encoder, 1 decoder), i
- * counted from 0 through all layers: x, its input, and sum, the argument of the LayerNorm behind
- * it (NULL where there is none); `tokens` rows of dim, valid until the next call.  i = number of
+ * counted from 0 through all layers: x, its input, and sum, the argument of the norm behind it
+ * (NULL where there is none); `tokens` rows of dim, valid until the next call.  i = number of
  * sub-layers: x is the output of the stack.  tokens 0: no such i, or more parts than 1. */
 typedef struct dn_state { const dn_real *x, *sum; int tokens; } dn_state;
 dn_state dn_state_at(const dn_model *m, int stack, int i);
@@ -317,7 +317,7 @@ int dn_sample(const dn_real *logits, int vocab, const dn_sampling *how, double u
  * of them are the translation, without DN_BOS and DN_EOS; at most 2 enc_len[i] + 10.  A decoder
  * alone ignores enc and continues DN_BOS.  After each id of every hypothesis progress is told how
  * many ids these have and how many sources are not done; unless it returns 0 the search ends there
- * with DN_EIO. */
+ * with DN_EIO, and out and out_len are unspecified.  progress must not use g. */
 typedef struct dn_beam {
     int beam;
     double length_penalty;
@@ -327,8 +327,9 @@ typedef struct dn_beam {
 dn_status dn_translate(dn_generator *g, int n, const int *enc, const int *enc_len,
                        const dn_beam *how, int *out, int *out_len, char *err);
 /* Of the last dn_translate: hypothesis k of source i, from 0, the best first; but behind those that
- * ended come those which the limit has cut.  ids NULL: there are no more; valid until the next
- * call. */
+ * ended come those which the limit has cut.  At most `beam` for each source, k = 0 being what out
+ * has; of a search that was stopped, those that had ended.  ids NULL: there are no more.  They are
+ * valid until g translates or starts again. */
 typedef struct dn_hypothesis { const int *ids; int length; double score; } dn_hypothesis;
 dn_hypothesis dn_hypothesis_at(const dn_generator *g, int i, int k);
 
@@ -353,10 +354,10 @@ dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn
  * desks, which are not in a file, at their defaults). */
 dn_status dn_load_config(dn_config *c, const dn_io *io, char *err);
 /* Load parameters (and moments and step in DN_TRAIN), which must be finite, into a model, and take
- * over the configuration in the file; what it does not say stays.  Only here the checksum is
- * verified.  Fields that
- * dn_model_reconfigure cannot change, the seed included, must match, except batch_tokens
- * and parts in DN_INFER.  After a failure the model's values and configuration are unspecified. */
+ * over the configuration in the file; what it does not say stays.  Only here is the checksum
+ * verified.  Fields that dn_model_reconfigure cannot change, the seed included, must match, except
+ * batch_tokens and parts in DN_INFER.  After a failure the model's values and configuration are
+ * unspecified. */
 dn_status dn_load(dn_model *m, const dn_io *io, char *err);
 /* A note's text with its NUL; *size is the space in text and becomes the space needed.  text may
  * be NULL when *size is 0. */

@@ -2901,6 +2901,37 @@ static double t_log_p(void)
     return e;
 }
 
+/* Adam's first step by gradients of 1 is lr/(1 + eps): inside the sub-layers of a stack of N layers
+ * eps is multiplied by N^-1 or N^(-1/2), elsewhere it is what was asked for. */
+static double t_scaled_eps(void)
+{
+    double e = 0;
+    for (int root = 0; root < 2; root++) {
+        dn_config c = small_config(DN_ENC_DEC, choice("norm", root ? "depth-mup" : "completep"));
+        c.enc_layers = 4;  c.dec_layers = 3;
+        c.eps = 1;  c.clip = c.weight_decay = 0;
+        dn_model *m = make_model(&c, DN_TRAIN), *first = make_model(&c, DN_TRAIN);
+        dn_stats sums = { .tokens = 1 };
+        for (int i = 0; i < dn_tensor_count(m); i++) {
+            const dn_tensor t = dn_tensor_at(m, i);
+            for (size_t k = 0; k < tensor_size(&t); k++)
+                t.grad[k] = 1;
+        }
+        MUST(e, dn_apply(m, &sums, err) == DN_OK);
+        for (int i = 0; i < dn_tensor_count(m); i++) {
+            const dn_tensor t = dn_tensor_at(m, i), u = dn_tensor_at(first, i);
+            const int in_layer = t.name[8] >= '0' && t.name[8] <= '9';
+            const double N = plain_layers(&c, plain_decoder(t.name));
+            const double eps = !in_layer ? 1 : root ? 1/sqrt(N) : 1/N;
+            for (size_t k = 0; k < tensor_size(&t); k++)
+                worst(&e, fabs(((double)u.value[k] - (double)t.value[k])*(1 + eps)/sums.lr - 1),
+                      "%s", t.name);
+        }
+        free_blocks();
+    }
+    return e;
+}
+
 static double t_accumulate(void)
 {
     double e = 0;
@@ -5966,6 +5997,8 @@ static const struct test {
     { "rule:inspect", "states and weights of a pass are the plain model's", t_inspect,
       1e-13, 2e-5 },
     { "rule:inspect", "ln p of each label is the plain model's", t_log_p, 1e-13, 2e-5 },
+    { "eq:completep eq:adam", "eps is multiplied by b inside sub-layers, only there", t_scaled_eps,
+      1e-11, 1e-3 },
     { "rule:accumulate", "two micro-batches are one batch", t_accumulate, 1e-12, 2e-5 },
     { "rule:dropout", "masks belong to the step, and are off in evaluation",
       t_dropout_masks, 0, 0 },
