@@ -362,8 +362,8 @@ dn_status dn_load(dn_model *m, const dn_io *io, char *err);
  * be NULL when *size is 0. */
 dn_status dn_load_note(const dn_io *io, const char *key, char *text, size_t *size, char *err);
 
-/* What any program's safetensors file says of a tensor.  Its bytes lie in the file from `at` on, row
- * by row; bytes: those of a number, which are F64, F32, F16 or BF16, or 0 for any other type. */
+/* What any program's safetensors file says of a tensor.  Its bytes lie in the file from `at` on,
+ * row by row; bytes: those of a number, which is F64, F32, F16 or BF16, or 0 for another type. */
 enum { DN_DIMS = 8, DN_ENTRY_NAME = 256 };
 typedef struct dn_entry {
     const char *name;                     /* what is not plain ASCII as ?, at most 255 bytes */

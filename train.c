@@ -2322,9 +2322,8 @@ static const struct matrix_kind *kind_of_entry(const char *map, const dn_entry *
     if (!kind) kind = kind_of_name(known_map, e->name);
     if (!kind || !e->bytes || e->dims != 2 || strncmp(e->name, "adam.", 5) == 0) return NULL;
     uint64_t wide = e->shape[e->shape[0] < e->shape[1]], narrow = e->shape[0] + e->shape[1] - wide;
-    if (narrow == 0 || wide > INT_MAX) return NULL;
-    if (kind->parts == 3 && (wide <= narrow || (wide - narrow)%2)) return NULL;
-    return kind->parts == 2 && wide%2 ? NULL : kind;
+    if (narrow == 0 || wide > INT_MAX || (kind->parts == 2 && wide%2)) return NULL;
+    return kind->parts == 3 && (wide <= narrow || (wide - narrow)%2) ? NULL : kind;
 }
 
 static void layer_count(void *user, const dn_entry *e)
@@ -3145,8 +3144,7 @@ static void squares_sum(const struct network *net, const dn_entry *e, const uint
     }
 }
 
-/* Measure a matrix, by parts if it is packed: of a Q, K, V with fewer heads for K and V, Q is the
- * square one. */
+/* Measure a matrix, by parts if it is packed; of Q, K, V, where K and V may be less, Q is square. */
 static void matrix_measure(void *user, const dn_entry *e)
 {
     struct network *net = user;
@@ -3187,8 +3185,7 @@ static void mistakes_of(const struct alike *a, const dn_config *c, struct mistak
     const double of_two = sqrt((out + in)/(2*out + in)), of_three = sqrt((out + in)/(3*out + in));
     const int qk = a->which <= DN_K, qkv = a->which <= DN_V, both = c->arch == DN_ENC_DEC;
     dn_config deep = *c, alone = *c;
-    deep.enc_layers *= 2;
-    deep.dec_layers *= 2;
+    deep.enc_layers *= 2, deep.dec_layers *= 2;
     alone.arch = a->stack ? DN_DECODER : DN_ENCODER;
     const double deeper = dn_gain_of(&deep, a->stack, 0, a->which)/due;
     const struct mistake all[GAINS + DRAWS] = {
@@ -3242,8 +3239,7 @@ static double fit(const struct alike *a, const struct mistake *m, int k)
     return wrong < 1 ? 1 - wrong : 0;
 }
 
-/* How much of a stack each pair explains, since one function draws it; a mistake must explain one
- * kind of matrices more to be better than none. */
+/* How much of a stack, which one function draws, each pair explains; less what a mistake costs. */
 static void scores_of(const struct network *net, int stack, double score[PAIRS])
 {
     struct mistake m[GAINS + DRAWS];
@@ -3255,8 +3251,7 @@ static void scores_of(const struct network *net, int stack, double score[PAIRS])
     }
 }
 
-/* In words what gives the gain measured: of all pairs that can, the one with the best score, less
- * what makes no difference here. */
+/* In words: of the pairs that give the gain measured, that of the best score, where they differ. */
 static int causes_of(const struct alike *a, const dn_config *c, const double score[PAIRS],
                      const char *to[2])
 {
@@ -3291,8 +3286,7 @@ static char letter_of(const char *said[26], int *letters, const char *words)
     return i < 26 ? (char)('a' + i) : '?';
 }
 
-/* A row for all that is alike, with letters for what is wrong; then what they mean.  Returns how
- * many are not as due. */
+/* A row for all that is alike, letters for what is wrong, their words; how many are not as due. */
 static int network_print(const struct network *net, FILE *f)
 {
     double score[2][PAIRS];
