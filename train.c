@@ -3144,7 +3144,7 @@ static void squares_sum(const struct network *net, const dn_entry *e, const uint
     }
 }
 
-/* Measure a matrix, by parts if it is packed; of Q, K, V, where K and V may be less, Q is square. */
+/* Measure a matrix, by parts if it is packed; of Q, K, V with fewer heads for K, V, Q is square. */
 static void matrix_measure(void *user, const dn_entry *e)
 {
     struct network *net = user;
