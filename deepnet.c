@@ -4134,6 +4134,7 @@ struct reader {
     char *text;
     size_t room, length;
     int found;
+    const dn_visit *visit;              /* who looks at any program's tensors, or NULL        */
     dn_model *m;                        /* the model to be filled, or NULL                    */
     int count[3];                       /* tensors seen of values and of both moments         */
     char *err;
@@ -4197,14 +4198,19 @@ static int expect(struct reader *in, int c)
     return accept(in, c) || bad(in, "the checkpoint's header lacks a '%s'", text);
 }
 
-/* A string's first n - 1 bytes with a NUL; the whole length in *length.  Escapes are refused:
- * nothing this library writes needs one. */
+/* A string's first n - 1 bytes with a NUL; the whole length in *length.  Escapes are refused, for
+ * nothing this library writes needs one; to a visitor, what is not plain is shown as ?. */
 static int get_string(struct reader *in, char *to, size_t n, size_t *length)
 {
     int c;
     *length = 0;
     if (!expect(in, '"')) return 0;
     for (; (c = peek(in)) != '"'; in->next++) {
+        if (in->visit && c == '\\') {
+            in->next++;
+            c = peek(in);
+        }
+        if (in->visit && c >= 0 && !plain_char(c)) c = '?';
         if (!plain_char(c)) return bad(in, "a string in the checkpoint's header is %s",
                                        c < 0 ? "cut off" : "not plain ASCII");
         if (*length + 1 < n) to[*length] = (char)c;
@@ -4237,12 +4243,28 @@ static int get_number(struct reader *in, uint64_t *v)
     return 1;
 }
 
+/* [..], at most `most` numbers; how many, or -1. */
+static int get_numbers(struct reader *in, uint64_t *to, int most)
+{
+    int n = 0;
+    if (!expect(in, '[')) return -1;
+    if (accept(in, ']')) return 0;
+    do {
+        if (n == most) bad(in, "a list in the checkpoint's header is too %s", "long");
+        if (n == most || !get_number(in, &to[n++])) return -1;
+    } while (accept(in, ','));
+    return expect(in, ']') ? n : -1;
+}
+
 /* One pair of __metadata__: our checksum, step, configuration, the note asked for, or something
  * else. */
 static int get_metadata(struct reader *in)
 {
     char key[DN_NAME_MAX], value[DN_NAME_MAX];
     size_t length, prefix_length = sizeof CONFIG_KEY - 1;
+    if (in->visit)
+        return get_string(in, NULL, 0, &length) && expect(in, ':')
+               && get_string(in, NULL, 0, &length);
     if (!get_name(in, key, sizeof key) || !expect(in, ':')) return 0;
     if (in->key && !strcmp(in->key, key)) {
         in->found = 1;
@@ -4330,60 +4352,76 @@ static int lacking(struct reader *in)
     return 0;
 }
 
-static int tensor_note(struct reader *in, const char *name, const uint64_t *shape, int dims,
-                       uint64_t begin, int type)
+static int tensor_note(struct reader *in, const dn_entry *e, uint64_t begin)
 {
     int part = 2;
     if (!in->m) return 1;
-    while (part > 0 && strncmp(name, prefix[part], strlen(prefix[part]))) part--;
-    struct tensor *t = tensor_find(in->m, name + strlen(prefix[part]));
-    if (!t) return bad(in, "the model has no tensor '%s'", name) || lacking(in);
-    if (dims != (t->cols ? 2 : 1) || shape[0] != (uint64_t)t->rows ||
-        (t->cols && shape[1] != (uint64_t)t->cols))
-        return bad(in, "tensor '%s' has another shape in the checkpoint", name) || lacking(in);
-    if (t->file[part]) return bad(in, "tensor '%s' is there twice", name);
-    t->file[part] = DTYPES*begin + (uint64_t)type + 1;  /* 0 means: not seen */
+    while (part > 0 && strncmp(e->name, prefix[part], strlen(prefix[part]))) part--;
+    struct tensor *t = tensor_find(in->m, e->name + strlen(prefix[part]));
+    if (!t) return bad(in, "the model has no tensor '%s'", e->name) || lacking(in);
+    if (e->dims != (t->cols ? 2 : 1) || e->shape[0] != (uint64_t)t->rows ||
+        (t->cols && e->shape[1] != (uint64_t)t->cols))
+        return bad(in, "tensor '%s' has another shape in the checkpoint", e->name) || lacking(in);
+    if (t->file[part]) return bad(in, "tensor '%s' is there twice", e->name);
+    t->file[part] = DTYPES*begin + (uint64_t)e->type + 1;  /* 0 means: not seen */
     in->count[part]++;
     return 1;
 }
 
-/* "name":{"dtype":..,"shape":[..],"data_offsets":[..]}: exactly these, in this order. */
+/* Do the tensor's bytes lie in the file, and are they as many as its shape says? */
+static int entry_check(struct reader *in, const dn_entry *e, const uint64_t span[2])
+{
+    uint64_t size = e->bytes ? (uint64_t)e->bytes : 1;
+    for (int i = 0; i < e->dims; i++) {
+        if (e->shape[i] && size > UINT64_MAX/8/DTYPES/e->shape[i])
+            return bad(in, "tensor '%s' is too large", e->name);
+        size *= e->shape[i];
+    }
+    if (span[1] < span[0] || span[1] > in->data || (e->bytes && span[1] - span[0] != size)
+        || (!in->visit && span[0] != in->filled))
+        return bad(in, "tensor '%s' has wrong data_offsets", e->name);
+    return 1;
+}
+
+/* "name":{"dtype":..,"shape":[..],"data_offsets":[..]}: exactly these, in any order. */
 static int get_entry(struct reader *in, const char *name)
 {
-    char word[DN_NAME_MAX];
-    uint64_t shape[2] = { 1, 1 }, size, begin, end;
-    int dims = 0, type = OWN;
-    if (!expect(in, '{') || !get_name(in, word, sizeof word) || !expect(in, ':')) return 0;
-    if (strcmp(word, "dtype")) return bad(in, "tensor '%s' does not begin with its dtype", name);
-    if (!get_name(in, word, sizeof word) || !expect(in, ',')) return 0;
-    while (type < DTYPES && strcmp(word, dtypes[type].name)) type++;
-    if (type == DTYPES) {
+    char word[DN_NAME_MAX], type[DN_NAME_MAX] = "";
+    uint64_t span[2] = { 0, 0 };
+    int spans = -1;
+    dn_entry e;
+    memset(&e, 0, sizeof e);
+    e.name = name;
+    e.dims = -1;
+    for (int i = 0; i < 3; i++) {
+        if (!expect(in, i ? ',' : '{') || !get_name(in, word, sizeof word) || !expect(in, ':'))
+            return 0;
+        if (!strcmp(word, "dtype")) get_name(in, type, sizeof type);
+        if (!strcmp(word, "shape")) e.dims = get_numbers(in, e.shape, DN_DIMS);
+        if (!strcmp(word, "data_offsets")) spans = get_numbers(in, span, 2);
+        if (in->status) return 0;
+    }
+    if (!expect(in, '}')) return 0;
+    if (!*type || e.dims < 0 || spans != 2)
+        return bad(in, "tensor '%s' lacks dtype, shape or data_offsets", name);
+    while (e.type < DTYPES && strcmp(type, dtypes[e.type].name)) e.type++;
+    if (!in->visit && (e.type < OWN || e.type == DTYPES)) {
         in->status = fail(in->err, DN_EFORMAT, "tensor '%s' is %s; this build reads %sF32, F16 and "
-                          "BF16", name, word, OWN ? "" : "F64, ");
+                          "BF16", name, type, OWN ? "" : "F64, ");
         return 0;
     }
-    if (!get_name(in, word, sizeof word) || !expect(in, ':') || !expect(in, '[')) return 0;
-    if (strcmp(word, "shape")) return bad(in, "tensor '%s' lacks its shape", name);
-    do {
-        if (dims == 2) return bad(in, "tensor '%s' has too many dimensions", name);
-        if (!get_number(in, &shape[dims++])) return 0;
-    } while (accept(in, ','));
-    if (!expect(in, ']') || !expect(in, ',') || !get_name(in, word, sizeof word)) return 0;
-    if (strcmp(word, "data_offsets")) return bad(in, "tensor '%s' lacks its data_offsets", name);
-    if (!expect(in, ':') || !expect(in, '[') || !get_number(in, &begin) || !expect(in, ',') ||
-        !get_number(in, &end) || !expect(in, ']') || !expect(in, '}')) return 0;
-    if (shape[0] > UINT32_MAX || shape[1] > UINT32_MAX || shape[0]*shape[1] > UINT64_MAX/8/DTYPES)
-        return bad(in, "tensor '%s' is too large", name);
-    size = shape[0]*shape[1]*(uint64_t)dtypes[type].bytes;
-    if (begin != in->filled || end < begin || end - begin != size || end > in->data)
-        return bad(in, "tensor '%s' has wrong data_offsets", name);
-    in->filled = end;
-    return tensor_note(in, name, shape, dims, begin, type);
+    e.bytes = e.type < DTYPES ? dtypes[e.type].bytes : 0;
+    if (!entry_check(in, &e, span)) return 0;
+    e.at = in->end + span[0];
+    in->filled = span[1];
+    if (!in->visit) return tensor_note(in, &e, span[0]);
+    in->visit->tensor(in->visit->user, &e);
+    return 1;
 }
 
 static int get_header(struct reader *in)
 {
-    char name[DN_NAME_MAX + 16];
+    char name[DN_ENTRY_NAME];
     if (!expect(in, '{')) return 0;
     do {
         if (!get_name(in, name, sizeof name) || !expect(in, ':')) return 0;
@@ -4399,7 +4437,7 @@ static int get_header(struct reader *in)
     } while (accept(in, ','));
     if (!expect(in, '}')) return 0;
     if (skip_blanks(in) >= 0) return bad(in, "the checkpoint's header goes on after its %s", "end");
-    if (in->status == DN_OK && in->filled != in->data)
+    if (in->status == DN_OK && !in->visit && in->filled != in->data)
         return bad(in, "the checkpoint's tensors do not fill the %s", "file");
     return in->status == DN_OK;
 }
@@ -4475,6 +4513,21 @@ dn_status dn_load_note(const dn_io *io, const char *key, char *text, size_t *siz
     if (!in.found) return fail(err, DN_EFORMAT, "the checkpoint has no note '%s'", key);
     *size = in.length + 1;
     return DN_OK;
+}
+
+dn_status dn_entries(const dn_io *io, const dn_visit *visit, char *err)
+{
+    struct reader in;
+    dn_status status = reader_open(&in, io, NULL, NULL, err);
+    if (status) return status;
+    in.visit = visit;
+    get_header(&in);
+    return in.status;
+}
+
+double dn_entry_number(const dn_entry *e, const void *bytes)
+{
+    return number_from((const unsigned char *)bytes, &dtypes[e->type]);
 }
 
 static int values_read(struct reader *in, uint64_t from, const struct dtype *d, uint64_t count,

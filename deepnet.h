@@ -363,6 +363,24 @@ dn_status dn_load(dn_model *m, const dn_io *io, char *err);
  * be NULL when *size is 0. */
 dn_status dn_load_note(const dn_io *io, const char *key, char *text, size_t *size, char *err);
 
+/* What any program's safetensors file says of a tensor.  Its bytes lie in the file from `at` on,
+ * row by row; bytes: those of a number, which is F64, F32, F16 or BF16, or 0 for another type. */
+enum { DN_DIMS = 8, DN_ENTRY_NAME = 256 };
+typedef struct dn_entry {
+    const char *name;                     /* what is not plain ASCII as ?, at most 255 bytes */
+    int type, bytes, dims;
+    uint64_t shape[DN_DIMS], at;
+} dn_entry;
+typedef struct dn_visit {
+    void *user;
+    void (*tensor)(void *user, const dn_entry *e);
+} dn_visit;
+/* Show every tensor to a visitor, in the order of the header.  Of one that is refused, some may
+ * have been shown. */
+dn_status dn_entries(const dn_io *io, const dn_visit *visit, char *err);
+/* A number whose bytes (not 0 of them) are those. */
+double    dn_entry_number(const dn_entry *e, const void *bytes);
+
 /* ---- 7 tokenizer (tokenizer.c): byte-level BPE, lossless on any bytes -------------------- */
 
 typedef struct dn_tokenizer {

@@ -3774,6 +3774,38 @@ static double t_types(void)
     return e;
 }
 
+static void entry_seen(void *user, const dn_entry *e)
+{
+    double *sum = user;
+    sum[0]++;
+    sum[1] += e->bytes ? dn_entry_number(e, file_a.bytes + e->at + e->bytes) : 100*(double)e->dims;
+    sum[2] += !strcmp(e->name, "a?b") && e->dims == 2 && e->shape[0] == 1 && e->shape[1] == 2;
+}
+
+/* A file as no program of ours writes it: escapes, another order of keys, a gap, other types. */
+static double t_entries(void)
+{
+    static const char text[] =
+        "{\"__metadata__\":{\"\\u00fc\":\"{\\\"q\\\"}\"},"
+        "\"a\\\"b\":{\"data_offsets\":[8,12],\"shape\":[1,2],\"dtype\":\"BF16\"},"
+        "\"c\":{\"shape\":[],\"dtype\":\"I64\",\"data_offsets\":[0,8]}}";
+    static const unsigned char data[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x20, 0x41 };
+    double sum[3] = { 0, 0, 0 }, e = 0;
+    const dn_visit visit = { sum, entry_seen };
+    const size_t n = sizeof text - 1;
+    memset(file_a.bytes, 0, 8);
+    file_a.bytes[0] = (unsigned char)n;
+    memcpy(file_a.bytes + 8, text, n);
+    memcpy(file_a.bytes + 8 + n, data, sizeof data);
+    file_a.n = 8 + n + sizeof data;
+    dn_io io = io_of(&file_a);
+    MUST(e, n < 256 && dn_entries(&io, &visit, err) == DN_OK);
+    MUST(e, sum[0] == 2 && sum[1] == 10 && sum[2] == 1);
+    io.size--;
+    MUST(e, refused(dn_entries(&io, &visit, err), DN_EFORMAT) && strstr(err, "data_offsets"));
+    return e;
+}
+
 static double t_notes(void)
 {
     const dn_config c = small_config(DN_DECODER, 0);
@@ -6019,6 +6051,7 @@ static const struct test {
     { "file:load", "borrowed parameters compute the same and stay as they are", t_borrow, 0, 0 },
     { "file:config", "a file's configuration is the one saved", t_saved_config, 0, 0 },
     { "file:resume", "half the steps, saved and resumed, write the same file", t_resume, 0, 0 },
+    { "file:entries", "any program's tensors are shown", t_entries, 0, 0 },
     { "file:types", "numbers of 16, 32 and 64 bits are read as what they are", t_types, 0, 0 },
     { "file:notes", "notes come back, and no more than fits is written", t_notes, 0, 0 },
     { "file:notes", "bad notes are refused", t_bad_notes, 0, 0 },

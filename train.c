@@ -2219,70 +2219,52 @@ static void bleu_print(const struct bleu *sum)
 
 /* ---- tensors of other programs ----------------------------------------------------------- */
 
-/* What the programs of this world call a matrix: a name, without its .weight, ends in one of these;
- * the longest counts.  A packed one holds several, along its longer side. */
-static const struct matrix_kind {
-    const char *name;
-    int parts;
-    enum dn_matrix part[3];
-    const char *ends;
-} matrix_kinds[] = {
-    { "q", 1, { DN_Q }, "q q_proj query to_q wq q_lin linear_q" },
-    { "k", 1, { DN_K }, "k k_proj key to_k wk k_lin linear_k" },
-    { "v", 1, { DN_V }, "v v_proj value to_v wv v_lin linear_v" },
-    { "o", 1, { DN_O }, "o o_proj out_proj to_out to_out.0 attention.wo out_lin linear_out "
-      "attention.output.dense crossattention.output.dense attn.c_proj crossattention.c_proj" },
-    { "w1", 1, { DN_W1 }, "w1 w3 fc1 linear1 c_fc wi wi_0 wi_1 lin1 gate_proj up_proj "
-      "gate_up_proj ffn.gate intermediate.dense" },
-    { "w2", 1, { DN_W2 }, "w2 fc2 linear2 mlp.c_proj wo lin2 down_proj output.dense" },
-    { "qkv", 3, { DN_Q, DN_K, DN_V }, "in_proj in_proj_weight qkv qkv_proj Wqkv c_attn" },
-    { "qk", 2, { DN_Q, DN_K }, "qk qk_proj to_qk" },
-    { "kv", 2, { DN_K, DN_V }, "kv kv_proj to_kv Wkv crossattention.c_attn" },
+/* What a matrix may be; a packed one holds several, along its longer side. */
+static const struct matrix_kind { const char *name; int parts; enum dn_matrix part[3]; }
+matrix_kinds[] = {
+    { "=q", 1, { DN_Q } },   { "=k", 1, { DN_K } },   { "=v", 1, { DN_V } },
+    { "=o", 1, { DN_O } },   { "=w1", 1, { DN_W1 } }, { "=w2", 1, { DN_W2 } },
+    { "=qkv", 3, { DN_Q, DN_K, DN_V } }, { "=qk", 2, { DN_Q, DN_K } }, { "=kv", 2, { DN_K, DN_V } },
 };
 static const char *const matrix_name[DN_MATRICES] = { "Q", "K", "V", "O", "W1", "W2" };
 
-static const struct number_kind { const char *name; unsigned bytes; } number_kinds[] = {
-    { "F32", 4 }, { "F64", 8 }, { "F16", 2 }, { "BF16", 2 },
-};
+/* What the programs of this world call them, written as in --map. */
+static const char known_map[] =
+    "q=q,q_proj=q,query=q,to_q=q,wq=q,q_lin=q,linear_q=q,"
+    "k=k,k_proj=k,key=k,to_k=k,wk=k,k_lin=k,linear_k=k,"
+    "v=v,v_proj=v,value=v,to_v=v,wv=v,v_lin=v,linear_v=v,"
+    "o=o,o_proj=o,out_proj=o,to_out=o,to_out.0=o,attention.wo=o,out_lin=o,linear_out=o,"
+    "attention.output.dense=o,crossattention.output.dense=o,attn.c_proj=o,crossattention.c_proj=o,"
+    "w1=w1,w3=w1,fc1=w1,linear1=w1,c_fc=w1,wi=w1,wi_0=w1,wi_1=w1,lin1=w1,gate_proj=w1,up_proj=w1,"
+    "gate_up_proj=w1,ffn.gate=w1,intermediate.dense=w1,"
+    "w2=w2,fc2=w2,linear2=w2,mlp.c_proj=w2,wo=w2,lin2=w2,down_proj=w2,output.dense=w2,"
+    "in_proj=qkv,in_proj_weight=qkv,qkv=qkv,qkv_proj=qkv,Wqkv=qkv,c_attn=qkv,"
+    "qk=qk,qk_proj=qk,to_qk=qk,kv=kv,kv_proj=kv,to_kv=kv,Wkv=kv,crossattention.c_attn=kv";
 
-/* A tensor of a safetensors file, of which nothing is believed; its name points into the header. */
-struct foreign_tensor {
-    char *name;
-    const struct number_kind *number;         /* NULL: no float */
-    int dims;
-    uint64_t size[8], span[2];                /* where its bytes begin and end */
-};
-
-/* The `n` bytes of a name end in the word, and with a dot before it. */
+/* The n bytes of a name end in the k of a word, and with a dot before it. */
 static int name_ends(const char *name, size_t n, const char *word, size_t k)
 {
     return n >= k && memcmp(name + n - k, word, k) == 0 && (n == k || name[n - k - 1] == '.');
 }
 
-/* The kind that --map END=KIND,... or else our own table has for a name; NULL: none. */
-static const struct matrix_kind *matrix_kind_of(const char *map, const char *name)
+/* The kind that a map END=KIND,... has for a name without its .weight, by the longest end. */
+static const struct matrix_kind *kind_of_name(const char *map, const char *name)
 {
-    const struct matrix_kind *best = NULL, *end = matrix_kinds + LENGTH(matrix_kinds);
+    const struct matrix_kind *best = NULL, *kind, *end = matrix_kinds + LENGTH(matrix_kinds);
     size_t n = strlen(name), longest = 0, k, m;
-    if (n > 7 && name_ends(name, n, "weight", 6)) n -= 7;
-    for (; map && *map && !best; map += map[m] == ',' ? m + 1 : m) {
-        const struct matrix_kind *kind = matrix_kinds;
+    if (name_ends(name, n, "weight", 6) && n > 7) n -= 7;
+    for (; *map; map += m + (map[m] == ',')) {
         k = strcspn(map, "=,");
         m = strcspn(map, ",");
-        while (kind < end && (strlen(kind->name) + k + 1 != m
-                              || memcmp(kind->name, map + k + 1, m - k - 1) != 0)) kind++;
+        for (kind = matrix_kinds; kind < end; kind++)
+            if (strlen(kind->name) == m - k && memcmp(kind->name, map + k, m - k) == 0) break;
         if (k == 0 || kind == end)
             fail(2, "--map cannot have '%.*s'; it is END=KIND,... with q, k, v, o, w1, w2, qkv, "
                  "qk or kv for KIND", (int)m, map);
-        if (name_ends(name, n, map, k)) best = kind;
+        if (k <= longest || !name_ends(name, n, map, k)) continue;
+        longest = k;
+        best = kind;
     }
-    for (const struct matrix_kind *kind = best ? end : matrix_kinds; kind < end; kind++)
-        for (const char *word = kind->ends; *word; word += k + (word[k] == ' ')) {
-            k = strcspn(word, " ");
-            if (k <= longest || !name_ends(name, n, word, k)) continue;
-            longest = k;
-            best = kind;
-        }
     return best;
 }
 
@@ -2290,176 +2272,75 @@ static const struct matrix_kind *matrix_kind_of(const char *map, const char *nam
  * dots in it, which is the layer; 0 where there is none. */
 static int stack_of_name(const char *name, int *layer)
 {
+    const char *at = name;
     int stack = -1;
-    *layer = 0;
-    for (const char *at = name; *at; at += strcspn(at, "."), at += *at == '.') {
-        size_t digits = strspn(at, "0123456789");
-        if (digits && (at[digits] == '.' || !at[digits])) {
+    size_t digits;
+    for (*layer = 0; *at; at += strcspn(at, "."), at += *at == '.')
+        if ((digits = strspn(at, "0123456789")) > 0 && strchr(".", at[digits])) {
             *layer = digits < 8 ? atoi(at) : 99999999;
             break;
         }
-        for (const char *c = at; *c && *c != '.'; c++)
-            if (strncmp(c, "encoder", 7) == 0 || strncmp(c, "decoder", 7) == 0)
-                stack = *c == 'd';
-    }
+    for (const char *c = name; c < at; c++)
+        if (strncmp(c, "encoder", 7) == 0 || strncmp(c, "decoder", 7) == 0) stack = *c == 'd';
     return stack;
 }
 
-/* The header of a safetensors file is JSON that anybody may have written.  Each of these returns
- * where what follows begins, NULL if the text cannot be right; no byte behind its NUL is read. */
+/* The matrices of one name in all layers, or of each one part if they are packed. */
+struct alike {
+    char name[DN_ENTRY_NAME];                 /* with * for every number */
+    enum dn_matrix which;
+    int stack, layers, copies, off;           /* layers: with the values of the one before; is one
+                                                 of them, taken alone, not as due? */
+    double rows, cols;
+    double gain[2], ratio[2], due[2];         /* the least and the most: measured, to due, due */
+    double squares, count;                    /* of ratios, weighted with numbers of values */
+    double last;                              /* the sum of squares of the layer before */
+};
 
-static char *json_blank(char *p) { return p + strspn(p, " \t\r\n"); }
+/* A file of any program, as its tensors are visited. */
+struct network {
+    const char *path, *map;
+    dn_io io;
+    dn_config c;                              /* layers from names at first, or the options' */
+    int layers[2];
+    struct alike *at;
+    size_t n, room;
+    char other[DN_ENTRY_NAME];                /* the last matrix that cannot be measured */
+};
 
-/* The quote that ends the string which begins at p. */
-static char *json_string(char *p)
+static void network_visit(struct network *net, void (*tensor)(void *net, const dn_entry *e))
 {
-    if (*p != '"') return NULL;
-    for (p++; *p && *p != '"'; p++)
-        if (*p == '\\' && p[1]) p++;
-    return *p ? p : NULL;
-}
-
-/* A key, ended in place; what could move a terminal is shown as ?.  Returns where its value is. */
-static char *json_key(char *p, char **key)
-{
-    p = json_blank(p);
-    *key = p + 1;
-    if ((p = json_string(p)) == NULL) return NULL;
-    *p = 0;
-    for (char *c = *key; *c; c++)
-        if ((unsigned char)*c < 32 || *c == 127) *c = '?';
-    p = json_blank(p + 1);
-    return *p == ':' ? json_blank(p + 1) : NULL;
-}
-
-/* From a value to the comma or bracket that follows it. */
-static char *json_after(char *p)
-{
-    for (int depth = 0; *p; p++) {
-        if (depth == 0 && strchr(",]}", *p)) return p;
-        if (*p == '"' && (p = json_string(p)) == NULL) return NULL;
-        depth += *p == '{' || *p == '[' ? 1 : *p == '}' || *p == ']' ? -1 : 0;
-    }
-    return NULL;
-}
-
-/* A list of at most `most` numbers; how many there are, or -1. */
-static int json_numbers(char *p, uint64_t *to, int most)
-{
-    int n = 0;
-    if (*p != '[') return -1;
-    p = json_blank(p + 1);
-    if (*p == ']') return 0;
-    for (;; p = json_blank(p + 1)) {
-        if (*p < '0' || *p > '9' || n == most) return -1;
-        errno = 0;
-        to[n++] = strtoull(p, &p, 10);
-        p = json_blank(p);
-        if (errno || (*p != ',' && *p != ']')) return -1;
-        if (*p == ']') return n;
-    }
-}
-
-/* What a tensor's entry says of it; what is behind it. */
-static char *foreign_entry(char *p, struct foreign_tensor *t)
-{
-    char *key;
-    int spans = 0;
-    t->dims = -1;
-    if (*p != '{') return NULL;
-    do {
-        if ((p = json_key(p + 1, &key)) == NULL) return NULL;
-        if (strcmp(key, "shape") == 0) t->dims = json_numbers(p, t->size, LENGTH(t->size));
-        if (strcmp(key, "data_offsets") == 0) spans = json_numbers(p, t->span, 2);
-        for (int i = 0; i < LENGTH(number_kinds) && strcmp(key, "dtype") == 0; i++) {
-            size_t n = strlen(number_kinds[i].name);
-            if (*p == '"' && strncmp(p + 1, number_kinds[i].name, n) == 0 && p[1 + n] == '"')
-                t->number = &number_kinds[i];
-        }
-        p = json_after(p);
-    } while (p && *p == ',');
-    return p && *p == '}' && t->dims >= 0 && spans == 2 ? json_blank(p + 1) : NULL;
-}
-
-struct foreign { char *header; struct foreign_tensor *at; size_t n; };
-
-/* Do the tensor's bytes lie among `size` bytes, and are they as many as its shape says? */
-static int foreign_fits(const struct foreign_tensor *t, uint64_t size)
-{
-    uint64_t bytes = t->number ? t->number->bytes : 1;
-    if (t->span[0] > t->span[1] || t->span[1] > size) return 0;
-    for (int i = 0; i < t->dims; i++) {
-        if (t->size[i] && bytes > UINT64_MAX/t->size[i]) return 0;
-        bytes *= t->size[i];
-    }
-    return !t->number || bytes == t->span[1] - t->span[0];
-}
-
-static void foreign_free(struct foreign *all)
-{
-    free(all->header);
-    free(all->at);
-}
-
-/* What a safetensors file of any program holds. */
-static void foreign_read(struct foreign *all, const dn_io *io, const char *path)
-{
-    enum { HEADER_MOST = 100000000 };         /* as in docs/format.md */
-    unsigned char head[8];
-    size_t room = 0;
-    uint64_t n = 0;
-    *all = (struct foreign){ NULL, NULL, 0 };
-    if (io->size >= 8 && io->read(io->user, 0, head, 8)) fail(1, "%s: cannot be read", path);
-    for (int i = 8; io->size >= 8 && i-- > 0; ) n = n << 8 | head[i];
-    if (n < 2 || n > io->size - 8 || n > HEADER_MOST)
-        fail(1, "%s: this is no safetensors file, or one cut short", path);
-    all->header = resize(NULL, (size_t)n + 1, 1);
-    if (io->read(io->user, 8, all->header, (size_t)n)) fail(1, "%s: cannot be read", path);
-    all->header[n] = 0;
-    char *p = json_blank(all->header), *key;
-    do {
-        struct foreign_tensor t = {0};
-        p = *p == '{' || *p == ',' ? json_key(p + 1, &key) : NULL;
-        if (p && strcmp(key, "__metadata__") == 0) {
-            p = json_after(p);
-        } else if (p && (p = foreign_entry(p, &t)) != NULL) {
-            t.name = key;
-            if (!foreign_fits(&t, io->size - 8 - n))
-                fail(1, "%s: tensor '%s' does not lie in the file as its shape says", path, key);
-            t.span[0] += 8 + n;
-            all->at = grow(all->at, &room, all->n + 1, sizeof *all->at);
-            all->at[all->n++] = t;
-        }
-    } while (p && *p == ',');
-    if (!p || *p != '}' || json_blank(p + 1) != all->header + n)
-        fail(1, "%s: the header is no table of tensors", path);
+    const dn_visit visit = { net, tensor };
+    char err[DN_ERR_MAX];
+    if (dn_entries(&net->io, &visit, err) != DN_OK) fail(1, "%s: %s", net->path, err);
 }
 
 /* The kind of a tensor that can be measured: a matrix of floats, but no moment of an optimizer. */
-static const struct matrix_kind *foreign_kind(const char *map, const struct foreign_tensor *t)
+static const struct matrix_kind *kind_of_entry(const char *map, const dn_entry *e)
 {
-    const struct matrix_kind *kind = matrix_kind_of(map, t->name);
-    if (!kind || !t->number || t->dims != 2 || strncmp(t->name, "adam.", 5) == 0) return NULL;
-    uint64_t wide = t->size[0] > t->size[1] ? t->size[0] : t->size[1];
-    uint64_t narrow = t->size[0] + t->size[1] - wide;
-    if (narrow == 0 || wide > INT_MAX) return NULL;
-    if (kind->parts == 3 && (wide <= narrow || (wide - narrow)%2)) return NULL;
-    return kind->parts == 2 && wide%2 ? NULL : kind;
+    const struct matrix_kind *kind = map ? kind_of_name(map, e->name) : NULL;
+    if (!kind) kind = kind_of_name(known_map, e->name);
+    if (!kind || !e->bytes || e->dims != 2 || strncmp(e->name, "adam.", 5) == 0) return NULL;
+    uint64_t wide = e->shape[e->shape[0] < e->shape[1]], narrow = e->shape[0] + e->shape[1] - wide;
+    if (narrow == 0 || wide > INT_MAX || (kind->parts == 2 && wide%2)) return NULL;
+    return kind->parts == 3 && (wide <= narrow || (wide - narrow)%2) ? NULL : kind;
+}
+
+static void layer_count(void *user, const dn_entry *e)
+{
+    struct network *net = user;
+    int layer, stack = stack_of_name(e->name, &layer) != 0;
+    if (kind_of_entry(net->map, e) && layer >= net->layers[stack]) net->layers[stack] = layer + 1;
 }
 
 /* Architecture and layers, as the names tell them. */
-static void config_of_names(dn_config *c, const struct foreign *all, const char *map)
+static void config_of_names(struct network *net)
 {
-    int layers[2] = { 0, 0 }, layer;
-    dn_config_default(c);
-    for (size_t i = 0; i < all->n; i++) {
-        if (!foreign_kind(map, &all->at[i])) continue;
-        int stack = stack_of_name(all->at[i].name, &layer) != 0;
-        if (layer >= layers[stack]) layers[stack] = layer + 1;
-    }
-    c->arch = !layers[1] ? DN_ENCODER : !layers[0] ? DN_DECODER : DN_ENC_DEC;
-    if (layers[0]) c->enc_layers = layers[0];
-    if (layers[1]) c->dec_layers = layers[1];
+    dn_config_default(&net->c);
+    network_visit(net, layer_count);
+    net->c.arch = !net->layers[1] ? DN_ENCODER : !net->layers[0] ? DN_DECODER : DN_ENC_DEC;
+    if (net->layers[0]) net->c.enc_layers = net->layers[0];
+    if (net->layers[1]) net->c.dec_layers = net->layers[1];
 }
 
 /* ---- checkpoint files -------------------------------------------------------------------- */
@@ -2495,7 +2376,6 @@ static const char *begun_from(const struct options *o) { return o->file ? o->fil
 static const dn_config *config_of_file(struct session *s, const struct options *o, const char *path)
 {
     char err[DN_ERR_MAX];
-    struct foreign all;
     dn_io io;
     if (s->read && strcmp(s->read, path) == 0) return &s->of_file;
     FILE *f = checkpoint_open(path, &io);
@@ -2504,9 +2384,9 @@ static const dn_config *config_of_file(struct session *s, const struct options *
     if (status == DN_EIO || (status != DN_OK && !is_verb(o, "check-init")))
         fail(1, "%s: %s", path, err);
     if (status != DN_OK) {
-        foreign_read(&all, &io, path);
-        config_of_names(&s->of_file, &all, o->map);
-        foreign_free(&all);
+        struct network net = { .path = path, .map = o->map, .io = io };
+        config_of_names(&net);
+        s->of_file = net.c;
         s->read = NULL;
     }
     fclose(f);
@@ -3199,25 +3079,6 @@ static void report(struct session *s, struct corpus *c)
 
 /* ---- check-init: are the first values of a network, anybody's, the paper's? -------------- */
 
-/* A mistake: the gain it gives, or what it makes of any gain; NAN where it cannot be. */
-struct mistake { double gain; const char *words; };
-enum { FACTORS = 13, BASES = 9 };
-
-/* The matrices of one name in all layers, or of each one part if they are packed. */
-struct alike {
-    const char *name;                         /* with * for every number */
-    enum dn_matrix which;
-    int stack, layers, copies, off;           /* layers: with the values of the one before; is one
-                                                 of them, taken alone, not as due? */
-    double rows, cols;
-    double gain[2], ratio[2], due[2];         /* the least and the most: measured, to due, due */
-    double squares, count;                    /* of ratios, weighted with numbers of values */
-    double last;                              /* the sum of squares of the layer before */
-    struct mistake factor[FACTORS], base[BASES];        /* the first of each is none */
-};
-
-struct found { struct alike *at; size_t n, room; };
-
 /* How far a gain estimated from n values may be off: five deviations of the estimate for normal
  * values (uniform ones have less), and what two digits of 0.87 leave open. */
 static double tolerance(double n) { return 5/sqrt(2*n) + 0.005; }
@@ -3244,53 +3105,119 @@ static void alike_add(struct alike *a, const dn_config *c, int layer, double sum
     a->count += n;
 }
 
-/* The mistakes that people make: a factor instead of the one due, a base instead of Xavier's
- * deviation. */
-static void mistakes_set(struct alike *a, const dn_config *c)
+/* Where the part of a matrix is counted; its name becomes that of all layers. */
+static struct alike *alike_find(struct network *net, struct alike *like, const char *name)
+{
+    enum { ALIKE_MAX = 10000 };
+    char *to = like->name;
+    for (size_t n; *name; name += n) {
+        n = *name == '.' ? 1 : strcspn(name, ".");
+        int number = strspn(name, "0123456789") == n;
+        to += sprintf(to, "%.*s", number ? 1 : (int)n, number ? "*" : name);
+    }
+    for (size_t i = net->n; i-- > 0; ) {
+        struct alike *a = &net->at[i];
+        if (a->which == like->which && a->rows == like->rows && a->cols == like->cols
+            && a->stack == like->stack && strcmp(a->name, like->name) == 0) return a;
+    }
+    if (net->n == ALIKE_MAX) fail(1, "more than %d kinds of matrices", ALIKE_MAX);
+    net->at = grow(net->at, &net->room, net->n + 1, sizeof *net->at);
+    net->at[net->n] = *like;
+    return &net->at[net->n++];
+}
+
+/* Sums of squares of a tensor's parts, of which two end there along its longer side. */
+static void squares_sum(const struct network *net, const dn_entry *e, const uint64_t end[2],
+                        double sum[3])
+{
+    static unsigned char piece[PIECE];
+    const uint64_t rows = e->shape[0], cols = e->shape[1], bytes = (uint64_t)e->bytes;
+    for (uint64_t i = 0, n; i < rows*cols; i += n) {
+        n = rows*cols - i < PIECE/bytes ? rows*cols - i : PIECE/bytes;
+        if (net->io.read(net->io.user, e->at + i*bytes, piece, (size_t)(n*bytes)))
+            fail(1, "%s: cannot be read", net->path);
+        for (uint64_t k = 0; k < n; k++) {
+            uint64_t along = rows >= cols ? (i + k)/cols : (i + k)%cols;
+            double v = dn_entry_number(e, piece + k*bytes);
+            sum[(along >= end[0]) + (along >= end[1])] += v*v;
+        }
+    }
+}
+
+/* Measure a matrix, by parts if it is packed; of Q, K, V with fewer heads for K, V, Q is square. */
+static void matrix_measure(void *user, const dn_entry *e)
+{
+    struct network *net = user;
+    const struct matrix_kind *kind = kind_of_entry(net->map, e);
+    if (!kind) {
+        if (e->dims == 2 && strncmp(e->name, "adam.", 5) != 0) strcpy(net->other, e->name);
+        return;
+    }
+    const int down = e->shape[0] >= e->shape[1], across = kind->parts == 1 && !down;
+    const uint64_t wide = e->shape[!down], narrow = e->shape[down];
+    const uint64_t end[3] = { kind->parts == 3 ? narrow : wide/(unsigned)kind->parts,
+                              kind->parts == 3 ? (narrow + wide)/2 : wide, wide };
+    double sum[3] = { 0, 0, 0 };
+    int layer, stack = stack_of_name(e->name, &layer);
+    if (net->c.arch != DN_ENC_DEC || stack < 0) stack = net->c.arch != DN_ENCODER;
+    int layers = stack ? net->c.dec_layers : net->c.enc_layers;
+    if (layer >= layers)
+        fail(2, "%s: '%s' is of layer %d; --%s-layers %d", net->path, e->name, layer,
+             stack ? "dec" : "enc", layers);
+    squares_sum(net, e, end, sum);
+    for (int k = 0; k < kind->parts; k++) {
+        double size[2] = { (double)(end[k] - (k ? end[k - 1] : 0)), (double)narrow };
+        struct alike a = { .which = kind->part[k], .stack = stack, .rows = size[across],
+                           .cols = size[!across] };
+        alike_add(alike_find(net, &a, e->name), &net->c, layer, sum[k]);
+    }
+}
+
+/* A mistake that people make: what it makes of the gain due; NAN where it cannot be. */
+struct mistake { double factor; const char *words; };
+enum { GAINS = 13, DRAWS = 9, PAIRS = GAINS*DRAWS };      /* the first of each is none */
+
+/* Wrong gains, and then wrong draws; one of each may have been made. */
+static void mistakes_of(const struct alike *a, const dn_config *c, struct mistake m[GAINS + DRAWS])
 {
     const dn_gains g = dn_gains_of(c, a->stack, 0);
-    const double due = a->due[0], fans = a->rows + a->cols, in = a->cols;
+    const double due = a->due[0], out = a->rows, in = a->cols, xavier = sqrt((out + in)/2);
+    const double of_two = sqrt((out + in)/(2*out + in)), of_three = sqrt((out + in)/(3*out + in));
     const int qk = a->which <= DN_K, qkv = a->which <= DN_V, both = c->arch == DN_ENC_DEC;
     dn_config deep = *c, alone = *c;
-    deep.enc_layers *= 2;
-    deep.dec_layers *= 2;
+    deep.enc_layers *= 2, deep.dec_layers *= 2;
     alone.arch = a->stack ? DN_DECODER : DN_ENCODER;
-    const double deeper = dn_gain_of(&deep, a->stack, 0, a->which);
-    const struct mistake factor[FACTORS] = {
-        { due, "" },
-        { 1, "beta forgotten" },
-        { sqrt(due), "beta taken for a variance: the gain is sqrt(beta)" },
-        { 1/due, "the sign of the exponent: 1/beta for beta" },
-        { g.alpha, "alpha for beta" },
-        { 1/g.alpha, "1/alpha for beta" },
-        { due*due, "beta twice" },
+    const double deeper = dn_gain_of(&deep, a->stack, 0, a->which)/due;
+    const struct mistake all[GAINS + DRAWS] = {
+        { 1, NULL },
+        { 1/due, "beta forgotten" },
+        { 1/sqrt(due), "beta taken for a variance: the gain is sqrt(beta)" },
+        { 1/due/due, "the sign of the exponent: 1/beta for beta" },
+        { g.alpha/due, "alpha for beta" },
+        { 1/g.alpha/due, "1/alpha for beta" },
+        { due, "beta twice" },
         { deeper, "beta of twice the layers: sub-layers counted for layers" },
-        { due*due/deeper, "beta of half the layers: N for 2N" },
-        { both ? dn_gain_of(&alone, a->stack, 0, a->which) : NAN,
+        { 1/deeper, "beta of half the layers: N for 2N" },
+        { both ? dn_gain_of(&alone, a->stack, 0, a->which)/due : NAN,
           "beta of a stack alone; an encoder-decoder has its own" },
-        { both ? dn_gain_of(c, !a->stack, 0, a->which) : NAN,
+        { both ? dn_gain_of(c, !a->stack, 0, a->which)/due : NAN,
           a->stack ? "the encoder's beta" : "the decoder's beta" },
-        { both && !a->stack ? due*1.15/0.87 : NAN, "1.15 for 0.87, its inverse (torchscale)" },
-        { g.beta, "beta on Q and K too; it is for V, O, W1 and W2" },
-    };
-    const struct mistake base[BASES] = {
-        { 1, "" },
-        { qkv ? sqrt(fans/(fans + 2*a->rows)) : 1,
-          "Q, K and V drawn as one 3D x D matrix, whose fans are 4D for 2D" },
-        { qk ? sqrt(fans/(fans + a->rows)) : 1,
-          "Q and K drawn as one 2D x D matrix, whose fans are 3D for 2D" },
-        { qkv && a->which != DN_Q ? sqrt(fans/(fans + a->rows)) : 1,
+        { both && !a->stack ? 1.15/0.87 : NAN, "1.15 for 0.87, its inverse (torchscale)" },
+        { g.beta/due, "beta on Q and K too; it is for V, O, W1 and W2" },
+        { 1, NULL },
+        { qkv ? of_three : 1, "Q, K and V drawn as one 3D x D matrix, whose fans are 4D for 2D" },
+        { qk ? of_two : 1, "Q and K drawn as one 2D x D matrix, whose fans are 3D for 2D" },
+        { qkv && a->which != DN_Q ? of_two : 1,
           "K and V drawn as one 2D x D matrix, whose fans are 3D for 2D" },
-        { sqrt(fans/(6*in)), "the default of PyTorch's Linear, U(+-1/sqrt(fan in)), for Xavier's" },
-        { sqrt(fans/in), "Kaiming's sqrt(2/fan in) for Xavier's" },
-        { sqrt(fans/(2*in)), "sqrt(1/fan in) for Xavier's" },
-        { 0.02*sqrt(fans/2), "N(0, 0.02^2) for Xavier's" },
+        { xavier/sqrt(3*in), "the default of PyTorch's Linear, U(+-1/sqrt(fan in)), for Xavier's" },
+        { xavier*sqrt(2/in), "Kaiming's sqrt(2/fan in) for Xavier's" },
+        { xavier/sqrt(in), "sqrt(1/fan in) for Xavier's" },
+        { xavier*0.02, "N(0, 0.02^2) for Xavier's" },
         { 0.87962566, "a normal cut off at 2 deviations, not corrected" },
     };
-    memcpy(a->factor, factor, sizeof factor);
-    memcpy(a->base, base, sizeof base);
-    for (int i = 1; i < FACTORS; i++)
-        if ((i == FACTORS - 1) != qk) a->factor[i].gain = NAN;
+    memcpy(m, all, sizeof all);
+    for (int i = 1; i < GAINS; i++)
+        if ((i == GAINS - 1) != qk) m[i].factor = 1;
 }
 
 /* What is wrong with them: NULL if it takes a mistake to say, "" if nothing is. */
@@ -3304,177 +3231,41 @@ static const char *fault_of(const struct alike *a)
     return a->off || fabs(ratio - 1) > tolerance(a->count) ? NULL : "";
 }
 
-/* How far a gain with these mistakes is from the one measured, in tolerances. */
-static double misfit(const struct alike *a, int factor, int base)
+/* How well pair k of the mistakes explains the gain measured: 1 fully, 0 beyond the tolerance. */
+static double fit(const struct alike *a, const struct mistake *m, int k)
 {
-    double gain = sqrt(a->squares/a->count)*a->due[0];
-    return fabs(gain/(a->factor[factor].gain*a->base[base].gain) - 1)/tolerance(a->count);
+    double factor = m[k/DRAWS].factor*m[GAINS + k%DRAWS].factor;
+    double wrong = fabs(sqrt(a->squares/a->count)/factor - 1)/tolerance(a->count);
+    return wrong < 1 ? 1 - wrong : 0;
 }
 
-/* An account of all matrices of a stack, since one function draws them: the factors of Q and K and
- * of the others, the bases of Q, K and V and of the others. */
-struct account { int factor[2], base[2]; double score; };
-
-/* The best account.  A mistake must explain two kinds of matrices more to be better than none. */
-static struct account account_find(const struct found *all, int stack)
+/* How much of a stack, which one function draws, each pair explains; less what a mistake costs. */
+static void scores_of(const struct network *net, int stack, double score[PAIRS])
 {
-    struct account best = { .score = -9 };
-    for (int k = 0; k < 2*FACTORS*BASES*BASES; k++) {
-        struct account t = { .factor = { k%2 ? FACTORS - 1 : 0, k/2%FACTORS },
-                             .base = { k/2/FACTORS%BASES, k/2/FACTORS/BASES } };
-        t.score -= (t.factor[0] > 0) + (t.factor[1] > 0) + (t.base[0] > 0)
-                   + (t.base[1] > 0 && t.base[1] != t.base[0]);
-        for (const struct alike *a = all->at; a < all->at + all->n; a++) {
-            const char *fault = fault_of(a);
-            if (a->stack != stack || (fault && *fault)) continue;
-            double wrong = misfit(a, t.factor[a->which > DN_K], t.base[a->which > DN_V]);
-            if (wrong <= 1) t.score += 1 - wrong/1e6;           /* of equals the closer */
-        }
-        if (t.score > best.score) best = t;
+    struct mistake m[GAINS + DRAWS];
+    for (int k = 0; k < PAIRS; k++) score[k] = -(k >= DRAWS) - (k%DRAWS > 0);
+    for (const struct alike *a = net->at; a < net->at + net->n; a++) {
+        if (a->stack != stack || fault_of(a)) continue;
+        mistakes_of(a, &net->c, m);
+        for (int k = 0; k < PAIRS; k++) score[k] += fit(a, m, k);
     }
-    return best;
 }
 
-/* Two mistakes in words, without those that make no difference here; how many are left. */
-static int causes_of(const struct alike *a, int factor, int base, const char *to[2])
+/* In words: of the pairs that give the gain measured, that of the best score, where they differ. */
+static int causes_of(const struct alike *a, const dn_config *c, const double score[PAIRS],
+                     const char *to[2])
 {
-    int n = 0;
-    if (factor) to[n++] = a->factor[factor].words;
-    if (fabs(a->base[base].gain - 1) > 1e-9) to[n++] = a->base[base].words;
+    struct mistake m[GAINS + DRAWS];
+    int best = -1, n = 0;
+    mistakes_of(a, c, m);
+    for (int k = 0; k < PAIRS; k++)
+        if (fit(a, m, k) > 0 && (best < 0 || score[k] > score[best])) best = k;
+    if (best < 0) to[n++] = "no mistake that is known here";
+    for (int i = 0; best >= 0 && i < 2; i++) {
+        const struct mistake *of = &m[i ? GAINS + best%DRAWS : best/DRAWS];
+        if (fabs(of->factor - 1) > 1e-9) to[n++] = of->words;
+    }
     return n;
-}
-
-/* In words what gives the gain measured: by the stack's account, or else the nearest mistake, or
- * else the nearest two. */
-static int causes_name(const struct alike *a, const struct account *t, const char *to[2])
-{
-    int factor = t->factor[a->which > DN_K], base = t->base[a->which > DN_V];
-    double least = misfit(a, factor, base) <= 1 ? 0 : 9;
-    for (int k = 0; k < FACTORS*BASES; k++) {
-        double wrong = misfit(a, k/BASES, k%BASES);
-        if (!(wrong <= 1) || causes_of(a, k/BASES, k%BASES, to) + wrong >= least) continue;
-        least = causes_of(a, k/BASES, k%BASES, to) + wrong;
-        factor = k/BASES;
-        base = k%BASES;
-    }
-    if (least < 9) return causes_of(a, factor, base, to);
-    to[0] = "no mistake that is known here";
-    return 1;
-}
-
-/* Put * for the numbers between dots of a name, in place. */
-static void name_star(char *name)
-{
-    char *to = name;
-    for (size_t n; *name; ) {
-        n = strcspn(name, ".");
-        if (n && strspn(name, "0123456789") == n)
-            *to++ = '*';
-        else
-            memmove(to, name, n), to += n;
-        name += n;
-        if (*name) *to++ = *name++;
-    }
-    *to = 0;
-}
-
-/* Where the part of a matrix is counted. */
-static struct alike *alike_find(struct found *all, const struct alike *like)
-{
-    enum { ALIKE_MAX = 10000 };
-    for (size_t i = all->n; i-- > 0; ) {
-        struct alike *a = &all->at[i];
-        if (a->which == like->which && a->rows == like->rows && a->cols == like->cols
-            && a->stack == like->stack && strcmp(a->name, like->name) == 0) return a;
-    }
-    if (all->n == ALIKE_MAX) fail(1, "more than %d kinds of matrices", ALIKE_MAX);
-    all->at = grow(all->at, &all->room, all->n + 1, sizeof *all->at);
-    all->at[all->n] = *like;
-    return &all->at[all->n++];
-}
-
-/* The square of a number; its sign is of no account. */
-static double square_of(const unsigned char *p, const struct number_kind *kind)
-{
-    uint64_t bits = 0;
-    uint32_t bits32;
-    float v32;
-    double v;
-    for (unsigned i = 0; i < kind->bytes; i++) bits |= (uint64_t)p[i] << 8*i;
-    if (strcmp(kind->name, "F16") == 0) {
-        int power = (int)(bits >> 10 & 31), digits = (int)(bits & 1023);
-        v = power == 31 ? (double)INFINITY
-                        : power ? ldexp(1024 + digits, power - 25) : ldexp(digits, -24);
-    } else if (kind->bytes == 8) {
-        memcpy(&v, &bits, sizeof v);
-    } else {
-        bits32 = (uint32_t)bits << (kind->bytes == 2 ? 16 : 0);
-        memcpy(&v32, &bits32, sizeof v32);
-        v = (double)v32;
-    }
-    return v*v;
-}
-
-/* Sums of squares of the parts of a tensor, which end at `end` along its longer side. */
-static void squares_sum(const dn_io *io, const char *path, const struct foreign_tensor *t,
-                        const uint64_t end[3], double sum[3])
-{
-    static unsigned char piece[PIECE];
-    const uint64_t rows = t->size[0], cols = t->size[1], bytes = t->number->bytes;
-    const uint64_t step = PIECE/bytes;
-    for (uint64_t i = 0; i < rows*cols; i += step) {
-        uint64_t n = rows*cols - i < step ? rows*cols - i : step;
-        double more[3] = { 0, 0, 0 };
-        if (io->read(io->user, t->span[0] + i*bytes, piece, (size_t)(n*bytes)))
-            fail(1, "%s: cannot be read", path);
-        for (uint64_t k = 0; k < n; k++) {
-            uint64_t along = rows >= cols ? (i + k)/cols : (i + k)%cols;
-            int part = along < end[0] ? 0 : along < end[1] ? 1 : 2;
-            more[part] += square_of(piece + k*bytes, t->number);
-        }
-        for (int part = 0; part < 3; part++) sum[part] += more[part];
-    }
-}
-
-/* Measure a matrix, by parts if it is packed: of a Q, K, V with fewer heads for K and V, Q is the
- * square one. */
-static void matrix_measure(struct found *all, const dn_config *c, const dn_io *io,
-                           const char *path, const struct foreign_tensor *t,
-                           const struct matrix_kind *kind)
-{
-    const int down = t->size[0] >= t->size[1];
-    const uint64_t wide = t->size[!down], narrow = t->size[down];
-    const uint64_t first = kind->parts == 1 ? wide : kind->parts == 2 ? wide/2 : narrow;
-    const uint64_t end[3] = { first, kind->parts == 3 ? first + (wide - first)/2 : wide, wide };
-    double sum[3] = { 0, 0, 0 };
-    int layer, stack = stack_of_name(t->name, &layer);
-    if (c->arch != DN_ENC_DEC || stack < 0) stack = c->arch != DN_ENCODER;
-    if (layer >= (stack ? c->dec_layers : c->enc_layers))
-        fail(2, "%s: '%s' is of layer %d; --%s-layers %d", path, t->name, layer,
-             stack ? "dec" : "enc", stack ? c->dec_layers : c->enc_layers);
-    squares_sum(io, path, t, end, sum);
-    name_star(t->name);
-    for (int k = 0; k < kind->parts; k++) {
-        struct alike a = { .name = t->name, .which = kind->part[k], .stack = stack };
-        double size = (double)(end[k] - (k ? end[k - 1] : 0));
-        a.rows = down || kind->parts > 1 ? size : (double)t->size[0];
-        a.cols = kind->parts > 1 ? (double)narrow : (double)t->size[1];
-        alike_add(alike_find(all, &a), c, layer, sum[k]);
-    }
-}
-
-/* Measure all that can be; returns the last matrix that cannot, or NULL. */
-static const char *foreign_measure(struct found *all, const dn_config *c, const dn_io *io,
-                                   const char *path, struct foreign *in, const char *map)
-{
-    const char *other = NULL;
-    for (size_t i = 0; i < in->n; i++) {
-        struct foreign_tensor *t = &in->at[i];
-        const struct matrix_kind *kind = foreign_kind(map, t);
-        if (kind) matrix_measure(all, c, io, path, t, kind);
-        else if (t->dims == 2 && strncmp(t->name, "adam.", 5) != 0) other = t->name;
-    }
-    return other;
 }
 
 /* "0.2912 to 0.2931", or one number if both are that; of large ones only three digits. */
@@ -3495,30 +3286,27 @@ static char letter_of(const char *said[26], int *letters, const char *words)
     return i < 26 ? (char)('a' + i) : '?';
 }
 
-/* A row for all that is alike, with letters for what is wrong; then what they mean.  Returns how
- * many are not as due. */
-static int alike_print(const dn_config *c, const struct found *all, FILE *f)
+/* A row for all that is alike, letters for what is wrong, their words; how many are not as due. */
+static int network_print(const struct network *net, FILE *f)
 {
-    struct account account[2];
+    double score[2][PAIRS];
     const char *said[26], *words[3];
     char gain[32], due[32];
     int wide = 6, wrong = 0, letters = 0;
-    for (struct alike *a = all->at; a < all->at + all->n; a++) {
-        if ((int)strlen(a->name) > wide) wide = (int)strlen(a->name);
-        mistakes_set(a, c);
-    }
-    for (int stack = 0; stack < 2; stack++) account[stack] = account_find(all, stack);
+    const struct alike *a, *end = net->at + net->n;
+    for (a = net->at; a < end; a++) if ((int)strlen(a->name) > wide) wide = (int)strlen(a->name);
+    for (int stack = 0; stack < 2; stack++) scores_of(net, stack, score[stack]);
     fprintf(f, "%-*s      layers  gain              due     ratio\n", wide, "matrix");
-    for (const struct alike *a = all->at; a < all->at + all->n; a++) {
+    for (a = net->at; a < end; a++) {
         const char *fault = fault_of(a);
+        double ratio = sqrt(a->squares/a->count);
         int n = 0;
-        if (!fault) n = causes_name(a, &account[a->stack], words);
+        if (!fault) n = causes_of(a, &net->c, score[a->stack], words);
         else if (*fault) words[n++] = fault;
         if (a->layers > 1 && a->copies == a->layers - 1)
             words[n++] = "one draw, copied to all layers";
         fprintf(f, "%-*s  %-2s  %6d  %-16s  %-6s  ", wide, a->name, matrix_name[a->which],
                 a->layers, range_text(a->gain, gain), range_text(a->due, due));
-        double ratio = sqrt(a->squares/a->count);
         if (n) fprintf(f, ratio < 1000 ? "%.3f " : "%.3g ", ratio);
         for (int k = 0; k < n; k++) fprintf(f, " (%c)", letter_of(said, &letters, words[k]));
         fputs(n ? "\n" : "ok\n", f);
@@ -3544,28 +3332,22 @@ static void gains_print(const dn_config *c)
 
 static int run_check_init(struct session *s)
 {
-    const dn_config *c = &s->o.model;
-    const char *path = s->o.file;
-    struct found all = { NULL, 0, 0 };
-    struct foreign in;
+    struct network net = { .path = s->o.file, .map = s->o.map, .c = s->o.model };
     char err[DN_ERR_MAX];
-    dn_io io;
-    if (!path) fail(2, "check-init needs a file, of safetensors");
-    if (dn_config_check(c, err) != DN_OK) fail(2, "%s", err);
-    FILE *f = checkpoint_open(path, &io);
-    foreign_read(&in, &io, path);
-    const char *other = foreign_measure(&all, c, &io, path, &in, s->o.map);
+    if (!net.path) fail(2, "check-init needs a file, of safetensors");
+    if (dn_config_check(&net.c, err) != DN_OK) fail(2, "%s", err);
+    FILE *f = checkpoint_open(net.path, &net.io);
+    network_visit(&net, matrix_measure);
     fclose(f);
-    if (all.n == 0)
+    if (net.n == 0)
         fail(1, "%s: no name in it is known to be of Q, K, V, O, W1 or W2; --map END=KIND,... "
-             "tells, as in --map attn.query=q", path);
-    gains_print(c);
-    int wrong = alike_print(c, &all, stdout);
-    if (other) printf("not looked at: other matrices, such as %s\n", other);
-    if (wrong) printf("%d of %zu are not as due\n", wrong, all.n);
+             "tells, as in --map attn.query=q", net.path);
+    gains_print(&net.c);
+    int wrong = network_print(&net, stdout);
+    if (*net.other) printf("not looked at: other matrices, such as %s\n", net.other);
+    if (wrong) printf("%d of %zu are not as due\n", wrong, net.n);
     else puts("all are as due; that the skip is multiplied by alpha, matrices cannot show");
-    free(all.at);
-    foreign_free(&in);
+    free(net.at);
     return wrong > 0;
 }
 

@@ -357,23 +357,18 @@ static void try_lines(blob b)
 /* Whatever a file says of its tensors, what is measured lies in it. */
 static void try_foreign(blob b)
 {
-    static struct foreign in;
-    static struct found all;
+    static struct network net;
     static FILE *nowhere;
-    const dn_io io = {&b, b.n, blob_read, NULL};
-    dn_config c;
     if (!nowhere && !(nowhere = fopen("/dev/null", "wb"))) abort();
-    in = (struct foreign){0}, all = (struct found){0};
+    net = (struct network){ .path = "file", .io = {&b, b.n, blob_read, NULL} };
     if (setjmp(left) == 0) {
-        foreign_read(&in, &io, "file");
-        config_of_names(&c, &in, NULL);
-        if (done(dn_config_check(&c, err), DN_EINVAL)) {
-            foreign_measure(&all, &c, &io, "file", &in, NULL);
-            if (all.n) must(alike_print(&c, &all, nowhere) <= (int)all.n, "more than all wrong");
+        config_of_names(&net);
+        if (done(dn_config_check(&net.c, err), DN_EINVAL)) {
+            network_visit(&net, matrix_measure);
+            if (net.n) must(network_print(&net, nowhere) <= (int)net.n, "more than all wrong");
         }
     }
-    foreign_free(&in);
-    free(all.at);
+    free(net.at);
 }
 
 /* ---- libFuzzer, or a main of our own ----------------------------------------------------- */

@@ -304,15 +304,13 @@ INSTEAD(int, get_number, struct reader *r, uint64_t *v)
 }
 
 static uint64_t was;
-INSTEAD(int, tensor_note, struct reader *r, const char *name, const uint64_t *shape, int dims,
-        uint64_t begin, int type)
+INSTEAD(int, tensor_note, struct reader *r, const dn_entry *e, uint64_t begin)
 {
-    (void)name;
-    must(dims == 1 || dims == 2, "a vector or a matrix");
+    must(e->dims >= 0 && e->dims <= DN_DIMS, "as many sizes as there is room for");
     must(begin == was && r->filled <= r->data && r->filled >= begin, "inside the file, no gap");
-    must(dims == 2 || shape[1] == 1, "a vector has one column");
-    must(type >= OWN && type < DTYPES, "a type that is read");
-    must(r->filled - begin == shape[0]*shape[1]*(uint64_t)dtypes[type].bytes,
+    must(e->type >= OWN && e->type < DTYPES, "a type that is read");
+    must(e->dims != 2
+         || r->filled - begin == e->shape[0]*e->shape[1]*(uint64_t)dtypes[e->type].bytes,
          "as many bytes as its shape needs");
     if (nondet_int()) return 1;
     r->status = DN_EFORMAT;

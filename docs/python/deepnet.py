@@ -46,6 +46,7 @@ _WRITE = C.CFUNCTYPE(C.c_int, C.c_void_p, C.c_void_p, C.c_size_t)
 _PROGRESS = C.CFUNCTYPE(C.c_int, C.c_void_p, C.c_int, C.c_int)
 TYPES = {"int": C.c_int, "double": C.c_double, "size": C.c_size_t, "u32": C.c_uint32,
          "u64": C.c_uint64, "i64": C.c_int64, "text": C.c_char_p, "at": C.c_void_p, "void": None,
+         "sizes": C.c_uint64*8,
          "ints": C.POINTER(C.c_int), "reals": C.POINTER(_REAL), "name": C.c_char*NAME_MAX,
          "read": _READ, "write": _WRITE, "progress": _PROGRESS}
 
@@ -70,6 +71,9 @@ Look = _struct("dn_look", "stack:int i:int x:reals weights:reals")
 Beam = _struct("dn_beam", "beam:int length_penalty:double progress:progress user:at")
 Hypothesis = _struct("dn_hypothesis", "ids:ints length:int score:double")
 IO = _struct("dn_io", "user:at size:u64 read:read write:write")
+Entry = _struct("dn_entry", "name:text type:int bytes:int dims:int shape:sizes at:u64")
+TYPES["look"] = C.CFUNCTYPE(None, C.c_void_p, C.POINTER(Entry))
+Visit = _struct("dn_visit", "user:at tensor:look")
 Note = _struct("dn_note", "key:text text:text")
 Tok = _struct("dn_tokenizer", "vocab:int pair:ints slot:ints mask:u32 size:at")
 Block = _struct("dn_block", "at:at size:size")
@@ -95,6 +99,7 @@ dn_hypothesis_at dn_hypothesis at int int
 dn_sample int at int at double at | dn_translate int at int at at at at at at
 dn_save int at at int at at | dn_load_config int at at at | dn_load int at at at
 dn_load_note int at text at at at
+dn_entries int at at at | dn_entry_number double at at
 dn_tok_bytes size int | dn_tok_train_bytes size int size
 dn_tok_train int at int at size dn_block dn_block at | dn_tok_encode size at at size at size
 dn_tok_cut size at size | dn_tok_decode size at at size at size | dn_tok_save size at at size
