@@ -4526,6 +4526,7 @@ static int run_sample(struct session *s)
         fail(2, "%s generates no text; try %s", s->o.file, is_text(s) ? "score" : "translate");
     struct text t = { NULL, 0 };
     if (s->o.prompt_file) {
+        if (strcmp(s->o.prompt, "\n") != 0) fail(2, "--prompt or --prompt-file, not both");
         t = file_read(s->o.prompt_file);
         if (t.n && t.at[t.n - 1] == '\n') t.n--;
         if (memchr(t.at, 0, t.n)) fail(1, "%s: a prompt has no byte 0", s->o.prompt_file);
@@ -4650,9 +4651,11 @@ static void report_lines(struct session *s, const struct corpus *c)
 
 static int run_score(struct session *s)
 {
+    if (s->o.per_line && s->o.per_token) fail(2, "--per-line or --per-token, not both");
+    if (s->o.hypothesis && (s->o.per_line || s->o.per_token))
+        fail(2, "--per-line and --per-token need a model, not --hypothesis");
     if (s->o.hypothesis) return score_file(s);
     if (s->o.json) fail(2, "--json needs --hypothesis");
-    if (s->o.per_line && s->o.per_token) fail(2, "--per-line or --per-token, not both");
     int all = !s->o.per_line && !s->o.per_token;
     if (!all) s->o.model.batch_tokens = s->o.model.ctx;       /* one window of a text */
     model_open(s);
@@ -4774,6 +4777,11 @@ static int run_average(struct session *s)
     for (int i = s->o.words; i >= 0; i--) {
         const char *path = i ? s->o.word[i - 1] : s->o.file;
         model_load(s->m, path);
+        char *tok = note_of_file(path, "tokenizer");
+        if (!tok || strcmp(tok, s->tok_note) != 0)
+            fail(1, "%s has another tokenizer than %s; average checkpoints of one run", path,
+                 s->o.file);
+        free(tok);
         say("%s: step %lld", path, (long long)dn_step_count(s->m));
         for (size_t k = 0; k < n; k++) sum[k] += (double)value[k];
     }
@@ -4800,10 +4808,13 @@ static int run_verify(struct session *s)
     s->o.log = s->o.plot = NULL;
     train_open(s);
     profile(s);
-    long long first = dn_step_count(s->m), step = first, last = first;
+    long long first = dn_step_count(s->m), step = first, last = first, above = 0;
     for (size_t i = 1; i < l.n; i++) {
         const char *row = l.text.at + l.start[i], *end = l.text.at + l.start[i + 1];
         long long at = strtoll(row, NULL, 10);
+        if (at <= above)
+            fail(1, "%s: line %zu is not of a later step than the one above", log, i + 1);
+        above = at;
         if (at <= first || (s->o.stop_after && at > first + s->o.stop_after)) continue;
         while (step < at) check(train_step(s, &p, step++, &stats, err), err);
         snprintf(here, sizeof here, ",%016llx\n", (unsigned long long)parameters_hash(s->m));
@@ -4892,7 +4903,7 @@ static const struct command {
       run_info },
     { "average", "MODEL...", "the mean of their parameters",
       "resume out force threads", run_average },
-    { "verify", "LOG [MODEL]", "is the --log of a run true?", NULL, run_verify },
+    { "verify", "LOG [MODEL]", "is a --log the run's?", NULL, run_verify },
     { "check-init", "FILE", "first values: the paper's?",
       "resume map arch norm enc-layers dec-layers", run_check_init },
     { "plot", "FILE.csv...", "draw columns of CSV files, as SVG",
@@ -4981,7 +4992,8 @@ static void usage_print(const char *self)
     printf("  %s ... --resume model.safetensors    go on, with the same options\n", self);
     printf("  echo 'Der Hund schläft.' | %s translate model.safetensors\n\n", self);
     puts("--name value and --name=value are the same, and so are _ and -.  A file - is\nstandard "
-         "input, or for plot --out and export --c-header standard output.");
+         "input, or for plot --out and export --c-header standard output.\n"
+         "COMMAND --help lists the options of a command, some of which are not here.");
 }
 
 /* Presets, and other names of the options that the command uses. */
