@@ -533,7 +533,6 @@ static real max_row(const real *x, int n)
 
 /* A whole array in PIECES; sums are each piece's by itself, then added up in order. */
 enum { PIECES = 64 };
-
 static size_t piece(size_t n, int i) { return n/PIECES*(size_t)i + n%PIECES*(size_t)i/PIECES; }
 
 /* sum of x y; of x alone where y is NULL */
@@ -1253,6 +1252,7 @@ struct tensor {
     size_t at, count;                   /* in the parameter array                             */
     uint64_t file[3];                   /* value and moments while loading: their place and type  */
 };
+static struct tensor *tensor_of(const dn_model *m, const real *value);  /* whose value that is */
 
 struct sublayer {
     enum kind kind;
@@ -1921,7 +1921,7 @@ static void adam(dn_model *m, double scale, double lr)
     PARALLEL_FOR(m->threads,
     for (int p = 0; p < PIECES; p++) {
         size_t i = piece(m->scalars, p), last = piece(m->scalars, p + 1);
-        for (const struct tensor *t = m->tensor; i < last; t++) {
+        for (const struct tensor *t = tensor_of(m, m->value + i); i < last; t++) {
             size_t end = t->at + t->count < last ? t->at + t->count : last;
             real eps = (real)c->eps*(t->sub < 0 ? 1 : m->sub[t->sub].b);
             real keep = t->row->slot < MATRICES ? shrunk : 1;
@@ -2675,6 +2675,18 @@ const dn_config *dn_model_config(const dn_model *m) { return &m->c; }
 size_t  dn_param_count(const dn_model *m)  { return m->scalars; }
 int     dn_tensor_count(const dn_model *m) { return m->tensors; }
 int64_t dn_step_count(const dn_model *m)   { return m->step; }
+
+/* Tensors lie in the order of their places in the parameter array. */
+static struct tensor *tensor_of(const dn_model *m, const real *value)
+{
+    int low = 0, high = m->tensors - 1;
+    while (low < high) {
+        int middle = low + (high - low + 1)/2;
+        if (m->value + m->tensor[middle].at <= value) low = middle;
+        else high = middle - 1;
+    }
+    return &m->tensor[low];
+}
 
 dn_tensor dn_tensor_at(const dn_model *m, int i)
 {
@@ -4297,18 +4309,6 @@ static int layer_in(const char *name)
     for (; *name >= '0' && *name <= '9' && layer < 1 << 24; name++)
         layer = 10*layer + (*name - '0');
     return layer;
-}
-
-/* The tensor with these values: tensors lie in the order of their places in the parameter array. */
-static struct tensor *tensor_of(const dn_model *m, const real *value)
-{
-    int low = 0, high = m->tensors - 1;
-    while (low < high) {
-        int middle = low + (high - low + 1)/2;
-        if (m->value + m->tensor[middle].at <= value) low = middle;
-        else high = middle - 1;
-    }
-    return &m->tensor[low];
 }
 
 /* Which tensor a name means, in a file of any order: of the named layer, or of the stacks, one

@@ -338,19 +338,19 @@ INSTEAD(struct tensor *, tensor_find, const dn_model *m, const char *name)
 PROOF(tensor_note)
 {
     static dn_model m;
-    static uint64_t shape[2];
+    dn_entry e = { .name = text_at_end(20), .type = OWN };
     const uint64_t begin = nondet_uint64();
-    const int dims = nondet_int();
+    e.dims = nondet_int();
     reader_any();
     in.m = &m;
     for (int i = 0; i < 3; i++) one.file[i] = nondet_uint64(), in.count[i] = nondet_int();
     for (int i = 0; i < 3; i++) assume(in.count[i] >= 0 && in.count[i] < INT_MAX);
     one.rows = nondet_int(), one.cols = nondet_int();
-    shape[0] = nondet_uint64(), shape[1] = nondet_uint64();
-    assume(one.rows >= 1 && one.cols >= 0 && begin < UINT64_MAX && (dims == 1 || dims == 2));
-    if (tensor_note(&in, text_at_end(20), shape, dims, begin, OWN)) {
-        must(shape[0] == (uint64_t)one.rows, "as many rows");
-        must(dims == 1 ? one.cols == 0 : shape[1] == (uint64_t)one.cols, "as many columns");
+    e.shape[0] = nondet_uint64(), e.shape[1] = nondet_uint64();
+    assume(one.rows >= 1 && one.cols >= 0 && begin < UINT64_MAX && (e.dims == 1 || e.dims == 2));
+    if (tensor_note(&in, &e, begin)) {
+        must(e.shape[0] == (uint64_t)one.rows, "as many rows");
+        must(e.dims == 1 ? one.cols == 0 : e.shape[1] == (uint64_t)one.cols, "as many columns");
         reached("noted");
     } else {
         refused();
