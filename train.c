@@ -703,7 +703,9 @@ static const struct preset { const char *name, *help, *values; } presets[] = {
     { "encoder-decoder", NULL,
       "arch=encoder-decoder vocab=2000 ffn=128 heads=2 lr=0.004 warmup=200 schedule=cosine "
       "steps=1250" },
-    { "decoder", NULL, "arch=decoder vocab=259 ctx=128 samples=1" },
+    { "decoder", NULL,
+      "arch=decoder vocab=259 ctx=128 dec-layers=6 dim=128 heads=4 ffn=512 lr=0.003 warmup=200 "
+      "schedule=cosine steps=2400 samples=1" },
     { "encoder", NULL, "arch=encoder vocab=259 ctx=128 samples=0" },
 
     /* The paper leaves vocabulary, ctx and eval-every open. */
@@ -728,7 +730,7 @@ static const struct preset { const char *name, *help, *values; } presets[] = {
       "schedule=cosine steps=2000 beta1=0.9 beta2=0.99 eps=1e-8 weight-decay=0.1 clip=1 "
       "eval-every=250" },
     { "1000-layers", "500 + 500 layers, the depth of the paper's title, on the corpus in data/",
-      "arch=encoder-decoder layers=500 batch-tokens=256 lr=4e-4 warmup=400 schedule=cosine "
+      "arch=encoder-decoder layers=500 dim=64 batch-tokens=256 lr=4e-4 warmup=400 schedule=cosine "
       "steps=4000 beta2=0.98 clip=1 eval-every=500" },
 };
 
