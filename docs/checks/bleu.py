@@ -38,6 +38,60 @@ a--b - -- --- 5-- --5 5-a a-5
 http://a.b/c?d=e&f=g#h 12:30 1/2 50% #1
 ... . .. .a a. a.. 1. .1 1.a a.1 1,a a,1
 \u0301 \u0301\u0301 e\u0301\u0301
+Ελληνικά: «Ὦ ξεῖν᾽» – ἀγγέλλειν;
+Съешь ещё этих мягких французских булок, да выпей же чаю…
+Žluťoučký kůň úpěl ďábelské ódy.
+Pchnąć w tę łódź jeża lub ośm skrzyń fig
+İstanbul'da ılık ığdır ŞĞÜ
+Þórður ætlar að fá sér ö og ð.
+¿Dónde está? ¡Aquí! «sí»
+L’été, c’est « chaud » ; n’est-ce pas ?
+Nguyễn Văn Đề ăn phở
+हिन्दी में १२३.४५ रुपये।
+বাংলা ভাষা, ৩.১৪
+தமிழ் நூல்-கள்
+తెలుగు 100%
+ქართული „ენა“
+Հայերէն՝ բառ։
+አማርኛ፡ቋንቋ።
+ᚠᛇᚻ᛫ᛒᛦᚦ᛫ᚠᚱᚩᚠᚢᚱ
+日本語、「かぎ」と『二重』・中黒
+ｆｕｌｌｗｉｄｔｈ　１２３，４５６．７８
+ｶﾀｶﾅ ﾊﾝｶｸ ﾞﾟ
+한글 자모 ㄱㄴㄷ 각
+繁體中文：「引號」……——
+粵語 𠝹𠱓𠱸
+😀😁 :-) 😂😂 ¯\\_(ツ)_/¯
+👨🏿‍🚀🏳️‍🌈🧑‍🤝‍🧑
+ℝ ⊂ ℂ, ∀x∈X: x²≥0 ∴ √2∉ℚ
+∫₀¹ f(x)dx ≈ ½·Σᵢ wᵢ
+10 °C, 5 µm, 3 Ω, 20 €, ¥300, £5, ₿1
+№ 5 § 12 ¶ † ‡ • ‰
+“quotes” ‘single’ ‚low’ ‹angle› 〝x〞
+soft\u00adhyphen non\u2011breaking figure\u2012dash en–em—bar―
+left\u200eto\u200fright \u202arun\u202c \u2066iso\u2069
+a\u0300a\u0301a\u0302 = àáâ
+Ǆ ǅ ǆ Ǉ ǈ ĳ ŀ ŉ
+ﬀ ﬁ ﬂ ﬃ ﬄ ﬅ ﬆ
+① ⑵ ⒊ Ⅷ ⅷ ㊿ ㈱ ㎏
+⠃⠗⠁⠊⠇⠇⠑ ♪♫ ♠♥ ☎ ✓
+\ue000private\uf8ff \ufffd \ufff9
+𝔘𝔫𝔦 𝟙𝟚𝟛.𝟜 🅰🄱
+\U000e0041tag\U000e007f \U0010ffff
+١٬٢٣٤٫٥٦ ۱٬۲۳۴
+Ærøskøbing på Åland, æøå
+Bäckerstraße 5, 1010 Wien – Österreich
+Ĉu vi ŝatas ĥoron? Ĝis!
+Ħelow, Ċensa u Ġorġ
+Ščúrok ľúbi ŕžu.
+Ŵyr, ŷd a dŵr
+Ɛkaa Ɔkɔ ŋ ɖ
+Українська ґанок, їжак, є.
+සිංහල ලිපිය
+ਪੰਜਾਬੀ ੧੨੩
+ລາວ ໑໒໓
+བོད་སྐད། ༡༢༣
+ייִדיש „יאָ“
    leading  and   trailing   \t
 x
 .
