@@ -2993,16 +2993,21 @@ dn_status dn_gradient(dn_model *m, const dn_batch *batch, int dropout, dn_stats 
     return status;
 }
 
+static int tokens_of_top(const dn_model *m, const dn_batch *batch)
+{
+    int tokens = 0;
+    for (int r = 0; r < batch->rows; r++) tokens += lengths_of(batch, top_stack(&m->c))[r];
+    return tokens;
+}
+
 /* The sum is over the tokens of the whole batch, one by one, and not over parts. */
 dn_status dn_evaluate(dn_model *m, const dn_batch *batch, dn_stats *s, char *err)
 {
     struct task task = { .m = m, .batch = batch, .n = 1, .loss = m->sum->loss };
-    int tokens = 0;
     *s = (dn_stats){0};
     if (batch_check(m, batch, 1, err)) return DN_EINVAL;
     if (parts_run(&task, 0, m->parts, s, err)) return DN_EDIVERGED;
-    for (int r = 0; r < batch->rows; r++) tokens += lengths_of(batch, top_stack(&m->c))[r];
-    *s = losses_sum(m->sum->loss, batch->label, tokens);
+    *s = losses_sum(m->sum->loss, batch->label, tokens_of_top(m, batch));
     stats_average(s);
     return DN_OK;
 }
@@ -3010,13 +3015,11 @@ dn_status dn_evaluate(dn_model *m, const dn_batch *batch, dn_stats *s, char *err
 dn_status dn_log_p(dn_model *m, const dn_batch *batch, double *log_p, char *err)
 {
     dn_stats stats;
-    int tokens = 0;
     dn_status status = dn_evaluate(m, batch, &stats, err);
-    if (status) return status;
-    for (int r = 0; r < batch->rows; r++) tokens += lengths_of(batch, top_stack(&m->c))[r];
+    int tokens = status ? 0 : tokens_of_top(m, batch);
     for (int t = 0; t < tokens; t++)
         log_p[t] = batch->label[t] == DN_IGNORE ? 0 : -(double)m->sum->loss[t].nll;
-    return DN_OK;
+    return status;
 }
 
 /* What a pass without losses is run for: n looks into it and, unless NULL, logits, T x V, all with
@@ -3464,8 +3467,8 @@ static void ending_add(dn_generator *gen, int i, double score, int row, int n, i
 /* Divide the candidates of source i into ended and living.  As in fairseq, an end counts only among
  * the first `beam` candidates.  A source is done with `beam` ends, or at its limit of ids, where
  * the living ones must do for those that have not ended.  Rows that are left without a hypothesis
- * are fed all the same, since a pass has the same rows throughout; their score keeps them out of
- * every later list. */
+ * are fed all the same, since every source has as many; their score keeps them out of every later
+ * list. */
 static void beam_advance(dn_generator *gen, int i, double penalty, int limit)
 {
     int B = gen->beam, alive = 0;

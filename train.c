@@ -2131,8 +2131,9 @@ static void chrf_add(struct bleu *sum, struct text hypothesis, const struct text
             count[n - 1][2] = grams_common(&h, &r, 1, n);
         }
         words_free(&r);
-        if (chrf_score(count) <= score) continue;
-        score = chrf_score(count);
+        double f = chrf_score(count);
+        if (f <= score) continue;
+        score = f;
         memcpy(best, count, sizeof best);
     }
     for (int i = 0; i < 18; i++) sum->chrf[i/3][i%3] += best[i/3][i%3];
@@ -2831,12 +2832,15 @@ static void translator_make(struct translator *t, size_t rows, size_t ctx)
     t->out_ids = t->in_ids + rows*ctx;
 }
 
+/* The first of n sources in share k. */
+static int share_first(int n, int k, int shares) { return n*k/shares; }
+
 /* Share k of n sources, by a generator of its own.  Sources do not depend on each other. */
 static dn_status share_translate(struct session *s, int n, int k, int shares, char *err)
 {
     const dn_beam how = { .beam = s->o.beam, .length_penalty = s->o.length_penalty };
     const struct translator *t = &s->translator;
-    int from = n*k/shares, to = n*(k + 1)/shares;
+    int from = share_first(n, k, shares), to = share_first(n, k + 1, shares);
     const int *ids = t->in_ids;
     for (int i = 0; i < from; i++) ids += t->in_len[i];
     return dn_translate(s->writer[k].g, to - from, ids, t->in_len + from, &how,
@@ -2957,9 +2961,10 @@ static void hypotheses_print(struct session *s, int n, int i)
 {
     const struct translator *t = &s->translator;
     int k = 0, empty = t->in_len[i] == 1;
-    while (i >= n*(k + 1)/t->shares) k++;
+    while (i >= share_first(n, k + 1, t->shares)) k++;
+    int at = i - share_first(n, k, t->shares);
     for (int j = 0; j < (empty ? 1 : s->o.n_best); j++) {
-        dn_hypothesis h = dn_hypothesis_at(s->writer[k].g, i - n*k/t->shares, j);
+        dn_hypothesis h = dn_hypothesis_at(s->writer[k].g, at, j);
         if (!h.ids) return;
         printf("%zu\t%.6f\t", t->before + (size_t)i + 1, empty ? 0 : h.score);
         line_print(stdout, "", line_decode(s, h.ids, empty ? 0 : (size_t)h.length));
