@@ -3164,9 +3164,10 @@ struct dn_generator {
     int capacity, rows, beam;           /* sequences there is room for; in use; per source    */
     int sources;                        /* that the last search began with                    */
     int *len;                           /* tokens of each row so far                          */
+    int *lane;                          /* where in the cache, and in ids, a row lies         */
+    int *lane_next, *taken;             /* beam search: the same for the next id; of a lane   */
     int *parent, *feed, *one;           /* beam search: row gone on from, id fed, 1           */
-    real *spare;                        /* to move a cache into: capacity x ctx x 2D          */
-    int *ids, *ids_next, *ended;        /* beam search: capacity x ctx                        */
+    int *ids, *ended;                   /* beam search: capacity x ctx                        */
     double *score, *score_next;         /* capacity                                           */
     struct candidate *list;             /* 2 beam for each source                             */
     struct ending *ending;              /* beam for each source, the best first;              */
@@ -3182,14 +3183,15 @@ static void generator_lay(struct arena *arena, dn_generator *gen, const dn_confi
     struct use use = { T, R, R, threads_of(c), 0, 1 };
     desk_lay(arena, &gen->desk, c, &use);
     gen->len    = take(arena, sizeof(int), R, 1, 1);
+    gen->lane   = take(arena, sizeof(int), R, 1, 1);
+    gen->lane_next = take(arena, sizeof(int), R, 1, 1);
+    gen->taken  = take(arena, sizeof(int), R, 1, 1);
     gen->parent = take(arena, sizeof(int), R, 1, 1);
     gen->feed   = take(arena, sizeof(int), R, 1, 1);
     gen->one    = take(arena, sizeof(int), R, 1, 1);
-    gen->spare  = take_reals(arena, T, 2*(size_t)c->dim);
-    gen->ids      = take(arena, sizeof(int), T, 1, 1);
-    gen->ids_next = take(arena, sizeof(int), T, 1, 1);
-    gen->ended    = take(arena, sizeof(int), T, 1, 1);
-    gen->score      = take(arena, sizeof(double), R, 1, 1);
+    gen->ids    = take(arena, sizeof(int), T, 1, 1);
+    gen->ended  = take(arena, sizeof(int), T, 1, 1);
+    gen->score  = take(arena, sizeof(double), R, 1, 1);
     gen->score_next = take(arena, sizeof(double), R, 1, 1);
     gen->list  = take(arena, sizeof(struct candidate), R, 2, 1);
     gen->ending = take(arena, sizeof(struct ending), R, 1, 1);
@@ -3264,7 +3266,10 @@ static dn_status generator_begin(dn_generator *gen, int n, int beam, const int *
     gen->rows = n*beam;
     gen->sources = n;
     gen->beam = beam;
-    memset(gen->len, 0, (size_t)gen->rows*sizeof *gen->len);
+    for (int r = 0; r < gen->rows; r++) {
+        gen->len[r] = 0;
+        gen->lane[r] = r;
+    }
     memset(gen->ends, 0, (size_t)n*sizeof *gen->ends);
     return DN_OK;
 }
@@ -3277,7 +3282,7 @@ dn_status dn_generator_start(dn_generator *gen, int rows, const int *enc, const 
 }
 
 /* The new tokens of all rows are one pass, whose queries see the keys in the cache: row r has its
- * own from row r ctx on, len[r] of them new, and those of its source, as one span of queries for
+ * own from row lane ctx on, len[r] of them new, and those of its source, as one span of queries for
  * all rows of a beam, which have one new token each: the first row has it.  Only the last token of
  * each row needs logits, rows x V. */
 const dn_real *dn_generator_feed(dn_generator *gen, const int *tokens, const int *len, char *err)
@@ -3294,7 +3299,7 @@ const dn_real *dn_generator_feed(dn_generator *gen, const int *tokens, const int
         if (len[r] < 1 || len[r] > c->ctx - gen->len[r])
             return fail(err, DN_EINVAL, "row %d would have %d tokens; the context is %d",
                         (int64_t)r, (int64_t)gen->len[r] + len[r], (int64_t)c->ctx), NULL;
-        span[r] = (struct span){ at, len[r], r*c->ctx, gen->len[r] + len[r] };
+        span[r] = (struct span){ at, len[r], gen->lane[r]*c->ctx, gen->len[r] + len[r] };
         if (has_stack(c, ENC)) {
             const struct span *s = &source[r/gen->beam];
             int queries = r%gen->beam ? 0 : gen->beam*len[r];
@@ -3419,35 +3424,45 @@ static double normalized(double score, int length, double penalty)
     return score*(double)exp_acc(-(acc)penalty*log_acc((acc)length));
 }
 
-/* Each row takes over its parent's keys, values and ids: those of all rows are copied to a spare
- * block, which then is the cache, since two rows may have one parent and rows may change places.
- * Nothing is copied where every row goes on from itself. */
-static void rows_adopt(dn_generator *gen)
+/* The past of a row, n ids with their keys and values, from one lane into another of its source.
+ * As far as both have the same ids they have the same keys and values, and nothing is copied. */
+static void lane_copy(dn_generator *gen, int to, int from, int n)
 {
     const dn_model *m = gen->m;
-    int D = m->c.dim, ctx = m->c.ctx, moved = 0;
-    int *ids = gen->ids;
-    double *score = gen->score;
-    gen->score = gen->score_next;
-    gen->score_next = score;
-    for (int r = 0; r < gen->rows; r++) moved |= gen->parent[r] != r;
-    if (!moved) return;
+    int D = m->c.dim, ctx = m->c.ctx, same = 0;
+    int *id = ROW(gen->ids, to, ctx), *id_from = ROW(gen->ids, from, ctx);
+    while (same < n && id[same] == id_from[same]) same++;
+    memcpy(id + same, id_from + same, (size_t)(n - same)*sizeof *id);
     /* Self-attention only: what a source gave to cross-attention is the same for all its rows. */
-    for (int i = m->stack[DEC].first; i < m->subs; i++) {
-        real **cache = &gen->desk.cache[i], *from = *cache;
-        if (m->sub[i].kind != SELF) continue;
-        for (int r = 0; r < gen->rows; r++)
-            memcpy(ROW(gen->spare, (size_t)r*(size_t)ctx, 2*D),
-                   ROW(from, (size_t)gen->parent[r]*(size_t)ctx, 2*D),
-                   (size_t)gen->len[r]*2*(size_t)D*sizeof(real));
-        *cache = gen->spare;
-        gen->spare = from;
+    for (const struct sublayer *sub = &m->sub[m->stack[DEC].first]; sub < m->sub + m->subs; sub++) {
+        real *cache = gen->desk.cache[sub->index];
+        if (sub->kind == SELF)
+            memcpy(ROW(cache, (size_t)to*(size_t)ctx + (size_t)same, 2*D),
+                   ROW(cache, (size_t)from*(size_t)ctx + (size_t)same, 2*D),
+                   (size_t)(n - same)*2*(size_t)D*sizeof *cache);
     }
-    for (int r = 0; r < gen->rows; r++)
-        memcpy(ROW(gen->ids_next, r, ctx), ROW(ids, gen->parent[r], ctx),
-               (size_t)gen->len[r]*sizeof(int));
-    gen->ids = gen->ids_next;
-    gen->ids_next = ids;
+}
+
+/* Each row takes over the past of the one it goes on from.  The first that goes on from a row has
+ * its lane; another one copies it into a lane of their source from which no row goes on. */
+static void rows_adopt(dn_generator *gen)
+{
+    size_t rows = (size_t)gen->rows;
+    memset(gen->taken, 0, (size_t)gen->capacity*sizeof *gen->taken);
+    for (int r = 0; r < gen->rows; r++) {
+        int lane = gen->lane[gen->parent[r]];
+        gen->lane_next[r] = gen->taken[lane]++ ? -1 : lane;
+    }
+    for (int r = 0; r < gen->rows; r++) {
+        int lane = gen->found[r/gen->beam].source*gen->beam;    /* the first of its source's */
+        if (gen->lane_next[r] >= 0) continue;
+        while (gen->taken[lane]) lane++;
+        gen->taken[lane] = 1;
+        lane_copy(gen, lane, gen->lane[gen->parent[r]], gen->len[r]);
+        gen->lane_next[r] = lane;
+    }
+    memcpy(gen->lane, gen->lane_next, rows*sizeof *gen->lane);
+    memcpy(gen->score, gen->score_next, rows*sizeof *gen->score);
 }
 
 /* A hypothesis of source i has ended: the first n - 1 ids of a row, and a last one unless that is
@@ -3458,7 +3473,7 @@ static void ending_add(dn_generator *gen, int i, double score, int row, int n, i
     int ctx = gen->m->c.ctx, first = i*gen->beam, k = gen->ends[i]++;
     struct ending *list = gen->ending + first, new = { score, n - (last == DN_EOS), first + k };
     int *ids = ROW(gen->ended, new.row, ctx);
-    memcpy(ids, ROW(gen->ids, row, ctx) + 1, (size_t)(n - 1)*sizeof(int));
+    memcpy(ids, ROW(gen->ids, gen->lane[row], ctx) + 1, (size_t)(n - 1)*sizeof(int));
     ids[n - 1] = last;
     for (; k > 0 && !living && list[k - 1].score < score; k--) list[k] = list[k - 1];
     list[k] = new;
@@ -3542,7 +3557,8 @@ dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_
         gen->one[r] = 1;
     }
     for (int t = 0; n > 0; t++) {
-        for (int r = 0; r < gen->rows; r++) ROW(gen->ids, r, c->ctx)[t] = gen->feed[r];
+        for (int r = 0; r < gen->rows; r++)
+            ROW(gen->ids, gen->lane[r], c->ctx)[t] = gen->feed[r];
         if (!dn_generator_feed(gen, gen->feed, gen->one, err)) return DN_EINVAL;       /* (1) */
         PARALLEL_FOR(row_threads(&gen->desk.team, gen->rows, c->vocab),
         for (int i = 0; i < n; i++) list_fill(gen, i, t == 0);)                        /* (2) */
