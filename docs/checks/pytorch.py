@@ -2,9 +2,10 @@
 
     python docs/checks/pytorch.py [THREADS [SHAPE...]]
 
-Needs torch.  Each shape is timed as it is and through torch.compile, in float, with
-scaled_dot_product_attention and AdamW in its fused and its foreach form; the least of several steps
-counts, of the best of these settings.  bfloat16 (autocast) is there for information.  Shapes,
+Needs torch.  Each shape is timed as it is, through torch.compile, and with each layer compiled by
+itself, in float, with scaled_dot_product_attention and AdamW in its fused and its foreach form; the
+least of several steps counts, of the best of these settings.  Deep shapes are not compiled whole,
+which takes longer than the measurement is worth.  bfloat16 (autocast) is there for information.  Shapes,
 batches, ties, clipping and DeepNorm are bench.c's, so the time beside ours is that of the same
 mathematics.
 """
@@ -80,7 +81,10 @@ def step_time(shape, compiled, form, half, seconds):
     model = Model(n, m, dim, heads, ffn, vocab, length)
     adam = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.98), **{form: True})
     ids = torch.randint(3, vocab, (tokens//length, length))
-    run = torch.compile(model) if compiled else model
+    run = torch.compile(model) if compiled == "compiled" else model
+    for layer in (*model.enc, *model.dec):
+        if compiled == "layers compiled":
+            layer.compile()
     best, end = math.inf, time.perf_counter() + seconds
     while time.perf_counter() < end or best == math.inf:
         begun = time.perf_counter()
@@ -102,15 +106,16 @@ def main():
     print(f"torch {torch.__version__}, {threads} threads, {torch.backends.cpu.get_cpu_capability()}")
     for name in sys.argv[2:] or SHAPES:
         times = {}
-        for compiled in (False, True):
+        deep = sum(SHAPES[name][:2]) > 24
+        for compiled in ("eager", "layers compiled", *(() if deep else ("compiled",))):
             for form in ("fused", "foreach"):
                 try:
-                    key = ("compiled" if compiled else "eager") + ", " + form
+                    key = compiled + ", " + form
                     times[key] = step_time(SHAPES[name], compiled, form, False, 6)
                 except Exception as why:            # no compiler, or a graph too deep for it
                     print(f"{name}: {key}: {type(why).__name__}", file=sys.stderr)
         best = min(times, key=times.get)
-        half = step_time(SHAPES[name], best.startswith("compiled"), best.split(", ")[1], True, 6)
+        half = step_time(SHAPES[name], *best.split(", "), True, 6)
         print(f"{name}: {times[best]:.1f} ms ({best}); "
               + ", ".join(f"{k} {t:.1f}" for k, t in times.items()) + f"; bfloat16 {half:.1f}",
               flush=True)
