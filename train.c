@@ -2709,13 +2709,13 @@ static size_t tensor_size(const dn_tensor *t)
     return (size_t)t->rows*(size_t)(t->cols ? t->cols : 1);
 }
 
-/* Load all of a checkpoint into a model, which must have its shape. */
-static void model_load(dn_model *m, const char *path)
+/* Load all of a checkpoint into a model, which must have its shape; next: what else to do. */
+static void model_load(dn_model *m, const char *path, const char *next)
 {
     char err[DN_ERR_MAX];
     dn_io io;
     FILE *f = checkpoint_open(path, &io);
-    if (dn_load(m, &io, err) != DN_OK) fail(1, "%s: %s", path, err);
+    if (dn_load(m, &io, err) != DN_OK) fail(1, "%s: %s%s", path, err, next);
     fclose(f);
 }
 
@@ -2735,7 +2735,7 @@ static void init_load(struct session *s, const char *path)
     void *block = resize(NULL, need, 1);
     dn_model *from = dn_model_init(&c, DN_INFER, block, need, err);
     if (!from) fail(1, "%s: %s", path, err);
-    model_load(from, path);
+    model_load(from, path, "");
     if (dn_model_reconfigure(from, &now, err) != DN_OK) fail(2, "%s: %s", path, err);
     for (int i = 0; i < dn_tensor_count(s->m); i++) {
         const dn_tensor t = dn_tensor_at(s->m, i);
@@ -2778,7 +2778,7 @@ static void model_make(struct session *s, enum dn_purpose purpose)
     s->m = dn_model_init(&c, purpose, s->block, need, err);
     if (!s->m) fail(1, "%s", err);
     if (s->o.file) {
-        model_load(s->m, s->o.file);
+        model_load(s->m, s->o.file, "");
         if (dn_model_reconfigure(s->m, &now, err) != DN_OK) fail(2, "%s", err);
     }
     say("model: %s parameters, step %lld", human((double)dn_param_count(s->m), count),
@@ -2803,6 +2803,8 @@ static uint64_t parameters_hash(const dn_model *m)
 static void model_open(struct session *s)
 {
     tokenizer_load(s, s->o.file);
+    if (s->o.beam > s->o.model.vocab)
+        fail(2, "--beam must be at most the vocabulary, %d, not %d", s->o.model.vocab, s->o.beam);
     model_make(s, DN_INFER);
 }
 
@@ -4313,7 +4315,7 @@ static void profile(struct session *s)
 static int64_t roll_back(struct session *s, struct progress *p, int64_t step)
 {
     char err[DN_ERR_MAX];
-    model_load(s->m, s->saved);
+    model_load(s->m, s->saved, "");
     rate_halve(&s->o.model, 1);
     s->halved++;
     if (dn_model_reconfigure(s->m, &s->o.model, err) != DN_OK) fail(1, "%s", err);
@@ -4783,7 +4785,7 @@ static int run_average(struct session *s)
     for (size_t k = 0; k < n; k++) sum[k] = 0;
     for (int i = s->o.words; i >= 0; i--) {
         const char *path = i ? s->o.word[i - 1] : s->o.file;
-        model_load(s->m, path);
+        model_load(s->m, path, "; average checkpoints of one run");
         char *tok = note_of_file(path, "tokenizer");
         if (!tok || strcmp(tok, s->tok_note) != 0)
             fail(1, "%s has another tokenizer than %s; average checkpoints of one run", path,
@@ -5097,8 +5099,13 @@ static void options_read(struct session *s, int argc, char **argv)
     struct options *o = &s->o;
     options_default(o, NULL);
     for (int pass = 1; pass <= 4; pass++) options_pass(s, argc, argv);
-    if (begun_from(o) && !o->help)            /* --vocab is a limit for a tokenizer yet to learn */
+    if (begun_from(o) && !o->help) {          /* --vocab is a limit for a tokenizer yet to learn */
+        int most = o->model.vocab;
         o->model.vocab = config_of_file(s, o, begun_from(o))->vocab;
+        if (most < o->model.vocab)
+            fail(2, "%s has a vocabulary of %d, which --vocab %d cannot change", begun_from(o),
+                 o->model.vocab, most);
+    }
     if (is_verb(o, "plot") && o->log) {       /* its --log means --log-axes: a plot logs nothing */
         o->log_axes = o->log;
         o->log = NULL;
