@@ -3548,6 +3548,8 @@ dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_
                        const dn_beam *how, int *out, int *out_len, char *err)
 {
     const dn_config *c = &gen->m->c;
+    if (!(how->length_penalty >= -10 && how->length_penalty <= 10))
+        return fail(err, DN_EINVAL, "a length penalty is from -10 to 10");
     dn_status status = generator_begin(gen, n, how->beam, enc, enc_len, err);
     if (status) return status;
     for (int i = 0; i < n; i++) gen->found[i] = (struct found){ i, 0 };

@@ -70,7 +70,8 @@ static const char *base_name(const char *path)
 }
 
 /* How the files begin that are no checkpoints. */
-static const char svg_head[] = "<svg ", header_head[] = "/* Written by deepnet's train export";
+static const char svg_head[] = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"100%\" viewBox=";
+static const char header_head[] = "/* Written by deepnet's train export";
 static const char log_header[] =
     "step,seconds,loss,val,lr,grad_norm,tokens_per_second,parameters\n";
 
@@ -551,7 +552,7 @@ enum { SERIES_MAX = 40 };                     /* files, or lines, in one plot */
 
 struct options {
     dn_config model;
-    const char *verb, *file;                  /* what to do, and the model to do it with */
+    const char *verb, *file, *model_word;     /* what to do, and the model to do it with */
     const char *word[SERIES_MAX];             /* other files that it is given */
     int words;
     const char *preset, *plot, *log_axes, *x, *y, *by, *title;
@@ -1066,6 +1067,8 @@ static void text_check(const char *name, const char *p, size_t n)
 /* A file, or stdin for "-". */
 static struct store store_open(const char *name)
 {
+    needed_for = "the texts";
+    if (!*name) fail(2, "the name of a file is empty");
     FILE *f = strcmp(name, "-") == 0 ? stdin : fopen(name, "rb");
     if (!f)
         fail(1, "%s: %s%s", name, strerror(errno),
@@ -1377,8 +1380,8 @@ static void word_set(struct options *o, const char *word)
     } else {
         if (o->file)
             fail(2, "'%s' is one word too many%s", word,
-                 is_verb(o, "translate") ? "; translate reads standard input" : "");
-        o->file = word;
+                 is_among("translate tokens", o->verb) ? "; it reads standard input" : "");
+        o->file = o->model_word = word;
     }
 }
 
@@ -1412,6 +1415,8 @@ static void options_line(struct options *o, int argc, char **argv)
             plain = 1;
         }
     }
+    if (o->model_word && o->file != o->model_word)
+        fail(2, "'%s' and --resume '%s' are two models; give one", o->model_word, o->file);
 }
 
 static void preset_set(struct options *o, const char *name)
@@ -2250,7 +2255,7 @@ static int name_ends(const char *name, size_t n, const char *word, size_t k)
     return n >= k && memcmp(name + n - k, word, k) == 0 && (n == k || name[n - k - 1] == '.');
 }
 
-/* The kind that a map END=KIND,... has for a name without its .weight, by the longest end. */
+/* The kind that a map END=KIND,... has for a name, by the longest end; .weight does not count. */
 static const struct matrix_kind *kind_of_name(const char *map, const char *name)
 {
     const struct matrix_kind *best = NULL, *kind, *end = matrix_kinds + LENGTH(matrix_kinds);
@@ -2264,6 +2269,7 @@ static const struct matrix_kind *kind_of_name(const char *map, const char *name)
         if (k == 0 || kind == end)
             fail(2, "--map cannot have '%.*s'; it is END=KIND,... with q, k, v, o, w1, w2, qkv, "
                  "qk or kv for KIND", (int)m, map);
+        if (k > 7 && memcmp(map + k - 7, ".weight", 7) == 0) k -= 7;
         if (k <= longest || !name_ends(name, n, map, k)) continue;
         longest = k;
         best = kind;
@@ -2459,7 +2465,7 @@ static void head_check(const struct place *a, FILE *f)
     char begin[sizeof log_header];
     size_t n = fread(begin, 1, strlen(a->head), f);
     if (ferror(f)) fail(1, "%s: %s", a->path, strerror(errno));
-    if (memcmp(begin, a->head, n) != 0)
+    if (n > 0 && (n < strlen(a->head) || memcmp(begin, a->head, n) != 0))
         fail(2, "%s exists and is %s; --%s NAME keeps it, --force replaces it", a->path, what,
              a->use);
 }
@@ -2468,7 +2474,7 @@ static void head_check(const struct place *a, FILE *f)
 static void output_try(const struct place *a)
 {
     if (!a->head && is_special(a->path))
-        fail(1, "%s: not a regular file; --out \"\" writes no checkpoint", a->path);
+        fail(1, "%s: not a regular file; --out NAME is one to write", a->path);
     struct part p = part_open(a->path);
     part_finish(&p, 1, 1);
 }
@@ -2600,6 +2606,7 @@ static int rate_restore(dn_config *c, double *asked, const char *path)
 static int replace_check(const struct session *s, const char *path, int beside)
 {
     static const char how[] = "--out NAME keeps it, --force replaces it";
+    static const char free_words[] = "warmup steps schedule";     /* and rates: a resume's */
     char err[DN_ERR_MAX], ours[DN_NAME_MAX], theirs[DN_NAME_MAX];
     dn_config c, now = s->o.model;
     dn_io io;
@@ -2615,10 +2622,11 @@ static int replace_check(const struct session *s, const char *path, int beside)
     if (status != DN_OK) fail(2, "%s exists and is no checkpoint; %s", path, how);
     rate_restore(&now, &asked, path);
     now.parts = dn_sharing_of(&now, DN_TRAIN).parts;
-    for (int i = 0; i < n && !own; i++) {
+    for (int i = 0; i < n; i++) {
         dn_config_get(&now, &field[i], ours);
         dn_config_get(&c, &field[i], theirs);
         if (early && is_among("vocab steps", field[i].name)) continue;
+        if (own && (field[i].kind == DN_FLOAT || is_among(free_words, field[i].name))) continue;
         if (field[i].saved && strcmp(ours, theirs) != 0)
             fail(2, "%s is of another run, with --%s %s; %s%s", path, field[i].name, theirs,
                  strcmp(field[i].name, "steps") == 0 ? "--resume goes on with it, " : "", how);
@@ -2803,8 +2811,6 @@ static uint64_t parameters_hash(const dn_model *m)
 static void model_open(struct session *s)
 {
     tokenizer_load(s, s->o.file);
-    if (s->o.beam > s->o.model.vocab)
-        fail(2, "--beam must be at most the vocabulary, %d, not %d", s->o.model.vocab, s->o.beam);
     model_make(s, DN_INFER);
 }
 
@@ -2922,6 +2928,7 @@ static void text_sample(struct session *s, FILE *f, int n, int which)
     dn_generator *g = generator(s, 0, 1);
     uint64_t stream = STREAM_SAMPLE + (uint64_t)which;
     size_t bytes = strlen(s->o.prompt), total, most = (size_t)c->ctx;
+    needed_for = "the text; a smaller --length needs less";
     int *ids = resize(NULL, bytes + 1 + (size_t)n, sizeof(int));
     int held = c->ctx;                        /* as if full: so the loop starts it */
     dn_real *work = resize(NULL, (size_t)c->vocab, sizeof *work);
@@ -3344,13 +3351,13 @@ static int run_check_init(struct session *s)
     struct network net = { .path = s->o.file, .map = s->o.map, .c = s->o.model };
     char err[DN_ERR_MAX];
     if (!net.path) fail(2, "check-init needs a file, of safetensors");
-    if (dn_config_check(&net.c, err) != DN_OK) fail(2, "%s", err);
+    if (dn_config_check(&net.c, err) != DN_OK) fail(2, "%s: %s", net.path, err);
     FILE *f = checkpoint_open(net.path, &net.io);
     network_visit(&net, matrix_measure);
     fclose(f);
     if (net.n == 0)
-        fail(1, "%s: no name in it is known to be of Q, K, V, O, W1 or W2; --map END=KIND,... "
-             "tells, as in --map attn.query=q", net.path);
+        fail(1, "%s: no matrix of floats in it has a name that is known to be of Q, K, V, O, W1 "
+             "or W2; --map END=KIND,... tells, as in --map attn.query=q", net.path);
     gains_print(&net.c);
     int wrong = network_print(&net, stdout);
     if (*net.other) printf("not looked at: other matrices, such as %s\n", net.other);
@@ -3790,11 +3797,10 @@ static void plot_print(struct plot *p, FILE *f)
                 strcat(strcat(y, *y ? ", " : ""), p->y[k]);
                 break;
             }
-    fprintf(f, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"100%%\" "
-            "viewBox=\"0 0 %.0f %.0f\" font-size=\"13\" fill=\"" GREY "\" font-family=\""
+    fprintf(f, "%s\"0 0 %.0f %.0f\" font-size=\"13\" fill=\"" GREY "\" font-family=\""
             "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif\">\n"
             "<style>.grid{fill:none;stroke:" GREY "}.line{fill:none;stroke-width:1.8;"
-            "stroke-linejoin:round;stroke-linecap:round}</style>\n", width, height);
+            "stroke-linejoin:round;stroke-linecap:round}</style>\n", svg_head, width, height);
     if (p->title)
         text_print(f, p->from[0], 32, " font-size=\"17\" font-weight=\"600\"", p->title);
     axes_print(p, f);
@@ -3888,20 +3894,22 @@ static size_t rows_until(struct text t, int64_t step)
     return keep;
 }
 
-/* Is this log of another run than the checkpoint?  It is if that is not there, or if it has another
- * loss at the step of the checkpoint's best validation. */
-static int is_foreign(struct text rows, const char *checkpoint)
+/* Does a row of the log end in the hash of these parameters? */
+static int row_is_of(const dn_model *m, const char *row, const char *end)
 {
-    char step[32], loss[32];
-    double best = 0;
-    int stalled;
-    if (!*checkpoint || !file_exists(checkpoint)) return 1;
-    char *note = note_of_file(checkpoint, "best");
-    snprintf(step, sizeof step, "\n%lld,", best_of_note(note, checkpoint, &best, &stalled));
-    int n = snprintf(loss, sizeof loss, "%.9g,", best);
-    const char *at = strstr(rows.at, step);
-    for (int i = 0; at && i < 3; i++) at = strchr(at + 1, ',');
-    return at && strncmp(at + 1, loss, (size_t)n) != 0;
+    char hash[24];
+    int n = snprintf(hash, sizeof hash, ",%016llx\n", (unsigned long long)parameters_hash(m));
+    return end - row >= n && memcmp(end - n, hash, (size_t)n) == 0;
+}
+
+/* Is the log of the run that a model is from?  Then the last row up to its step is of that step and
+ * these parameters, since each checkpoint is saved after a row. */
+static int is_log_of(const dn_model *m, struct text rows)
+{
+    const char *end = rows.at + rows_until(rows, dn_step_count(m)), *row = end;
+    while (row > rows.at + 1 && row[-2] != '\n') row--;
+    if (row > rows.at) row--;
+    return strtoll(row, NULL, 10) == dn_step_count(m) && row_is_of(m, row, end);
 }
 
 /* Cut the log after the rows up to this step, and keep them for --plot.  A run that was killed has
@@ -3915,9 +3923,9 @@ static void rows_restore(const struct session *s, struct progress *p, int64_t st
     p->rows = file_read(log);
     size_t all = p->room = p->rows.n, keep = rows_until(p->rows, step);
     p->rows.at[all] = 0;
-    if (all >= sizeof log_header && !s->o.force && !p->csv
-        && is_foreign(p->rows, s->o.file ? s->o.file : s->o.out))
-        fail(2, "%s is the log of another run; --log NAME keeps it, --force cuts it", log);
+    if (all >= sizeof log_header && !s->o.force && !p->csv && !is_log_of(s->m, p->rows))
+        fail(2, "%s is the log of another run, or has no row of step %lld; --log NAME keeps it, "
+             "--force cuts it", log, (long long)step);
     if (strncmp(p->rows.at, log_header, sizeof log_header - 1) != 0) keep = 0;        /* --force */
     p->rows.n = keep;
     if (keep == all) return;
@@ -3976,7 +3984,7 @@ static void progress_step(struct session *s, struct progress *p, int64_t step,
     double now = seconds(), spent = now - p->begun, rate = p->tokens/(p->seconds + 1e-9);
     double nll = p->nll/p->steps;
     double left = spent/(double)(step - p->first)*(double)(s->o.model.steps - step);
-    int due = last || val >= 0 || step % s->o.log_every == 0;
+    int due = last || val >= 0 || step % s->o.log_every == 0 || step % s->o.save_every == 0;
     int rewrite = !last && val < 0 && !rank && can_rewrite();
     if (!due && !(rewrite && now - p->drawn > 0.5)) return;
     if (s->o.minutes > 0 && left > 60*s->o.minutes - spent) left = 60*s->o.minutes - spent;
@@ -4538,6 +4546,7 @@ static int run_sample(struct session *s)
         if (strcmp(s->o.prompt, "\n") != 0) fail(2, "--prompt or --prompt-file, not both");
         t = file_read(s->o.prompt_file);
         if (t.n && t.at[t.n - 1] == '\n') t.n--;
+        if (t.n && t.at[t.n - 1] == '\r') t.n--;
         if (memchr(t.at, 0, t.n)) fail(1, "%s: a prompt has no byte 0", s->o.prompt_file);
         t.at[t.n] = 0;
         s->o.prompt = t.at;
@@ -4599,6 +4608,7 @@ static void references_open(struct session *s)
 static int score_file(struct session *s)
 {
     if (!s->o.target) fail(2, "--hypothesis needs --target, the reference");
+    if (s->o.file) fail(2, "--hypothesis is scored without a model; leave out '%s'", s->o.file);
     s->test = corpus_open(s->o.hypothesis, s->o.target);
     references_open(s);
     struct bleu sum = { .o = &s->o, .more = s->more };
@@ -4805,7 +4815,7 @@ static int run_average(struct session *s)
  * the parameters must be the one in the log. */
 static int run_verify(struct session *s)
 {
-    char err[DN_ERR_MAX], here[24];
+    char err[DN_ERR_MAX];
     struct progress p = {0};
     dn_stats stats;
     if (!s->o.words) fail(2, "verify needs the LOG of a run, and the options of the run");
@@ -4817,22 +4827,26 @@ static int run_verify(struct session *s)
     s->o.log = s->o.plot = NULL;
     train_open(s);
     profile(s);
-    long long first = dn_step_count(s->m), step = first, last = first, above = 0;
+    long long first = dn_step_count(s->m), step = first, last = -1, above = 0;
     for (size_t i = 1; i < l.n; i++) {
         const char *row = l.text.at + l.start[i], *end = l.text.at + l.start[i + 1];
         long long at = strtoll(row, NULL, 10);
         if (at <= above)
             fail(1, "%s: line %zu is not of a later step than the one above", log, i + 1);
         above = at;
-        if (at <= first || (s->o.stop_after && at > first + s->o.stop_after)) continue;
+        if (at < first || (s->o.stop_after && at > first + s->o.stop_after)) continue;
+        if (at > s->o.model.steps)
+            fail(2, "%s has a row of step %lld; --steps ends at %d", log, at, s->o.model.steps);
         while (step < at) check(train_step(s, &p, step++, &stats, err), err);
-        snprintf(here, sizeof here, ",%016llx\n", (unsigned long long)parameters_hash(s->m));
-        if (end - row < 18 || memcmp(end - 18, here, 18) != 0)
+        if (!row_is_of(s->m, row, end) && last >= 0)
             fail(1, "%s: step %lld is the first that differs; at step %lld all is the same", log,
                  at, last);
+        if (!row_is_of(s->m, row, end))
+            fail(1, "%s: its first row, of step %lld, differs; are these the run's options?", log,
+                 at);
         last = at;
     }
-    if (last == first) fail(2, "%s has no row behind step %lld to compare", log, first);
+    if (last <= first) fail(2, "%s has no row behind step %lld to compare", log, first);
     printf("steps %lld to %lld are those of %s\n", first + 1, last, log);
     free(l.text.at);
     free(l.start);
@@ -5116,6 +5130,8 @@ static void options_read(struct session *s, int argc, char **argv)
         && strcmp(o->tokenize, "char") != 0)
         fail(2, "--tokenize cannot be '%s'; it is 13a, none or char", o->tokenize);
     if (o->decimals > 17) fail(2, "--decimals must be at most 17, not %d", o->decimals);
+    if (o->beam > o->model.vocab)
+        fail(2, "--beam must be at most the vocabulary, %d, not %d", o->model.vocab, o->beam);
     if (o->rows > INT_MAX/o->beam) fail(2, "--rows and --beam are too large together");
     if (!o->save_every) o->save_every = o->eval_every;
     if (!o->sample_every) o->sample_every = o->eval_every;
