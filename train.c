@@ -4170,8 +4170,12 @@ static uint64_t file_hash(const char *path)
     dn_io io;
     FILE *f = checkpoint_open(path, &io);
     uint64_t hash = HASH_START;
-    for (int c; (c = getc(f)) != EOF; ) hash = hash_add(hash, (uint64_t)c);
-    if (ferror(f)) fail(1, "%s: %s", path, strerror(errno));
+    unsigned char piece[4096];
+    for (uint64_t at = 0, n; at < io.size; at += n) {
+        n = io.size - at < sizeof piece ? io.size - at : sizeof piece;
+        if (io_read(f, at, piece, (size_t)n)) fail(1, "%s could not be read", path);
+        for (uint64_t i = 0; i < n; i++) hash = hash_add(hash, piece[i]);
+    }
     fclose(f);
     return hash;
 }

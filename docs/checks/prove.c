@@ -303,15 +303,62 @@ INSTEAD(int, get_number, struct reader *r, uint64_t *v)
     return 0;
 }
 
+/* Room for three; more of it is more rounds of the same. */
+PROOF(get_numbers)
+{
+    static uint64_t to[3];
+    reader_left(14);
+    const int n = get_numbers(&in, to, 3);
+    must(n >= -1 && n <= 3, "as many as there is room for");
+    if (n >= 0) reached("a list");
+    else refused();
+}
+
+INSTEAD(int, get_numbers, struct reader *r, uint64_t *to, int most)
+{
+    const int n = nondet_int();
+    assume(n >= -1 && n <= most);
+    for (int i = 0; i < most; i++) to[i] = nondet_uint64();
+    if (n < 0) r->status = DN_EFORMAT;
+    return n;
+}
+
+/* The sizes of a matrix; more of them are more rounds of the same. */
+PROOF(entry_check)
+{
+    dn_entry e = { .name = text_at_end(4) };
+    const uint64_t span[2] = { nondet_uint64(), nondet_uint64() };
+    reader_any();
+    e.dims = (int)size_upto(2), e.type = (int)size_upto(DTYPES);
+    e.bytes = e.type < DTYPES ? dtypes[e.type].bytes : 0;
+    for (int i = 0; i < 2; i++) e.shape[i] = nondet_uint64();
+    if (entry_check(&in, &e, span)) {
+        must(span[0] == in.filled && span[1] >= span[0] && span[1] <= in.data, "no gap");
+        must(e.dims != 2 || !e.bytes
+             || span[1] - span[0] == (uint64_t)e.bytes*e.shape[0]*e.shape[1],
+             "as many bytes as its shape needs");
+        reached("right");
+    } else {
+        refused();
+    }
+}
+
+INSTEAD(int, entry_check, struct reader *r, const dn_entry *e, const uint64_t span[2])
+{
+    must(e->dims >= 0 && e->dims <= DN_DIMS, "as many sizes as there is room for");
+    if (nondet_int()) {
+        assume(span[0] == r->filled && span[1] >= span[0] && span[1] <= r->data);
+        return 1;
+    }
+    r->status = DN_EFORMAT;
+    return 0;
+}
+
 static uint64_t was;
 INSTEAD(int, tensor_note, struct reader *r, const dn_entry *e, uint64_t begin)
 {
-    must(e->dims >= 0 && e->dims <= DN_DIMS, "as many sizes as there is room for");
     must(begin == was && r->filled <= r->data && r->filled >= begin, "inside the file, no gap");
     must(e->type >= OWN && e->type < DTYPES, "a type that is read");
-    must(e->dims != 2
-         || r->filled - begin == e->shape[0]*e->shape[1]*(uint64_t)dtypes[e->type].bytes,
-         "as many bytes as its shape needs");
     if (nondet_int()) return 1;
     r->status = DN_EFORMAT;
     return 0;
@@ -332,6 +379,29 @@ INSTEAD(struct tensor *, tensor_find, const dn_model *m, const char *name)
 {
     (void)m, (void)name;
     return nondet_int() ? &one : NULL;
+}
+
+INSTEAD(char *, put_text, char *p, const char *end, const char *text)
+{
+    must(p <= end && __CPROVER_w_ok(p, (size_t)(end - p)) && *text, "a text, and where it goes");
+    return p + size_upto((size_t)(end - p));
+}
+
+/* After a sentence of any length; any settings are missing. */
+PROOF(lacking)
+{
+    reader_any();
+    in.fields = nondet_uint64();
+    for (int i = 0; i < DN_ERR_MAX; i++) err[i] = nondet_char();
+    err[size_upto(DN_ERR_MAX - 1)] = 0;
+    must(!lacking(&in), "never");
+    reached("end");
+}
+
+INSTEAD(int, lacking, struct reader *r)
+{
+    must(__CPROVER_w_ok(r->err, DN_ERR_MAX), "room for a sentence");
+    return 0;
 }
 
 /* For any tensor that tensor_find() may name, or none. */
