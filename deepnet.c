@@ -3164,8 +3164,9 @@ struct dn_generator {
     int capacity, rows, beam;           /* sequences there is room for; in use; per source    */
     int sources;                        /* that the last search began with                    */
     int *len;                           /* tokens of each row so far                          */
-    int *lane;                          /* where in the cache, and in ids, a row lies         */
-    int *lane_next, *taken;             /* beam search: the same for the next id; of a lane   */
+    int *lane;                          /* of each row: its past is ctx rows of the cache, and
+                                           of ids, from row lane ctx on                       */
+    int *lane_next, *taken;             /* beam search: after this id; is a lane taken?       */
     int *parent, *feed, *one;           /* beam search: row gone on from, id fed, 1           */
     int *ids, *ended;                   /* beam search: capacity x ctx                        */
     double *score, *score_next;         /* capacity                                           */
@@ -3282,9 +3283,9 @@ dn_status dn_generator_start(dn_generator *gen, int rows, const int *enc, const 
 }
 
 /* The new tokens of all rows are one pass, whose queries see the keys in the cache: row r has its
- * own from row lane ctx on, len[r] of them new, and those of its source, as one span of queries for
- * all rows of a beam, which have one new token each: the first row has it.  Only the last token of
- * each row needs logits, rows x V. */
+ * own in its lane, len[r] of them new, and those of its source, as one span of queries for all rows
+ * of a beam, which have one new token each: the first row has it.  Only the last token of each row
+ * needs logits, rows x V. */
 const dn_real *dn_generator_feed(dn_generator *gen, const int *tokens, const int *len, char *err)
 {
     const dn_model *m = gen->m;

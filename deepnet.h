@@ -313,11 +313,12 @@ typedef struct dn_sampling { double temperature; int top_k; double top_p; } dn_s
 int dn_sample(const dn_real *logits, int vocab, const dn_sampling *how, double u, dn_real *work);
 
 /* Translate n sources with beam search (beam 1: greedy), all at once; n*beam <= rows of g.
- * score of a hypothesis = sum of log p / length^length_penalty, -10 to 10.  out holds n x ctx ids;
- * out_len[i] of them are the translation, without DN_BOS and DN_EOS; at most 2 enc_len[i] + 10.  A
- * decoder alone ignores enc and continues DN_BOS.  After each id of every hypothesis progress is
- * told how many ids these have and how many sources are not done; unless it returns 0 the search
- * ends there with DN_EIO, and out and out_len are unspecified.  progress must not use g. */
+ * score of a hypothesis = sum of log p / length^length_penalty, which is from -10 to 10.  out holds
+ * n x ctx ids; out_len[i] of them are the translation, without DN_BOS and DN_EOS; at most
+ * 2 enc_len[i] + 10.  A decoder alone ignores enc and continues DN_BOS.  After each id of every
+ * hypothesis progress is told how many ids these have and how many sources are not done; unless it
+ * returns 0 the search ends there with DN_EIO, and out and out_len are unspecified.  progress must
+ * not use g. */
 typedef struct dn_beam {
     int beam;
     double length_penalty;

@@ -2603,15 +2603,15 @@ static int rate_restore(dn_config *c, double *asked, const char *path)
 /* What --out NAME and --force are for: OUT or one beside it is there, and was made by another run,
  * by other options or of other data; or by this one, which has come further.  Returns whether it is
  * this run's and has ended.  Before the tokenizer is learned, only the options tell. */
-static int replace_check(const struct session *s, const char *path, int beside)
+static int replace_check(struct session *s, const char *path, int beside)
 {
     static const char how[] = "--out NAME keeps it, --force replaces it";
     static const char free_words[] = "warmup steps schedule";     /* and rates: a resume's */
     char err[DN_ERR_MAX], ours[DN_NAME_MAX], theirs[DN_NAME_MAX];
-    dn_config c, now = s->o.model;
+    int n, own = s->o.file && same_file(s->o.file, s->o.out), early = !*s->data_note;
+    dn_config c, now = own ? *config_of_file(s, &s->o, s->o.file) : s->o.model;
     dn_io io;
     double asked;
-    int n, own = s->o.file && same_file(s->o.file, s->o.out), early = !*s->data_note;
     const dn_field *field = dn_fields(&n);
     if (s->o.force || !file_exists(path) || (own && !beside)) return 0;
     FILE *f = checkpoint_open(path, &io);
@@ -3894,6 +3894,12 @@ static size_t rows_until(struct text t, int64_t step)
     return keep;
 }
 
+static int has_ended(const struct session *s)
+{
+    return dn_step_count(s->m) >= s->o.model.steps
+           || (s->o.patience && s->stalled >= s->o.patience);
+}
+
 /* Does a row of the log end in the hash of these parameters? */
 static int row_is_of(const dn_model *m, const char *row, const char *end)
 {
@@ -3903,29 +3909,34 @@ static int row_is_of(const dn_model *m, const char *row, const char *end)
 }
 
 /* Is the log of the run that a model is from?  Then the last row up to its step is of that step and
- * these parameters, since each checkpoint is saved after a row. */
+ * these parameters: a log begins with a row of its first model, and checkpoints are saved after
+ * theirs. */
 static int is_log_of(const dn_model *m, struct text rows)
 {
+    if (!rows.n) return 0;
     const char *end = rows.at + rows_until(rows, dn_step_count(m)), *row = end;
     while (row > rows.at + 1 && row[-2] != '\n') row--;
     if (row > rows.at) row--;
     return strtoll(row, NULL, 10) == dn_step_count(m) && row_is_of(m, row, end);
 }
 
-/* Cut the log after the rows up to this step, and keep them for --plot.  A run that was killed has
- * logged steps after its last checkpoint, which now come again; one that begins has no row yet, and
- * replaces those of the run that OUT is from. */
-static void rows_restore(const struct session *s, struct progress *p, int64_t step)
+/* Keep the rows of the log up to this step, for --plot too.  A run that was killed has logged steps
+ * after its last checkpoint, which now come again, and so has one that goes back; no other's rows
+ * are cut, and none by a run that has ended. */
+static void rows_restore(struct session *s, struct progress *p, int64_t step)
 {
     const char *log = s->o.log;
+    int own = p->csv || s->o.force || (s->o.file && same_file(s->o.file, s->o.out));
     if (!file_exists(log)) return;
     free(p->rows.at);
     p->rows = file_read(log);
-    size_t all = p->room = p->rows.n, keep = rows_until(p->rows, step);
+    size_t all = p->room = p->rows.n, keep = has_ended(s) ? all : rows_until(p->rows, step);
     p->rows.at[all] = 0;
     if (all >= sizeof log_header && !s->o.force && !p->csv && !is_log_of(s->m, p->rows))
-        fail(2, "%s is the log of another run, or has no row of step %lld; --log NAME keeps it, "
-             "--force cuts it", log, (long long)step);
+        fail(2, "%s is the log of another run; --log NAME keeps it, --force cuts it", log);
+    if (keep < all && !own)
+        fail(2, "%s has rows behind step %lld; --log NAME keeps them, --force cuts them", log,
+             (long long)step);
     if (strncmp(p->rows.at, log_header, sizeof log_header - 1) != 0) keep = 0;        /* --force */
     p->rows.n = keep;
     if (keep == all) return;
@@ -3934,7 +3945,7 @@ static void rows_restore(const struct session *s, struct progress *p, int64_t st
 }
 
 /* Open the log where the run stands.  When the run goes back, it is open already. */
-static void log_open(const struct session *s, struct progress *p)
+static void log_open(struct session *s, struct progress *p)
 {
     int64_t step = dn_step_count(s->m);
     p->rows.n = rows_until(p->rows, step);
@@ -3960,12 +3971,17 @@ static double seconds_of(struct text rows)
 
 static void progress_open(struct session *s, struct progress *p)
 {
+    char row[80];
     *p = (struct progress){0};
     p->begun = p->drawn = seconds();
     p->first = dn_step_count(s->m);
     log_open(s, p);
     p->before = seconds_of(p->rows);
     if (!p->rows.n) row_add(s, p, log_header);
+    if (!p->csv || is_log_of(s->m, p->rows)) return;
+    snprintf(row, sizeof row, "%lld,%.2f,,,,,,%016llx\n", (long long)p->first, p->before,
+             (unsigned long long)parameters_hash(s->m));
+    row_add(s, p, row);
 }
 
 static void sums_clear(struct progress *p)
@@ -4264,7 +4280,7 @@ static void train_open(struct session *s)
     checkpoint_save(s, OUT, 1);
 }
 
-/* Validate and keep the best model; without validation data *val stays as it is. */
+/* Validate; without validation data *val stays as it is. */
 static dn_status validate(struct session *s, int64_t step, double *val, char *err)
 {
     struct score sum;
@@ -4274,15 +4290,9 @@ static dn_status validate(struct session *s, int64_t step, double *val, char *er
     *val = mean_nll(&sum);
     s->stalled++;
     if (!s->best_step || *val < s->best) {
-        const double best = s->best;
-        const long long best_step = s->best_step;
         s->best = *val;
         s->best_step = step;
         s->stalled = 0;
-        if (s->o.keep_best && !checkpoint_save(s, OUT_BEST, 0)) { /* then OUT.best is still that */
-            s->best = best;
-            s->best_step = best_step;
-        }
     }
     if (s->stalled == 10 && !s->o.patience)
         say("note: no validation has been better than %.3f, at step %lld, for 10 of them; "
@@ -4340,16 +4350,16 @@ static int64_t roll_back(struct session *s, struct progress *p, int64_t step)
 }
 
 /* Train until the run ends or is stopped; returns whether it ended.  The order within a step
- * matters: validation is before the checkpoint, which notes the best; and a signal is looked at
- * only between steps, so that what is saved is whole. */
+ * matters: validation, and the row of the log, are before the checkpoints, which note the best and
+ * which is_log_of() looks for; and a signal is looked at only between steps, so that what is saved
+ * is whole. */
 static int train_loop(struct session *s, struct progress *p)
 {
     char err[DN_ERR_MAX];
     dn_stats stats = {0};
     const struct options *o = &s->o;
     int64_t step = p->first;
-    int ended = step >= o->model.steps || (o->patience && s->stalled >= o->patience);
-    s->last = ended;
+    int ended = s->last = has_ended(s);
     if (ended)
         say("step %lld of %d: this run has ended; to go on, --resume %s and raise --%s%s",
             (long long)step, o->model.steps, o->file, o->epochs ? "epochs" : "steps",
@@ -4358,7 +4368,8 @@ static int train_loop(struct session *s, struct progress *p)
         say("note: no step, nothing to log or to plot; --force trains anew");
     if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, OUT, 0);  /* and nothing more */
     while (!s->last) {
-        double val = -1;
+        double val = -1, best = s->best;
+        long long best_step = s->best_step;
         dn_status status = train_step(s, p, step++, &stats, err);
         int late = ranks_most(o->minutes > 0 && seconds() - p->begun > 60*o->minutes);
         s->told = ranks_most(caught);         /* from here on all ranks know the same */
@@ -4374,6 +4385,10 @@ static int train_loop(struct session *s, struct progress *p)
         ended |= o->patience && s->stalled >= o->patience;
         s->last |= ended;
         progress_step(s, p, step, &stats, val, s->last);
+        if (s->best_step == step && o->keep_best && !checkpoint_save(s, OUT_BEST, 0)) {
+            s->best = best;                   /* OUT.best is still that */
+            s->best_step = best_step;
+        }
         if (o->keep && step % o->save_every == 0)
             checkpoint_save(s, KEPT + (int)((step/o->save_every - 1)%o->keep), 0);
         if (s->last || step % o->save_every == 0) checkpoint_save(s, OUT, 0);
@@ -4466,8 +4481,8 @@ static int run_train(struct session *s)
 {
     struct progress p;
     train_open(s);
-    progress_open(s, &p);
     profile(s);
+    progress_open(s, &p);
     signals_watch(1);
     int ended = train_loop(s, &p);
     signals_watch(0);
@@ -4831,7 +4846,7 @@ static int run_verify(struct session *s)
     s->o.log = s->o.plot = NULL;
     train_open(s);
     profile(s);
-    long long first = dn_step_count(s->m), step = first, last = -1, above = 0;
+    long long first = dn_step_count(s->m), step = first, last = -1, above = -1;
     for (size_t i = 1; i < l.n; i++) {
         const char *row = l.text.at + l.start[i], *end = l.text.at + l.start[i + 1];
         long long at = strtoll(row, NULL, 10);
@@ -4842,12 +4857,13 @@ static int run_verify(struct session *s)
         if (at > s->o.model.steps)
             fail(2, "%s has a row of step %lld; --steps ends at %d", log, at, s->o.model.steps);
         while (step < at) check(train_step(s, &p, step++, &stats, err), err);
-        if (!row_is_of(s->m, row, end) && last >= 0)
+        int same = row_is_of(s->m, row, end);
+        if (!same && last < 0)
+            fail(1, "%s: step %lld, the first compared, differs; are the options%s those of its "
+                 "run?", log, at, s->o.file ? " and the model" : "");
+        if (!same)
             fail(1, "%s: step %lld is the first that differs; at step %lld all is the same", log,
                  at, last);
-        if (!row_is_of(s->m, row, end))
-            fail(1, "%s: its first row, of step %lld, differs; are these the run's options?", log,
-                 at);
         last = at;
     }
     if (last <= first) fail(2, "%s has no row behind step %lld to compare", log, first);
@@ -5121,8 +5137,8 @@ static void options_read(struct session *s, int argc, char **argv)
         int most = o->model.vocab;
         o->model.vocab = config_of_file(s, o, begun_from(o))->vocab;
         if (most < o->model.vocab)
-            fail(2, "%s has a vocabulary of %d, which --vocab %d cannot change", begun_from(o),
-                 o->model.vocab, most);
+            fail(2, "%s has a vocabulary of %d, and vocab is to be at most %d; --vocab %d keeps it",
+                 begun_from(o), o->model.vocab, most, o->model.vocab);
     }
     if (is_verb(o, "plot") && o->log) {       /* its --log means --log-axes: a plot logs nothing */
         o->log_axes = o->log;
@@ -5134,6 +5150,8 @@ static void options_read(struct session *s, int argc, char **argv)
         && strcmp(o->tokenize, "char") != 0)
         fail(2, "--tokenize cannot be '%s'; it is 13a, none or char", o->tokenize);
     if (o->decimals > 17) fail(2, "--decimals must be at most 17, not %d", o->decimals);
+    if (!(fabs(o->length_penalty) <= 10))
+        fail(2, "--length-penalty must be from -10 to 10, not %g", o->length_penalty);
     if (o->beam > o->model.vocab)
         fail(2, "--beam must be at most the vocabulary, %d, not %d", o->model.vocab, o->beam);
     if (o->rows > INT_MAX/o->beam) fail(2, "--rows and --beam are too large together");

@@ -5,9 +5,9 @@
 Needs torch.  Each shape is timed as it is, through torch.compile, and with each layer compiled by
 itself, in float, with scaled_dot_product_attention and AdamW in its fused and its foreach form; the
 least of several steps counts, of the best of these settings.  Deep shapes are not compiled whole,
-which takes longer than the measurement is worth.  bfloat16 (autocast) is there for information.  Shapes,
-batches, ties, clipping and DeepNorm are bench.c's, so the time beside ours is that of the same
-mathematics.
+which takes longer than the measurement is worth.  bfloat16 (autocast) is there for information.
+Shapes, batches, ties, clipping and DeepNorm are bench.c's, so the time beside ours is that of the
+same mathematics.
 """
 import math
 import sys
