@@ -3889,17 +3889,20 @@ dn_gains dn_gains_of(const dn_config *c, int stack, int layer)
 
 /* Fixed are the fields from which sizes, values already drawn, or what was learned follow: all but
  * real numbers, warmup, steps and schedule. */
+int dn_may_change(const dn_field *f)
+{
+    return f->kind == DN_FLOAT || f->at == offsetof(dn_config, warmup)
+           || f->at == offsetof(dn_config, steps) || f->at == offsetof(dn_config, schedule);
+}
+
 dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err)
 {
     dn_config now = *c;
     if (dn_config_check(c, err)) return DN_EINVAL;
     now.parts = parts_of(c);
-    for (const dn_field *f = fields; f < fields + FIELDS; f++) {
-        int may_change = f->kind == DN_FLOAT || f->at == offsetof(dn_config, warmup)
-                   || f->at == offsetof(dn_config, steps) || f->at == offsetof(dn_config, schedule);
-        if (!may_change && field_value(&now, f) != field_value(&m->c, f))
+    for (const dn_field *f = fields; f < fields + FIELDS; f++)
+        if (!dn_may_change(f) && field_value(&now, f) != field_value(&m->c, f))
             return fail(err, DN_EINVAL, "%s cannot change once the model is made", f->name);
-    }
     m->c = now;
     config_round(&m->c);
     return DN_OK;

@@ -197,6 +197,8 @@ const dn_config *dn_model_config(const dn_model *m);
  * field but arch to tie, batch_tokens, parts, seed and memory to desks.  DN_EINVAL names the
  * first. */
 dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err);
+/* Is this one of the fields that it changes? */
+int       dn_may_change(const dn_field *f);
 
 /* The parameter tensors, in the order of the checkpoint.  value and grad point into the block
  * (value of DN_BORROW to what was handed in; grad is NULL unless DN_TRAIN); rows x cols, row-major;

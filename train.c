@@ -2600,15 +2600,17 @@ static int rate_restore(dn_config *c, double *asked, const char *path)
     return n;
 }
 
+/* Does the run go on in the file that it was resumed from? */
+static int is_in_place(const struct options *o) { return o->file && same_file(o->file, o->out); }
+
 /* What --out NAME and --force are for: OUT or one beside it is there, and was made by another run,
  * by other options or of other data; or by this one, which has come further.  Returns whether it is
  * this run's and has ended.  Before the tokenizer is learned, only the options tell. */
 static int replace_check(struct session *s, const char *path, int beside)
 {
     static const char how[] = "--out NAME keeps it, --force replaces it";
-    static const char free_words[] = "warmup steps schedule";     /* and rates: a resume's */
     char err[DN_ERR_MAX], ours[DN_NAME_MAX], theirs[DN_NAME_MAX];
-    int n, own = s->o.file && same_file(s->o.file, s->o.out), early = !*s->data_note;
+    int n, own = is_in_place(&s->o), early = !*s->data_note;
     dn_config c, now = own ? *config_of_file(s, &s->o, s->o.file) : s->o.model;
     dn_io io;
     double asked;
@@ -2626,7 +2628,7 @@ static int replace_check(struct session *s, const char *path, int beside)
         dn_config_get(&now, &field[i], ours);
         dn_config_get(&c, &field[i], theirs);
         if (early && is_among("vocab steps", field[i].name)) continue;
-        if (own && (field[i].kind == DN_FLOAT || is_among(free_words, field[i].name))) continue;
+        if (own && dn_may_change(&field[i])) continue;
         if (field[i].saved && strcmp(ours, theirs) != 0)
             fail(2, "%s is of another run, with --%s %s; %s%s", path, field[i].name, theirs,
                  strcmp(field[i].name, "steps") == 0 ? "--resume goes on with it, " : "", how);
@@ -3894,6 +3896,14 @@ static size_t rows_until(struct text t, int64_t step)
     return keep;
 }
 
+/* Where the last row begins, of a text that is not NULL. */
+static const char *last_row(struct text rows)
+{
+    size_t at = rows.n;
+    while (at > 1 && rows.at[at - 2] != '\n') at--;
+    return rows.at + (at ? at - 1 : 0);
+}
+
 static int has_ended(const struct session *s)
 {
     return dn_step_count(s->m) >= s->o.model.steps
@@ -3914,27 +3924,26 @@ static int row_is_of(const dn_model *m, const char *row, const char *end)
 static int is_log_of(const dn_model *m, struct text rows)
 {
     if (!rows.n) return 0;
-    const char *end = rows.at + rows_until(rows, dn_step_count(m)), *row = end;
-    while (row > rows.at + 1 && row[-2] != '\n') row--;
-    if (row > rows.at) row--;
-    return strtoll(row, NULL, 10) == dn_step_count(m) && row_is_of(m, row, end);
+    rows.n = rows_until(rows, dn_step_count(m));
+    const char *row = last_row(rows);
+    return strtoll(row, NULL, 10) == dn_step_count(m) && row_is_of(m, row, rows.at + rows.n);
 }
 
 /* Keep the rows of the log up to this step, for --plot too.  A run that was killed has logged steps
  * after its last checkpoint, which now come again, and so has one that goes back; no other's rows
  * are cut, and none by a run that has ended. */
-static void rows_restore(struct session *s, struct progress *p, int64_t step)
+static void rows_restore(const struct session *s, struct progress *p, int64_t step)
 {
     const char *log = s->o.log;
-    int own = p->csv || s->o.force || (s->o.file && same_file(s->o.file, s->o.out));
+    int may = p->csv || s->o.force;
     if (!file_exists(log)) return;
     free(p->rows.at);
     p->rows = file_read(log);
     size_t all = p->room = p->rows.n, keep = has_ended(s) ? all : rows_until(p->rows, step);
     p->rows.at[all] = 0;
-    if (all >= sizeof log_header && !s->o.force && !p->csv && !is_log_of(s->m, p->rows))
+    if (all >= sizeof log_header && !may && !is_log_of(s->m, p->rows))
         fail(2, "%s is the log of another run; --log NAME keeps it, --force cuts it", log);
-    if (keep < all && !own)
+    if (keep < all && !may && !is_in_place(&s->o))
         fail(2, "%s has rows behind step %lld; --log NAME keeps them, --force cuts them", log,
              (long long)step);
     if (strncmp(p->rows.at, log_header, sizeof log_header - 1) != 0) keep = 0;        /* --force */
@@ -3945,7 +3954,7 @@ static void rows_restore(struct session *s, struct progress *p, int64_t step)
 }
 
 /* Open the log where the run stands.  When the run goes back, it is open already. */
-static void log_open(struct session *s, struct progress *p)
+static void log_open(const struct session *s, struct progress *p)
 {
     int64_t step = dn_step_count(s->m);
     p->rows.n = rows_until(p->rows, step);
@@ -3962,10 +3971,8 @@ static void log_open(struct session *s, struct progress *p)
 /* The seconds of the last row; 0: there is none. */
 static double seconds_of(struct text rows)
 {
-    size_t at = rows.n;
     char *end = NULL;
-    while (at > 1 && rows.at[at - 2] != '\n') at--;
-    if (at) strtod(rows.at + at - 1, &end);
+    if (rows.n) strtod(last_row(rows), &end);
     return end && *end == ',' ? strtod(end + 1, NULL) : 0;
 }
 
@@ -4065,7 +4072,6 @@ static void pairs_name(struct options *o)
 static void data_open(struct session *s)
 {
     const struct options *o = &s->o;
-    needed_for = "the texts";
     const char *valid = is_text(s) ? o->valid_text : o->valid_target;
     s->train = corpus_open(o->source, is_text(s) ? o->text : o->target);
     s->valid = valid ? corpus_open(o->valid_source, valid)
@@ -4382,7 +4388,7 @@ static int train_loop(struct session *s, struct progress *p)
             s->last = 0;
             continue;
         }
-        ended |= o->patience && s->stalled >= o->patience;
+        ended |= has_ended(s);
         s->last |= ended;
         progress_step(s, p, step, &stats, val, s->last);
         if (s->best_step == step && o->keep_best && !checkpoint_save(s, OUT_BEST, 0)) {

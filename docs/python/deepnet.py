@@ -85,7 +85,7 @@ dn_config_set int at text text at | dn_config_get void at at at | dn_config_chec
 dn_gains_of dn_gains at int int | dn_gain_of double at int int int
 dn_model_bytes size at int at | dn_sharing_of dn_sharing at int
 dn_model_init at at int at size at | dn_model_borrow at at at at size at
-dn_model_config at at | dn_model_reconfigure int at at at
+dn_model_config at at | dn_model_reconfigure int at at at | dn_may_change int at
 dn_tensor_count int at | dn_tensor_at dn_tensor at int | dn_param_count size at
 dn_train_step int at at int at at | dn_evaluate int at at at at | dn_gradient int at at int at at
 dn_gradient_of int at at int int int at at | dn_apply int at at at
