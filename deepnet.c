@@ -287,11 +287,12 @@ enum feature {
     MIXED      = 1 << 6,                /* a layer's input is a learned mix of outputs below  */
     OPEN       = 1 << 7,                /* the first sub-layer of a stack has no out          */
     BY_DEPTH   = 1 << 8,                /* in(x) is divided by sqrt(layer)                    */
-    BIASED     = 1 << 9,                /* of a configuration: biases in the linear maps,     */
-    LEARNED    = 1 << 10,               /* positions learned,                                 */
-    OWN_EMBED  = 1 << 11,               /* an embedding of the stack's own,                   */
-    OWN_OUTPUT = 1 << 12,               /* an output matrix of its own                        */
-    FIRST_AT   = 1 << 13                /* from here on one for each op at each place: AT()   */
+    RATE_BY_B  = 1 << 9,                /* the rate inside sub-layers is multiplied by b      */
+    BIASED     = 1 << 10,               /* of a configuration: biases in the linear maps,     */
+    LEARNED    = 1 << 11,               /* positions learned,                                 */
+    OWN_EMBED  = 1 << 12,               /* an embedding of the stack's own,                   */
+    OWN_OUTPUT = 1 << 13,               /* an output matrix of its own                        */
+    FIRST_AT   = 1 << 14                /* from here on one for each op at each place: AT()   */
 };
 #define AT(place, op) ((uint64_t)FIRST_AT << (OPS*(int)(place) + (int)(op)))
 #define NORM(place)   (AT(place, LN)|AT(place, RMS))
@@ -339,7 +340,7 @@ static const struct scheme {
     { "deepscalelm",        "--- --- --- LLL -", RESIDUE,   ONE,        MOMENTS,   0 },
     /* x + b G(LN(x)), b = 1/N or 1/sqrt(N) [eq:completep] */
     { "completep",          "LLL --- --- --- L", ONE,       DEPTH,      ONE,       0 },
-    { "depth-mup",          "LLL --- --- --- L", ONE,       ROOT_DEPTH, ONE,       0 },
+    { "depth-mup",          "LLL --- --- --- L", ONE,       ROOT_DEPTH, ONE,       RATE_BY_B },
     /* Post-LN in the first quarter of the layers, then Pre-LN [eq:mix-ln] */
     { "mix-ln",             "LLL --- --- --- L", ONE,       ONE,        ONE,       QUARTER },
 };
@@ -916,8 +917,7 @@ static void drop_weights(real *A, const real *P, const struct attention *att,
     }
 }
 
-/* 16: two products (five in backward), small ones, whose multiply-adds cost what 8 of a large one
- * do. */
+/* 16: two small products (five in backward), whose multiply-adds cost 8 times a large one's. */
 static int attend_threads(const struct team *team, const struct attention *att)
 {
     double work = 0;
@@ -1286,8 +1286,7 @@ struct saved {
 
 /* The desk: all that a pass through the network writes but parameter gradients, so that one pass
  * needs one desk.  A model has its own, a generator too.  In training each sub-layer has its own
- * y, and x of the next is the same buffer; where nothing is kept for a backward pass, x and y
- * alternate between two. */
+ * y, which the next one reads as x; with nothing kept for backward, they alternate between two. */
 struct desk {
     struct team team;
     struct work {
@@ -1480,8 +1479,7 @@ static struct qkv qkv_of(const struct pass *pass, const struct sublayer *sub)
     return (struct qkv){ q, k, k + pass->m->c.dim };
 }
 
-/* The new tokens' keys and values, beside their queries in rows of 3D, go behind those of earlier
- * ones: rows of 2D. */
+/* New keys and values, beside their queries in rows of 3D, go behind earlier ones, rows of 2D. */
 static void cache_append(const struct pass *pass, real *cache, const real *q)
 {
     int D = pass->m->c.dim;
@@ -1910,21 +1908,23 @@ static double bias_correction(double b, int64_t t)                              
 /* [eq:adam]   g = scale grad,  m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,
  *             w -= lr m^/(sqrt v^ + eps),  m^ = m/(1 - b1^t),  v^ = v/(1 - b2^t)
  * Matrices are before that multiplied by 1 - lr weight_decay (AdamW).  m and v: mean and square.
- * A fixed b makes gradients inside a sub-layer b times as large, and so its eps [eq:completep]. */
+ * A fixed b makes gradients in a sub-layer b times as large, so its eps is b eps [eq:completep]. */
 static void adam(dn_model *m, double scale, double lr)
 {
     const dn_config *c = &m->c;
     real b1 = (real)c->beta1, b2 = (real)c->beta2, one_b1 = (real)(1 - c->beta1);
-    real one_b2 = (real)(1 - c->beta2), by = (real)scale, shrunk = (real)(1 - lr*c->weight_decay);
-    real rate = (real)(lr/bias_correction(c->beta1, m->step + 1));
+    real one_b2 = (real)(1 - c->beta2), by = (real)scale;
     real fix = (real)(1/sqrt(bias_correction(c->beta2, m->step + 1)));
+    double one_b1t = bias_correction(c->beta1, m->step + 1);
     PARALLEL_FOR(m->threads,
     for (int p = 0; p < PIECES; p++) {
         size_t i = piece(m->scalars, p), last = piece(m->scalars, p + 1);
         for (const struct tensor *t = tensor_of(m, m->value + i); i < last; t++) {
             size_t end = t->at + t->count < last ? t->at + t->count : last;
-            real eps = (real)c->eps*(t->sub < 0 ? 1 : m->sub[t->sub].b);
-            real keep = t->row->slot < MATRICES ? shrunk : 1;
+            real b = t->sub < 0 ? 1 : m->sub[t->sub].b, eps = (real)c->eps*b;
+            double own = schemes[c->norm].more & RATE_BY_B ? lr*(double)b : lr;
+            real rate = (real)(own/one_b1t);
+            real keep = t->row->slot < MATRICES ? (real)(1 - own*c->weight_decay) : 1;
             for (; i < end; i++) {
                 real g = by*m->grad[i];
                 real mean = m->mean[i] = fmadd(b1, m->mean[i], one_b1*g);
