@@ -9,6 +9,7 @@
  *     ./train translate MODEL < in > out         one line for each line
  *     ./train score MODEL --source F --target F  loss, perplexity, BLEU, chrF
  *     ./train average MODEL... --out MODEL       the mean of their parameters
+ *     ./train export MODEL --c-header FILE       its parameters as a C header
  *     ./train verify LOG MODEL ...               is the log what the run comes to from there?
  *     ./train tokens MODEL < text                ids and pieces
  *     ./train info MODEL                         what is in the file, and what it needs
@@ -635,7 +636,7 @@ static const struct option {
     { "beam", COUNT, AT(beam), "1", 1, "Use", "hypotheses of the beam search; 1: greedy" },
     { "n-best", COUNT, AT(n_best), "0", 0, "Use",
       "write up to so many translations, at most --beam: line, score and text, with tabs between" },
-    { "length-penalty", REAL, AT(length_penalty), "1", 0, "Use",
+    { "length-penalty", REAL, AT(length_penalty), "1", -INT_MAX, "Use",
       "a hypothesis scores log p / length^penalty" },
     { "rows", COUNT, AT(rows), "32", 1, "Use", "sentences translated at a time" },
     { "tokenize", WORD, AT(tokenize), "13a", 0, "Use",
@@ -1112,37 +1113,15 @@ static int byte_next(struct store *s)
     return c;
 }
 
+/* The bytes of a file, with room for the end of the last line and a NUL. */
 static struct text file_read(const char *name)
 {
     struct store s = store_open(name);
-    struct text t = { resize(NULL, (size_t)s.n + 1, 1), (size_t)s.n };
+    struct text t = { resize(NULL, (size_t)s.n + 2, 1), (size_t)s.n };
     store_read(&s, 0, t.n, t.at);
+    t.at[t.n] = t.at[t.n + 1] = 0;
     store_free(&s);
     return t;
-}
-
-/* The length of the byte order mark that begins a text: 3 or 0. */
-static size_t mark_of(struct text t)
-{
-    return t.n >= 3 && memcmp(t.at, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
-}
-
-/* Split t into lines, in place: without a byte order mark, and with \n for \r\n. */
-static struct lines lines_split(struct text t)
-{
-    size_t from = mark_of(t), to = 0, n = 0;
-    struct lines l = { t, NULL, 0 };
-    if (t.n > from && t.at[t.n - 1] != '\n') t.at[t.n++] = '\n';
-    for (size_t i = from; i < t.n; i++) n += t.at[i] == '\n' ? 1 : 0;
-    l.start = resize(NULL, n + 1, sizeof *l.start);
-    l.start[0] = 0;
-    for (; from < t.n; from++) {
-        if (t.at[from] == '\n' && to > l.start[l.n] && t.at[to - 1] == '\r') to--;
-        t.at[to++] = t.at[from];
-        if (t.at[from] == '\n') l.start[++l.n] = to;
-    }
-    l.text.n = to;
-    return l;
 }
 
 /* The length of the Unicode white space that begins p; 0: there is none. */
@@ -1186,8 +1165,9 @@ static size_t not_utf8(struct text t, int *more)
     return wrong;
 }
 
-/* The next line as lines_split() would find it, valid until the next call; NULL after the last
- * one, and then the first again.  No store_read() may come between two lines: it moves f. */
+/* The next line without its \n or \r\n, the first also without a byte order mark; valid until the
+ * next call.  NULL after the last one, and then the first again.  No store_read() may come between
+ * two lines: it moves f. */
 static struct text line_next(struct store *s)
 {
     size_t n = 0, mark = 0;
@@ -1199,7 +1179,7 @@ static struct text line_next(struct store *s)
         s->line[n++] = (char)c;
     } while (c != EOF && c != '\n');
     n--;
-    if (first) mark = mark_of((struct text){ s->line, n });
+    if (first && n >= 3 && memcmp(s->line, "\xEF\xBB\xBF", 3) == 0) mark = 3;
     if (n == mark && c == EOF) {
         s->at = 0;
         return (struct text){ NULL, 0 };
@@ -1208,13 +1188,32 @@ static struct text line_next(struct store *s)
     return (struct text){ s->line + mark, n - mark };
 }
 
+/* Split t into lines, in place, with room for one byte more: the last may get a \n, and no other is
+ * longer than what it was read from. */
+static struct lines lines_split(struct text t)
+{
+    struct store from = { .memory = t.at, .n = t.n };
+    struct lines l = { { t.at, 0 }, NULL, 0 };
+    size_t room = 0;
+    for (struct text line = { NULL, 0 }; ; l.n++) {
+        l.start = grow(l.start, &room, l.n + 1, sizeof *l.start);
+        l.start[l.n] = l.text.n;
+        if ((line = line_next(&from)).at == NULL) break;
+        memcpy(l.text.at + l.text.n, line.at, line.n);
+        l.text.n += line.n;
+        l.text.at[l.text.n++] = '\n';
+    }
+    free(from.line);
+    return l;
+}
+
 /* ---- reading options --------------------------------------------------------------------- */
 
 /* Is `name` among these, which have blanks between them? */
 static int is_among(const char *names, const char *name)
 {
     size_t n = strlen(name);
-    for (const char *at = names; (at = strstr(at, name)) != NULL; at += n)
+    for (const char *at = names; n && (at = strstr(at, name)) != NULL; at += n)
         if ((at == names || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
             return 1;
     return 0;
@@ -1491,7 +1490,8 @@ static void options_print(const struct options *o)
             printf("%s = %d\n", p->name, *(const int *)at);
         if (!word || word == o->config) continue;
         if (is_plain(word)) printf("%s = %s\n", p->name, word);
-        else printf("# %s: can only be given on the command line\n", p->name);
+        else if (word != p->fallback)
+            printf("# %s: can only be given on the command line\n", p->name);
     }
 }
 
@@ -1713,14 +1713,12 @@ static void corpus_free(struct corpus *c)
 
 struct batch {
     int rows, enc_n, dec_n;                   /* rows, and tokens in each stream so far */
-    int *block;                               /* the memory of these five; NULL: only count */
-    int *enc, *enc_len, *dec, *dec_len, *label;
+    int *enc, *enc_len, *dec, *dec_len, *label;   /* one block from enc on; NULL: only count */
 };
 
 /* What translate() reads and writes, o.rows sentences at a time. */
 struct translator {
-    int *block;                               /* the memory of these four */
-    int *in_len, *out_len, *in_ids, *out_ids; /* at most ctx ids each */
+    int *in_len, *out_len, *in_ids, *out_ids; /* one block from in_len on; at most ctx ids each */
     struct text line;                         /* one translation, decoded */
     size_t line_room;
     int shares;                               /* generators that shared them out */
@@ -1729,7 +1727,7 @@ struct translator {
 };
 
 enum { WRITERS = 64, REFS_MAX = 16 };         /* references beside --target */
-enum { OUT, OUT_BEST, PLOT, LOG, KEPT, OUTPUTS = KEPT + SERIES_MAX };    /* of a run */
+enum { OUT, PLOT, LOG, OUT_BEST, KEPT, OUTPUTS = KEPT + SERIES_MAX };    /* of a run */
 
 struct session {
     struct options o;
@@ -1757,15 +1755,22 @@ struct session {
     double best;                              /* the lowest validation loss, */
     long long best_step;                      /* its step, 0: none yet, */
     int stalled;                              /* and the validations since then */
-    char *out_best, *kept[SERIES_MAX];        /* OUT.best; OUT.1 and so on */
-    const char *saved;                        /* the last checkpoint of the run, NULL: none */
+    char *beside[OUTPUTS];                    /* from OUT_BEST on, what the run writes of these:
+                                                 OUT.best, OUT.1 and so on */
+    const char *saved;                        /* the last checkpoint of the run, NULL: none; */
+    int halved;                               /* how often the run went back to it, with half */
+    double asked;                             /* the learning rate; the one first asked for */
     char *lost[OUTPUTS];                      /* what could not be written, the last time: why */
     int last;                                 /* no step follows */
     int told;                                 /* the signal that one of the ranks has caught */
-    int halved;                               /* how often the run went back to it, with half */
-    double asked;                             /* the learning rate; the one first asked for */
     struct translator translator;
 };
+
+/* The layers of the encoder (stack 0) or the decoder (1); 0: there is none. */
+static int layers_of(const dn_config *c, int stack)
+{
+    return c->arch == (stack ? DN_ENCODER : DN_DECODER) ? 0 : stack ? c->dec_layers : c->enc_layers;
+}
 
 static int is_text(const struct session *s) { return s->o.model.arch != DN_ENC_DEC; }
 
@@ -1776,7 +1781,7 @@ static void session_free(struct session *s)
     corpus_free(&s->test);
     for (int i = 0; i < s->more; i++) store_free(&s->reference[i]);
     free(s->names);
-    for (int i = 0; s->batch && i < s->o.accum; i++) free(s->batch[i].block);
+    for (int i = 0; s->batch && i < s->o.accum; i++) free(s->batch[i].enc);
     free(s->batch);
     free(s->config.text.at);
     free(s->config.start);
@@ -1784,10 +1789,8 @@ static void session_free(struct session *s)
     for (int i = 0; i < WRITERS; i++) free(s->writer[i].block);
     free(s->tok_memory);
     free(s->tok_note);
-    free(s->out_best);
-    for (int i = 0; i < OUTPUTS; i++) free(s->lost[i]);
-    for (int i = 0; i < SERIES_MAX; i++) free(s->kept[i]);
-    free(s->translator.block);
+    for (int i = 0; i < OUTPUTS; i++) free(s->lost[i]), free(s->beside[i]);
+    free(s->translator.in_len);
     free(s->translator.line.at);
 }
 
@@ -1812,7 +1815,7 @@ static void batches_make(struct session *s)
     memset(s->batch, 0, (size_t)s->o.accum*sizeof *s->batch);
     for (int i = 0; i < s->o.accum; i++) {
         struct batch *b = &s->batch[i];
-        b->block = b->enc = resize(NULL, room, 5*sizeof(int));
+        b->enc = resize(NULL, room, 5*sizeof(int));
         b->enc_len = b->enc + room;
         b->dec = b->enc_len + room;
         b->dec_len = b->dec + room;
@@ -1836,7 +1839,7 @@ static int batch_pair(const struct session *s, struct batch *b, const struct cor
     int m = (int)length_of(&c->seq[0], i), n = (int)length_of(&c->seq[1], i) - 1;
     if (b->enc_n + m > s->o.model.batch_tokens || b->dec_n + n > s->o.model.batch_tokens)
         return 0;
-    if (b->block) {
+    if (b->enc) {
         ids_read(src, src->start[i], (size_t)m, b->enc + b->enc_n);
         ids_read(tgt, tgt->start[i], (size_t)n, b->dec + b->dec_n);
         ids_read(tgt, tgt->start[i] + 1, (size_t)n, b->label + b->dec_n);
@@ -1874,7 +1877,7 @@ static int row_tokens(const struct session *s, const struct corpus *c)
     return n < (uint64_t)s->o.model.ctx ? (int)n : s->o.model.ctx;
 }
 
-/* Random masks can miss a short batch altogether, and the library refuses a step without a label:
+/* Random masks can miss a short batch altogether, but a step needs a label, and so does a score:
  * then mask the first token. */
 static void batch_need_label(struct batch *b)
 {
@@ -1931,7 +1934,7 @@ static int batch_score(const struct session *s, struct batch *b, const struct co
         while (*done < c->seq[0].n && batch_pair(s, b, c, (size_t)*done)) ++*done;
         return b->rows;
     }
-    uint64_t n = text_tokens(c), len = (uint64_t)row_tokens(s, c);
+    uint64_t n = text_tokens(c), len = (uint64_t)row_tokens(s, c), before = *done;
     while (*done < n && (uint64_t)b->dec_n + len <= (uint64_t)s->o.model.batch_tokens) {
         uint64_t end = *done ? *done + stride(s, c) : len, from;
         if (end > n) end = n;
@@ -1941,6 +1944,7 @@ static int batch_score(const struct session *s, struct batch *b, const struct co
             *label++ = DN_IGNORE;             /* scored by an earlier window: here only context */
         *done = end;
     }
+    if (!before && *done == n) batch_need_label(b);           /* it is all there is */
     return b->rows;
 }
 
@@ -2367,10 +2371,9 @@ static int io_write(void *user, const void *from, size_t n)
 
 static FILE *checkpoint_open(const char *path, dn_io *io)
 {
-    int here = !rank || ranks == 1;
-    FILE *f = here ? fopen(path, "rb") : NULL;
+    FILE *f = rank ? NULL : fopen(path, "rb");
     int64_t size = f ? size_of(f) : -1;
-    if (here && size < 0)
+    if (!rank && size < 0)
         fail(1, "%s: %s", path, f && size == -1 ? "not a regular file" : strerror(errno));
     f = ranks_file(f, &size);
     *io = (dn_io){ f, (uint64_t)size, io_read, NULL };
@@ -2449,9 +2452,9 @@ static int places_of(const struct session *s, const char *outputs, struct place 
     for (int i = 0; i < o->words; i++)
         p[n++] = (struct place){ "FILE", o->word[i], NULL, 0 };
     if (!trains) return n;
-    if (*o->out && o->keep_best) p[n++] = (struct place){ "out", s->out_best, NULL, 1 };
-    for (int i = 0; *o->out && i < o->keep; i++)
-        p[n++] = (struct place){ "keep", s->kept[i], NULL, 1 };
+    for (int i = OUT_BEST; i < OUTPUTS; i++)
+        if (s->beside[i])
+            p[n++] = (struct place){ i == OUT_BEST ? "out" : "keep", s->beside[i], NULL, 1 };
     p[n++] = (struct place){ "standard output", "/dev/stdout", NULL, 0 };
     p[n++] = (struct place){ "standard error", "/dev/stderr", NULL, 0 };
     return n;
@@ -2560,8 +2563,7 @@ static int checkpoint_save(struct session *s, int which, int trial)
     if (s->best_step) note[notes++] = (dn_note){ "best", best };
     if (s->halved) note[notes++] = (dn_note){ "rate", rate };
     if (!rank) {
-        struct part p = part_open(which == OUT ? s->o.out : which == OUT_BEST ? s->out_best
-                                  : s->kept[which - KEPT]);
+        struct part p = part_open(which == OUT ? s->o.out : s->beside[which]);
         dn_io io = { p.f, 0, NULL, io_write };
         int good = p.f && dn_save(s->m, note, notes, &io, err) == DN_OK;
         if (trial) part_finish(&p, good && fflush(p.f) == 0, 1);
@@ -2780,8 +2782,7 @@ static void model_make(struct session *s, enum dn_purpose purpose)
     size_t need = dn_model_bytes(&c, purpose, err);
     if (!need) fail(2, "%s", err);
     say("memory: %.1f MiB for %d+%d layers of width %d, vocabulary %d", (double)need/1048576,
-        c.arch == DN_DECODER ? 0 : c.enc_layers, c.arch == DN_ENCODER ? 0 : c.dec_layers, c.dim,
-        c.vocab);
+        layers_of(&c, 0), layers_of(&c, 1), c.dim, c.vocab);
     needed_for = purpose == DN_INFER ? "the model"
                : "the model; --memory recompute or a smaller --batch-tokens need less";
     s->block = resize(NULL, need, 1);
@@ -2809,7 +2810,7 @@ static uint64_t parameters_hash(const dn_model *m)
     return hash;
 }
 
-/* Every command that uses a MODEL begins with this. */
+/* The tokenizer and the model, to use them, not to train. */
 static void model_open(struct session *s)
 {
     tokenizer_load(s, s->o.file);
@@ -2836,7 +2837,7 @@ static dn_generator *generator(struct session *s, int which, int rows)
 
 static void translator_make(struct translator *t, size_t rows, size_t ctx)
 {
-    t->block = t->in_len = resize(NULL, rows, 2*(ctx + 1)*sizeof(int));
+    t->in_len = resize(NULL, rows, 2*(ctx + 1)*sizeof(int));
     t->out_len = t->in_len + rows;
     t->in_ids = t->out_len + rows;
     t->out_ids = t->in_ids + rows*ctx;
@@ -2868,7 +2869,7 @@ static void translate(struct session *s, const struct sequences *q, size_t first
     if (shares > n) shares = n;
     if (shares > WRITERS) shares = WRITERS;
     for (int k = 0; k < shares; k++) generator(s, k, (n + shares - 1)/shares*s->o.beam);
-    if (!t->block) translator_make(t, (size_t)s->o.rows, (size_t)s->o.model.ctx);
+    if (!t->in_len) translator_make(t, (size_t)s->o.rows, (size_t)s->o.model.ctx);
     for (int i = 0; i < n; i++) t->in_len[i] = (int)length_of(q, first + (size_t)i);
     for (int i = 0; i < n; i++) total += (size_t)t->in_len[i];
     ids_read(q, q->start[first], total, t->in_ids);
@@ -3178,7 +3179,7 @@ static void matrix_measure(void *user, const dn_entry *e)
     double sum[3] = { 0, 0, 0 };
     int layer, stack = stack_of_name(e->name, &layer);
     if (net->c.arch != DN_ENC_DEC || stack < 0) stack = net->c.arch != DN_ENCODER;
-    int layers = stack ? net->c.dec_layers : net->c.enc_layers;
+    int layers = layers_of(&net->c, stack);
     if (layer >= layers)
         fail(2, "%s: '%s' is of layer %d; --%s-layers %d", net->path, e->name, layer,
              stack ? "dec" : "enc", layers);
@@ -3337,8 +3338,8 @@ static int network_print(const struct network *net, FILE *f)
 static void gains_print(const dn_config *c)
 {
     for (int stack = 0; stack < 2; stack++) {
-        if (stack == 0 ? c->arch == DN_DECODER : c->arch == DN_ENCODER) continue;
-        int last = (stack ? c->dec_layers : c->enc_layers) - 1;
+        int last = layers_of(c, stack) - 1;
+        if (last < 0) continue;
         dn_gains low = dn_gains_of(c, stack, 0), high = dn_gains_of(c, stack, last);
         printf("# %s, %d layers: alpha %.6f, beta %.6f", stack ? "decoder" : "encoder", last + 1,
                low.alpha, low.beta);
@@ -3845,17 +3846,18 @@ static void row_add(struct session *s, struct progress *p, const char *row)
     p->rows.n += n;
 }
 
-/* Draw the rows so far, or only see whether they could be.  Of a copy, because lines and cells are
- * ended in place.  What is no regular file, such as a pipe, gets one drawing, at the end. */
-static void progress_plot(struct session *s, const struct progress *p, int draw)
+/* Draw the rows so far; of a header alone only see whether they could be.  Of a copy, because lines
+ * and cells are ended in place.  What is no regular file, such as a pipe, gets one drawing, at the
+ * end. */
+static void progress_plot(struct session *s, const struct progress *p)
 {
     if (!s->o.plot || rank) return;
     struct text copy = { resize(NULL, p->rows.n + 1, 1), p->rows.n };
-    if (copy.n) memcpy(copy.at, p->rows.at, copy.n);
+    memcpy(copy.at, p->rows.at, copy.n);
     struct lines l = lines_split(copy);
     struct plot drawing = plot_of(&s->o);
     plot_read(&drawing, s->o.log ? s->o.log : "--plot", &l);
-    if (drawing.n > 0 && draw && (s->last || !is_special(s->o.plot))) {
+    if (drawing.n > 0 && (s->last || !is_special(s->o.plot))) {
         struct part part = part_open(s->o.plot);
         if (part.f) plot_print(&drawing, part.f);
         written(s, PLOT, part_close(&part, 1, "a write failed", 0));
@@ -3940,7 +3942,6 @@ static void rows_restore(const struct session *s, struct progress *p, int64_t st
     free(p->rows.at);
     p->rows = file_read(log);
     size_t all = p->room = p->rows.n, keep = has_ended(s) ? all : rows_until(p->rows, step);
-    p->rows.at[all] = 0;
     if (all >= sizeof log_header && !may && !is_log_of(s->m, p->rows))
         fail(2, "%s is the log of another run; --log NAME keeps it, --force cuts it", log);
     if (keep < all && !may && !is_in_place(&s->o))
@@ -4001,14 +4002,14 @@ static void sums_clear(struct progress *p)
  * smoothing so that it compares with val, and the tokens of all streams per second.  val < 0: not
  * measured.  On a terminal a line without val may come early, and the next one overwrites it. */
 static void progress_step(struct session *s, struct progress *p, int64_t step,
-                          const dn_stats *stats, double val, int last)
+                          const dn_stats *stats, double val)
 {
     char line[200], tokens[16], eta[16], value[32] = "";
     double now = seconds(), spent = now - p->begun, rate = p->tokens/(p->seconds + 1e-9);
     double nll = p->nll/p->steps;
     double left = spent/(double)(step - p->first)*(double)(s->o.model.steps - step);
-    int due = last || val >= 0 || step % s->o.log_every == 0 || step % s->o.save_every == 0;
-    int rewrite = !last && val < 0 && !rank && can_rewrite();
+    int due = s->last || val >= 0 || step % s->o.log_every == 0 || step % s->o.save_every == 0;
+    int rewrite = !s->last && val < 0 && !rank && can_rewrite();
     if (!due && !(rewrite && now - p->drawn > 0.5)) return;
     if (s->o.minutes > 0 && left > 60*s->o.minutes - spent) left = 60*s->o.minutes - spent;
     if (val >= 0) snprintf(value, sizeof value, "  val %.3f", val);
@@ -4146,7 +4147,7 @@ static void model_check(struct session *s)
     if (s->o.keep > SERIES_MAX) fail(2, "--keep must be at most %d", SERIES_MAX);
     struct progress p = {0};                  /* --x, --y and --log-axes, on a log without rows */
     row_add(s, &p, log_header);
-    progress_plot(s, &p, 0);
+    progress_plot(s, &p);
     free(p.rows.at);
     if (begun_from(&s->o) || dn_tok_bytes(vocab)) return;
     while (!dn_tok_bytes(most)) most /= 2;
@@ -4176,7 +4177,8 @@ static uint64_t corpus_hash(const struct corpus *c)
 static uint64_t options_hash(const struct options *o)
 {
     char value[DN_NAME_MAX];
-    int n, others[] = { o->eval_every, o->patience, o->stop_after, o->accum, DN_FMA };
+    int n, others[] = { o->eval_every, o->patience, o->stop_after, o->accum, DN_FMA, o->save_every,
+                        o->keep, o->keep_best, is_rollback(o), *o->out != 0 };
     uint64_t hash = HASH_START;
     const dn_field *field = dn_fields(&n);
     for (int i = 0; i < n; i++) {
@@ -4239,16 +4241,15 @@ static void run_restore(struct session *s, const char *path)
     s->saved = path;
 }
 
-/* May OUT and OUT.best be replaced?  If this run has ended in OUT, there is nothing to train: it
- * goes on from its end. */
+/* May OUT and the files beside it be replaced?  If this run has ended in OUT, there is nothing to
+ * train: it goes on from its end. */
 static void out_check(struct session *s)
 {
     int ended = 0;
     ranks_alone(1);
     if (*s->o.out && !rank) ended = replace_check(s, s->o.out, 0);
-    if (*s->o.out && !rank && s->o.keep_best && !ended) replace_check(s, s->out_best, 1);
-    for (int i = 0; *s->o.out && !rank && i < s->o.keep && !ended; i++)
-        replace_check(s, s->kept[i], 1);
+    for (int i = OUT_BEST; i < OUTPUTS && !rank && !ended; i++)
+        if (s->beside[i]) replace_check(s, s->beside[i], 1);
     ranks_alone(0);
     ended = ranks_most(ended);
     if (ended) s->o.file = s->o.out;
@@ -4262,11 +4263,10 @@ static void train_open(struct session *s)
         texts_name(&s->o);
     else
         pairs_name(&s->o);
-    s->out_best = joined(s->o.out, ".best");
-    for (int i = 0; i < s->o.keep; i++) {
-        char end[16];
-        snprintf(end, sizeof end, ".%d", i + 1);
-        s->kept[i] = joined(s->o.out, end);
+    for (int i = 0; i <= s->o.keep && *s->o.out; i++) {
+        char end[16] = ".best";
+        if (i) snprintf(end, sizeof end, ".%d", i);
+        if (i || s->o.keep_best) s->beside[OUT_BEST + i] = joined(s->o.out, end);
     }
     if (!rank) outputs_check(s, "out log plot");
     data_open(s);
@@ -4283,7 +4283,7 @@ static void train_open(struct session *s)
     model_make(s, DN_TRAIN);
     if (s->o.file) run_restore(s, s->o.file);
     else if (s->o.init) init_load(s, s->o.init);
-    checkpoint_save(s, OUT, 1);
+    if (!has_ended(s)) checkpoint_save(s, OUT, 1);
 }
 
 /* Validate; without validation data *val stays as it is. */
@@ -4331,7 +4331,7 @@ static void profile(struct session *s)
 {
     char err[DN_ERR_MAX];
     uint64_t place = s->place;
-    if (s->o.file || s->o.init) return;
+    if (begun_from(&s->o)) return;
     batch_next(s, &s->batch[0], 0);
     s->place = place;
     dn_batch view = batch_view(&s->batch[0]);
@@ -4390,15 +4390,15 @@ static int train_loop(struct session *s, struct progress *p)
         }
         ended |= has_ended(s);
         s->last |= ended;
-        progress_step(s, p, step, &stats, val, s->last);
-        if (s->best_step == step && o->keep_best && !checkpoint_save(s, OUT_BEST, 0)) {
+        progress_step(s, p, step, &stats, val);
+        if (s->best_step == step && s->beside[OUT_BEST] && !checkpoint_save(s, OUT_BEST, 0)) {
             s->best = best;                   /* OUT.best is still that */
             s->best_step = best_step;
         }
         if (o->keep && step % o->save_every == 0)
             checkpoint_save(s, KEPT + (int)((step/o->save_every - 1)%o->keep), 0);
         if (s->last || step % o->save_every == 0) checkpoint_save(s, OUT, 0);
-        if (step % o->eval_every == 0 && !s->last) progress_plot(s, p, 1);
+        if (step % o->eval_every == 0 && !s->last) progress_plot(s, p);
         if (step % o->sample_every == 0 && !caught && !rank) show_samples(s);
     }
     return ended;
@@ -4417,6 +4417,7 @@ static void say_how_to_resume(const struct session *s)
     for (char **word = s->argv + 1; *word; word += used ? used : 1) {
         used = option_read(word, name, &value);
         if (strcmp(*word, "--") == 0) continue;               /* --resume shall not follow it */
+        if (*word == s->o.model_word) continue;               /* it would be a second model */
         if (used && is_among("stop-after force resume model init", name)) continue;
         for (int i = 0; i < (used ? used : 1); i++) {
             fputc(' ', stderr);
@@ -4493,7 +4494,7 @@ static int run_train(struct session *s)
     int ended = train_loop(s, &p);
     signals_watch(0);
     if (p.csv && fclose(p.csv) != 0) log_failed(s);
-    progress_plot(s, &p, 1);
+    progress_plot(s, &p);
     free(p.rows.at);
     ranks_alone(1);
     if (ended && !rank) run_report(s, &p);
@@ -4974,16 +4975,16 @@ static const struct command *command_find(const char *name)
 /* Does the command use the option, or one of those that this is another name for? */
 static int is_used(const struct command *c, const char *name)
 {
-    int n, model = c->uses && is_among(c->uses, "model");
+    int n, model = c->uses && is_among(c->uses, "model"), used = -1;
     const dn_field *field = dn_fields(&n);
     for (int i = 0; i < LENGTH(aliases); i++)
-        if (strcmp(aliases[i].word, name) == 0 && is_used(c, aliases[i].name))
-            return 1;
+        if (strcmp(aliases[i].word, name) == 0)
+            used = used > 0 || is_used(c, aliases[i].name);
+    if (used >= 0) return used;
     for (int i = 0; i < n && model; i++)
         if (strcmp(field[i].name, name) == 0)
             return 1;
-    return is_among(every, name) || (c->uses ? is_among(c->uses, name)
-                                             : is_known(name) && !is_among(others, name));
+    return is_among(every, name) || (c->uses ? is_among(c->uses, name) : !is_among(others, name));
 }
 
 /* Refuse an option that would change nothing. */
