@@ -389,7 +389,7 @@ static int top_stack(const dn_config *c) { return has_stack(c, DEC) ? DEC : ENC;
 static int crossed(const dn_config *c) { return has_stack(c, ENC) && has_stack(c, DEC); }
 static int layers_of(const dn_config *c, int stack)
 {
-    return stack == DEC ? c->dec_layers : c->enc_layers;
+    return !has_stack(c, stack) ? 0 : stack == DEC ? c->dec_layers : c->enc_layers;
 }
 
 /* Outputs that DLCL mixes: of the embedding and of each layer. */
@@ -397,8 +397,8 @@ static int outputs_of(const dn_config *c, int stack) { return layers_of(c, stack
 
 static int ffn_width(const dn_config *c) { return c->ffn ? c->ffn : 4*c->dim; }
 
-/* What a sub-layer computes; the bits make sets of kinds. */
-enum kind { SELF = 1, CROSS = 2, FFN = 4, STACK = 8 };
+/* What a sub-layer computes; the bits make sets of kinds, and some of these have names. */
+enum kind { SELF = 1, CROSS = 2, FFN = 4, STACK = 8, ATTENTION = SELF|CROSS, EACH = ATTENTION|FFN };
 
 static int subs_per_layer(const dn_config *c, int stack)
 {
@@ -407,7 +407,7 @@ static int subs_per_layer(const dn_config *c, int stack)
 
 static int subs_of(const dn_config *c, int stack)
 {
-    return has_stack(c, stack) ? layers_of(c, stack)*subs_per_layer(c, stack) : 0;
+    return layers_of(c, stack)*subs_per_layer(c, stack);
 }
 
 /* Both stacks' sub-layers stand in one array, the encoder's first. */
@@ -442,9 +442,9 @@ static enum op op_at(const dn_config *c, enum place place, int stack, int i)
 static double ln(double x) { return (double)log_acc((acc)x); }
 static double root4(double x) { return sqrt(sqrt(x)); }
 
-/* The parameters of a sub-layer or stack, whose names table 3 has: matrices, their biases in the
- * same order, gain and bias (_G, _B) of what stands at a place, in the order of enum place, and
- * the rest. linear_of() and place_of() of section 9 rely on both orders. */
+/* The parameters of a sub-layer or stack, whose names table 3 has: matrices (first enum dn_matrix),
+ * their biases in the same order, gain and bias (_G, _B) of what stands at a place, in the order of
+ * enum place, and the rest.  linear_of() and place_of() of section 9 rely on these orders. */
 enum slot { WQ, WK, WV, WO, W1, W2, EMBED, POSITIONS, OUTPUT, MATRICES,
             BQ = MATRICES, BK, BV, BO, B1, B2, IN_G, IN_B, MID_G, MID_B, BR_G, BR_B, OUT_G, OUT_B,
             TOP_G, TOP_B, ACT_B, SKIP, SCALE, MIX, MIX_G, MIX_B, SLOTS };
@@ -540,7 +540,7 @@ static size_t piece(size_t n, int i) { return n/PIECES*(size_t)i + n%PIECES*(siz
 static acc sum_all(const real *x, const real *y, size_t n, int threads)
 {
     acc part[PIECES], total = 0;
-    PARALLEL_FOR(threads,
+    PARALLEL_FOR(enough(threads, 64.0*(double)n),
     for (int i = 0; i < PIECES; i++) {
         size_t at = piece(n, i), to = piece(n, i + 1), step = (size_t)1 << 20;
         part[i] = 0;
@@ -1191,7 +1191,7 @@ static const char *const stack_name[] = { "encoder", "decoder" };
  * initialization, optimizer and checkpoints loop over this table.  Q, K and V are drawn as three
  * matrices and lie side by side in memory, so that one product serves them all.  The gate of a
  * layer belongs to its self-attention, and its other sub-layers point to it: stacks_link(). */
-enum extent { VECTOR, OF_1, OF_D, OF_F, OF_H, OF_V, OF_CTX, OF_OUTPUTS };
+enum extent { VECTOR, OF_1, OF_D, OF_F, OF_H, OF_V, OF_CTX, OF_OUTS };
 enum first  { ZEROS, ONES, SKIPS, MEANS, TABLE, XAVIER };   /* from TABLE on: random        */
 
 static const struct param {
@@ -1202,49 +1202,49 @@ static const struct param {
     enum first first;
     uint64_t when;
 } params[] = {
-    { EMBED,     STACK,      "embed.weight",      OF_V,   OF_D,   TABLE,  OWN_EMBED          },
-    { POSITIONS, STACK,      "positions.weight",  OF_CTX, OF_D,   TABLE,  LEARNED            },
-    { OUTPUT,    STACK,      "output.weight",     OF_V,   OF_D,   TABLE,  OWN_OUTPUT         },
-    { WQ,        SELF|CROSS, "q.weight",          OF_D,   OF_D,   XAVIER, 0                  },
-    { WK,        SELF|CROSS, "k.weight",          OF_D,   OF_D,   XAVIER, 0                  },
-    { WV,        SELF|CROSS, "v.weight",          OF_D,   OF_D,   XAVIER, 0                  },
-    { WO,        SELF|CROSS, "o.weight",          OF_D,   OF_D,   XAVIER, 0                  },
-    { W1,        FFN,        "w1.weight",         OF_F,   OF_D,   XAVIER, 0                  },
-    { W2,        FFN,        "w2.weight",         OF_D,   OF_F,   XAVIER, 0                  },
-    { BQ,        SELF|CROSS, "q.bias",            OF_D,   VECTOR, ZEROS,  BIASED             },
-    { BK,        SELF|CROSS, "k.bias",            OF_D,   VECTOR, ZEROS,  BIASED             },
-    { BV,        SELF|CROSS, "v.bias",            OF_D,   VECTOR, ZEROS,  BIASED             },
-    { BO,        SELF|CROSS, "o.bias",            OF_D,   VECTOR, ZEROS,  BIASED             },
-    { B1,        FFN,        "w1.bias",           OF_F,   VECTOR, ZEROS,  BIASED             },
-    { B2,        FFN,        "w2.bias",           OF_D,   VECTOR, ZEROS,  BIASED             },
-    { IN_G,      SELF|CROSS|FFN, "in_norm.weight",  OF_D, VECTOR, ONES,   NORM(IN)         },
-    { IN_B,      SELF|CROSS|FFN, "in_norm.bias",    OF_D, VECTOR, ZEROS,  AT(IN, LN)       },
-    { IN_B,      SELF|CROSS|FFN, "in_shift.bias",   OF_1, VECTOR, ZEROS,  AT(IN, SHIFT)    },
-    { MID_G,     SELF|CROSS, "mid_norm.weight",   OF_D,   VECTOR, ONES,   NORM(MID)        },
-    { MID_B,     SELF|CROSS, "mid_norm.bias",     OF_D,   VECTOR, ZEROS,  AT(MID, LN)      },
-    { MID_G,     FFN,        "mid_norm.weight",   OF_F,   VECTOR, ONES,   NORM(MID)        },
-    { MID_B,     FFN,        "mid_norm.bias",     OF_F,   VECTOR, ZEROS,  AT(MID, LN)      },
-    { MID_G,     SELF|CROSS, "head.weight",       OF_H,   VECTOR, ONES,   AT(MID, HEAD_GAIN)},
-    { MID_B,     SELF|CROSS|FFN, "mid_shift.bias",  OF_1, VECTOR, ZEROS,  AT(MID, SHIFT)   },
-    { ACT_B,     FFN,        "act_shift.bias",    OF_1,   VECTOR, ZEROS,  SHIFTED            },
-    { BR_G,      SELF|CROSS|FFN, "br_norm.weight",  OF_D, VECTOR, ONES,   NORM(BR)         },
-    { BR_B,      SELF|CROSS|FFN, "br_norm.bias",    OF_D, VECTOR, ZEROS,  AT(BR, LN)       },
-    { OUT_G,     SELF|CROSS|FFN, "out_norm.weight", OF_D, VECTOR, ONES,   NORM(OUT)        },
-    { OUT_B,     SELF|CROSS|FFN, "out_norm.bias",   OF_D, VECTOR, ZEROS,  AT(OUT, LN)      },
-    { SKIP,      SELF|CROSS|FFN, "omega.weight",    OF_D, VECTOR, SKIPS,  OMEGA              },
-    { SCALE,     SELF|CROSS|FFN, "scale.weight",    OF_1, VECTOR, ONES,   SCALED             },
-    { SCALE,     SELF,       "scale.weight",      OF_1,   VECTOR, ZEROS,  GATED              },
-    { TOP_G,     STACK,      "norm.weight",       OF_D,   VECTOR, ONES,   NORM(TOP)          },
-    { TOP_B,     STACK,      "norm.bias",         OF_D,   VECTOR, ZEROS,  AT(TOP, LN)        },
-    { TOP_B,     STACK,      "shift.bias",        OF_1,   VECTOR, ZEROS,  AT(TOP, SHIFT)     },
-    { MIX,       STACK,      "mix.weight",  OF_OUTPUTS, OF_OUTPUTS, MEANS, MIXED             },
-    { MIX_G,     STACK,      "mix_norm.weight", OF_OUTPUTS, OF_D, ONES,   MIXED              },
-    { MIX_B,     STACK,      "mix_norm.bias",   OF_OUTPUTS, OF_D, ZEROS,  MIXED              },
+    { EMBED,     STACK,     "embed.weight",     OF_V,    OF_D,    TABLE,  OWN_EMBED          },
+    { POSITIONS, STACK,     "positions.weight", OF_CTX,  OF_D,    TABLE,  LEARNED            },
+    { OUTPUT,    STACK,     "output.weight",    OF_V,    OF_D,    TABLE,  OWN_OUTPUT         },
+    { WQ,        ATTENTION, "q.weight",         OF_D,    OF_D,    XAVIER, 0                  },
+    { WK,        ATTENTION, "k.weight",         OF_D,    OF_D,    XAVIER, 0                  },
+    { WV,        ATTENTION, "v.weight",         OF_D,    OF_D,    XAVIER, 0                  },
+    { WO,        ATTENTION, "o.weight",         OF_D,    OF_D,    XAVIER, 0                  },
+    { W1,        FFN,       "w1.weight",        OF_F,    OF_D,    XAVIER, 0                  },
+    { W2,        FFN,       "w2.weight",        OF_D,    OF_F,    XAVIER, 0                  },
+    { BQ,        ATTENTION, "q.bias",           OF_D,    VECTOR,  ZEROS,  BIASED             },
+    { BK,        ATTENTION, "k.bias",           OF_D,    VECTOR,  ZEROS,  BIASED             },
+    { BV,        ATTENTION, "v.bias",           OF_D,    VECTOR,  ZEROS,  BIASED             },
+    { BO,        ATTENTION, "o.bias",           OF_D,    VECTOR,  ZEROS,  BIASED             },
+    { B1,        FFN,       "w1.bias",          OF_F,    VECTOR,  ZEROS,  BIASED             },
+    { B2,        FFN,       "w2.bias",          OF_D,    VECTOR,  ZEROS,  BIASED             },
+    { IN_G,      EACH,      "in_norm.weight",   OF_D,    VECTOR,  ONES,   NORM(IN)           },
+    { IN_B,      EACH,      "in_norm.bias",     OF_D,    VECTOR,  ZEROS,  AT(IN, LN)         },
+    { IN_B,      EACH,      "in_shift.bias",    OF_1,    VECTOR,  ZEROS,  AT(IN, SHIFT)      },
+    { MID_G,     ATTENTION, "mid_norm.weight",  OF_D,    VECTOR,  ONES,   NORM(MID)          },
+    { MID_B,     ATTENTION, "mid_norm.bias",    OF_D,    VECTOR,  ZEROS,  AT(MID, LN)        },
+    { MID_G,     FFN,       "mid_norm.weight",  OF_F,    VECTOR,  ONES,   NORM(MID)          },
+    { MID_B,     FFN,       "mid_norm.bias",    OF_F,    VECTOR,  ZEROS,  AT(MID, LN)        },
+    { MID_G,     ATTENTION, "head.weight",      OF_H,    VECTOR,  ONES,   AT(MID, HEAD_GAIN) },
+    { MID_B,     EACH,      "mid_shift.bias",   OF_1,    VECTOR,  ZEROS,  AT(MID, SHIFT)     },
+    { ACT_B,     FFN,       "act_shift.bias",   OF_1,    VECTOR,  ZEROS,  SHIFTED            },
+    { BR_G,      EACH,      "br_norm.weight",   OF_D,    VECTOR,  ONES,   NORM(BR)           },
+    { BR_B,      EACH,      "br_norm.bias",     OF_D,    VECTOR,  ZEROS,  AT(BR, LN)         },
+    { OUT_G,     EACH,      "out_norm.weight",  OF_D,    VECTOR,  ONES,   NORM(OUT)          },
+    { OUT_B,     EACH,      "out_norm.bias",    OF_D,    VECTOR,  ZEROS,  AT(OUT, LN)        },
+    { SKIP,      EACH,      "omega.weight",     OF_D,    VECTOR,  SKIPS,  OMEGA              },
+    { SCALE,     EACH,      "scale.weight",     OF_1,    VECTOR,  ONES,   SCALED             },
+    { SCALE,     SELF,      "scale.weight",     OF_1,    VECTOR,  ZEROS,  GATED              },
+    { TOP_G,     STACK,     "norm.weight",      OF_D,    VECTOR,  ONES,   NORM(TOP)          },
+    { TOP_B,     STACK,     "norm.bias",        OF_D,    VECTOR,  ZEROS,  AT(TOP, LN)        },
+    { TOP_B,     STACK,     "shift.bias",       OF_1,    VECTOR,  ZEROS,  AT(TOP, SHIFT)     },
+    { MIX,       STACK,     "mix.weight",       OF_OUTS, OF_OUTS, MEANS,  MIXED              },
+    { MIX_G,     STACK,     "mix_norm.weight",  OF_OUTS, OF_D,    ONES,   MIXED              },
+    { MIX_B,     STACK,     "mix_norm.bias",    OF_OUTS, OF_D,    ZEROS,  MIXED              },
 };
 enum { PARAMS = (int)(sizeof params/sizeof *params) };
 
-/* A model is its parameters and a desk.  First the parameters: a tensor is a row of table 3 for one
- * stack or sub-layer; struct sublayer and struct stack have pointers to their tensors' values. */
+/* A model is its parameters and its desks.  First the parameters: a tensor is a row of table 3 for
+ * one stack or sub-layer; struct sublayer and struct stack point to their tensors' values. */
 struct tensor {
     const struct param *row;
     int stack, sub;                     /* sub-layer in the model's array, or -1              */
@@ -1284,8 +1284,8 @@ struct saved {
     real *r, *r_stat;                   /* a x + b drop(br(G)), where out is a norm  T x D, T x 2 */
 };
 
-/* The desk: all that a pass through the network writes but parameter gradients, so that one pass
- * needs one desk.  A model has its own, a generator too.  In training each sub-layer has its own
+/* The desk: all that a pass through the network writes but parameter gradients.  A model has one
+ * for each pass that runs at a time, a generator has one.  In training each sub-layer has its own
  * y, which the next one reads as x; with nothing kept for backward, they alternate between two. */
 struct desk {
     struct team team;
@@ -1327,9 +1327,9 @@ struct dn_model {
     size_t scalars;                     /* all parameters                                     */
     real *value, *grad, *mean, *square; /* parameters, their gradients, Adam's m and v        */
     real *sinusoid;                     /* ctx x D, or NULL                                   */
-    int threads, parts, desks;          /* a step is cut into parts; desks worked on at once  */
+    int threads, desks;                 /* parts of a step that are worked on at once         */
     struct desk *desk;
-    struct parts *sum;                  /* section 13: what parts leave, and their sums       */
+    struct parts *tree;                 /* section 13: what parts leave, and their sums       */
     int64_t step;
 };
 
@@ -1969,12 +1969,12 @@ static void grad_clear(const dn_model *m, real *grad);  /* but for what fresh is
 
 /* The loss of a pass: logits (1) and cross-entropy (2) of the scored tokens, R = LOSS_ROWS at a
  * time, so that logits take R x V numbers and not T x V; picked, R x D: their rows of top.
- * back: the gradient of the sum goes onto that of the output matrix and into the top stream's d,
- * T x D, where the stack takes over.  loss: of each token, T. */
-static void loss_run(const struct pass *pass, const real *top, const int *label, int back,
-                     struct token_loss *loss)
+ * Where the pass has a gradient, that of the sum goes onto that of the output matrix and into the
+ * top stream's d, T x D, where the stack takes over.  loss: of each token, T. */
+static void loss_run(const struct pass *pass, const real *top, struct token_loss *loss)
 {
     const dn_model *m = pass->m;
+    const int *label = pass->batch->label, back = pass->grad != NULL;
     struct desk *desk = pass->desk;
     const struct stream *stream = &desk->stream[top_stack(&m->c)];
     struct linear to_logits = output_of(pass);
@@ -2055,7 +2055,7 @@ static dn_status part_run(const struct task *task, int part, struct desk *desk, 
         const real *top = network_fwd(&pass);
         if (task->looks) continue;
         struct token_loss *loss = task->loss ? task->loss + share.at : desk->token_loss;
-        loss_run(&pass, top, share.batch.label, task->back, loss);
+        loss_run(&pass, top, loss);
         dn_stats sums = losses_sum(loss, share.batch.label, desk->stream[top_stack(&m->c)].tokens);
         if (!is_finite((acc)sums.loss)) return diverged_forward(m, desk, err);
         stats_add(stats, &sums);
@@ -2093,7 +2093,7 @@ dn_status dn_apply(dn_model *m, dn_stats *stats, char *err)
  * far at any depth, and the rows thm:update of test.c measure it. */
 dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *stats, char *err)
 {
-    dn_status status = dn_gradient_of(m, batch, n, 0, m->parts, stats, err);
+    dn_status status = dn_gradient_of(m, batch, n, 0, m->c.parts, stats, err);
     return status ? status : dn_apply(m, stats, err);
 }
 
@@ -2168,9 +2168,9 @@ struct parts {
 #endif
 static int arrays_enough(const dn_model *m)
 {
-    int n = m->parts > 1 ? 2 : 1;
-    for (int level = 2; level < m->parts; level *= 2) n += imin(m->desks, level);
-    return m->scalars <= DN_SMALL/(unsigned)m->parts ? m->parts : n;
+    int n = m->c.parts > 1 ? 2 : 1;
+    for (int level = 2; level < m->c.parts; level *= 2) n += imin(m->desks, level);
+    return m->scalars <= DN_SMALL/(unsigned)m->c.parts ? m->c.parts : n;
 }
 
 /* The features of a stack (i < 0) or of its sub-layer i: the method's, those that the
@@ -2200,7 +2200,7 @@ static int extent_of(const dn_config *c, int stack, enum extent e)
     case OF_H:       return c->heads;
     case OF_V:       return c->vocab;
     case OF_CTX:     return c->ctx;
-    case OF_OUTPUTS: return outputs_of(c, stack);
+    case OF_OUTS: return outputs_of(c, stack);
     }
     return 0;
 }
@@ -2265,21 +2265,6 @@ static void tensors_lay(struct arena *arena, dn_model *m)
             }
 }
 
-/* Does anything stand at a place, in some sub-layer of these kinds?  The first four sub-layers of a
- * stack show every kind, and the first apart from the others: see OPEN; the last four are
- * behind the first quarter: see QUARTER. */
-static int stands(const dn_config *c, enum place place, unsigned kinds)
-{
-    int yes = 0;
-    for (int s = ENC; s <= DEC; s++)
-        for (int i = 0; i < imin(subs_of(c, s), 4); i++) {
-            int last = subs_of(c, s) - 1 - i;
-            yes |= (kind_at(c, s, i) & kinds) && op_at(c, place, s, i) != ID;
-            yes |= (kind_at(c, s, last) & kinds) && op_at(c, place, s, last) != ID;
-        }
-    return yes;
-}
-
 /* Each thread has its workspace of the product, and P and A of attention: QROWS x ctx each. */
 static void team_take(struct arena *arena, struct team *team, const dn_config *c, int threads)
 {
@@ -2290,8 +2275,17 @@ static void team_take(struct arena *arena, struct team *team, const dn_config *c
 }
 
 /* What a desk is for: streams of T tokens in at most `rows` sequences, logits of R tokens at a
- * time; train: a backward pass may follow; cached: a generator's, keys and values in a cache. */
-struct use { size_t T, rows, R; int threads, train, cached; };
+ * time; train: a backward pass may follow; cached: a generator's, keys and values in a cache.  at:
+ * of each place, in which kinds of sub-layers something stands there. */
+struct use { size_t T, rows, R; int threads, train, cached; unsigned at[TOP]; };
+
+static void places_find(struct use *use, const dn_config *c)
+{
+    for (int s = ENC; s <= DEC; s++)
+        for (int i = 0; i < subs_of(c, s); i++)
+            for (int p = 0; p < TOP; p++)
+                if (op_at(c, (enum place)p, s, i) != ID) use->at[p] |= kind_at(c, s, i);
+}
 
 /* What sub-layers of these kinds keep for backward, but for r: see struct saved for the shapes.  A
  * generator's cross-attention finds k and v in the cache, so S = 0 there. */
@@ -2299,20 +2293,20 @@ static void saved_take(struct arena *arena, struct saved *saved, const dn_config
                        const struct use *use)
 {
     size_t T = use->T, S = use->cached ? 0 : T, D = (size_t)c->dim, H = (size_t)c->heads;
-    if (stands(c, IN, kinds)) {
+    if (use->at[IN] & kinds) {
         saved->n = take_reals(arena, T, D);
         saved->n_stat = take_reals(arena, T, 2);
     }
     if (kinds & SELF)       saved->q = take_reals(arena, T, 3*D);
     else if (kinds & CROSS) saved->q = take_reals(arena, T, D);
     if (kinds & CROSS)      saved->kv = take_reals(arena, S, 2*D);
-    if (kinds & (SELF|CROSS)) {
+    if (kinds & ATTENTION) {
         saved->c = take_reals(arena, T, D);
         saved->c_stat = take_reals(arena, T, 2*H);
     }
-    if (kinds & FFN)           saved->h = take_reals(arena, T, (size_t)ffn_width(c));
-    if (stands(c, MID, kinds)) saved->mid_stat = take_reals(arena, T, 2);
-    if (stands(c, BR, kinds)) {
+    if (kinds & FFN)          saved->h = take_reals(arena, T, (size_t)ffn_width(c));
+    if (use->at[MID] & kinds) saved->mid_stat = take_reals(arena, T, 2);
+    if (use->at[BR] & kinds) {
         saved->g = take_reals(arena, T, D);
         saved->g_stat = take_reals(arena, T, 2);
     }
@@ -2324,7 +2318,7 @@ static void saved_take(struct arena *arena, struct saved *saved, const dn_config
 static void sum_take(struct arena *arena, struct saved *saved, const dn_config *c, unsigned kinds,
                      const struct use *use)
 {
-    if (!stands(c, OUT, kinds)) return;
+    if (!(use->at[OUT] & kinds)) return;
     saved->r = take_reals(arena, use->T, (size_t)c->dim);
     saved->r_stat = take_reals(arena, use->T, 2);
 }
@@ -2342,7 +2336,7 @@ static void sum_take(struct arena *arena, struct saved *saved, const dn_config *
 static void saved_lay(struct arena *arena, struct desk *desk, const dn_config *c,
                       const struct use *use)
 {
-    unsigned all = crossed(c) ? SELF|CROSS|FFN : SELF|FFN;
+    unsigned all = crossed(c) ? EACH : SELF|FFN;
     int first = first_of(c, DEC), subs = subs_of_both(c);
     struct saved *saved = take(arena, sizeof *saved, use->train ? (size_t)subs : 1, 1, 1);
     struct saved shared = {0};
@@ -2367,8 +2361,7 @@ static void saved_lay(struct arena *arena, struct desk *desk, const dn_config *c
 /* Of the deeper stack. */
 static size_t most_outputs(const dn_config *c)
 {
-    int enc = has_stack(c, ENC) ? outputs_of(c, ENC) : 0;
-    return (size_t)imax(enc, has_stack(c, DEC) ? outputs_of(c, DEC) : 0);
+    return (size_t)imax(outputs_of(c, ENC), outputs_of(c, DEC));
 }
 
 /* What a stack writes besides the x and y of sub-layers: for DeepNorm the embedding, and a
@@ -2445,7 +2438,7 @@ static void scratch_take(struct arena *arena, struct desk *desk, const dn_config
     size_t T = use->T, R = use->R, D = (size_t)c->dim, F = (size_t)ffn_width(c);
     desk->g = take_reals(arena, T, D);
     desk->u = take_reals(arena, T, F);
-    if (stands(c, MID, SELF|CROSS|FFN)) desk->w = take_reals(arena, T, D > F ? D : F);
+    if (use->at[MID]) desk->w = take_reals(arena, T, D > F ? D : F);
     desk->logits = take_reals(arena, R, (size_t)c->vocab);
     desk->picked = take_reals(arena, R, D);
     if (use->cached) return;
@@ -2453,7 +2446,7 @@ static void scratch_take(struct arena *arena, struct desk *desk, const dn_config
     desk->token_loss = take(arena, sizeof(struct token_loss), T, 1, 1);
     if (!use->train) return;
     desk->dg = take_reals(arena, T, D);
-    if (stands(c, IN, SELF|CROSS|FFN)) desk->dn = take_reals(arena, T, D);
+    if (use->at[IN]) desk->dn = take_reals(arena, T, D);
     desk->dc = take_reals(arena, T, D);
     desk->du = take_reals(arena, T, F);
     desk->dq = take_reals(arena, T, 3*D);
@@ -2487,25 +2480,26 @@ static void desks_lay(struct arena *arena, dn_model *m)
 {
     const dn_config *c = &m->c;
     size_t T = (size_t)desk_tokens(c), R = (size_t)imin(LOSS_ROWS, desk_tokens(c));
-    size_t P = (size_t)m->parts, arrays = (size_t)arrays_enough(m);
-    struct use use = { T, T, R, m->desks > 1 ? 1 : m->threads, m->purpose == DN_TRAIN, 0 };
+    size_t P = (size_t)m->c.parts, arrays = (size_t)arrays_enough(m);
+    struct use use = { T, T, R, m->desks > 1 ? 1 : m->threads, m->purpose == DN_TRAIN, 0, {0} };
+    places_find(&use, c);
     m->desk = take(arena, sizeof *m->desk, (size_t)m->desks, 1, 1);
     for (int i = 0; i < m->desks; i++) {
         struct desk desk = {0};
         desk_lay(arena, &desk, c, &use);
         if (m->desk) m->desk[i] = desk;
     }
-    struct parts *sum = m->sum = take(arena, sizeof *sum, 1, 1, 1), none;
-    if (!sum) sum = &none;
-    sum->stats = take(arena, sizeof *sum->stats, P, 1, 1);
-    sum->loss = take(arena, sizeof *sum->loss, (size_t)c->batch_tokens, 1, 1);
+    struct parts *tree = m->tree = take(arena, sizeof *tree, 1, 1, 1), none;
+    if (!tree) tree = &none;
+    tree->stats = take(arena, sizeof *tree->stats, P, 1, 1);
+    tree->loss = take(arena, sizeof *tree->loss, (size_t)c->batch_tokens, 1, 1);
     if (m->purpose != DN_TRAIN) return;
-    sum->node = take(arena, sizeof(real *), 2, P, 1);
-    sum->array = take(arena, sizeof(real *), arrays, 1, 1);
-    sum->idle = take(arena, sizeof(real *), arrays, 1, 1);
+    tree->node = take(arena, sizeof(real *), 2, P, 1);
+    tree->array = take(arena, sizeof(real *), arrays, 1, 1);
+    tree->idle = take(arena, sizeof(real *), arrays, 1, 1);
     for (size_t i = 0; i < arrays; i++) {
         real *array = i ? take_reals(arena, m->scalars, 1) : m->grad;
-        if (m->sum) sum->array[i] = array;
+        if (m->tree) tree->array[i] = array;
     }
 }
 
@@ -2519,7 +2513,7 @@ static void model_lay(struct arena *arena, dn_model *m)
 {
     const dn_config *c = &m->c;
     m->threads = threads_of(c);
-    m->parts = m->c.parts = parts_of(c);
+    m->c.parts = parts_of(c);
     for (int s = ENC; s <= DEC; s++) {
         m->stack[s].first = first_of(c, s);
         m->stack[s].subs = subs_of(c, s);
@@ -2861,7 +2855,7 @@ static int share_next(struct share *share, struct cut *cut, const struct task *t
             continue;
         }
         int enc = row_length(c, batch, ENC, cut->row), dec = row_length(c, batch, DEC, cut->row);
-        int64_t middle = 2*cut->behind + enc + dec, of = middle*task->m->parts/(2*cut->all);
+        int64_t middle = 2*cut->behind + enc + dec, of = middle*task->m->c.parts/(2*cut->all);
         if (of > part || enc > room[ENC] || dec > room[DEC]) break;
         if (of == part) {
             if (!share->batch.rows) *share = share_at(c, batch, cut);
@@ -2880,7 +2874,7 @@ static int share_next(struct share *share, struct cut *cut, const struct task *t
 /* The sum below a node, from element `from` to `to`, in the array of its leftmost part. */
 static real *node_sum(const dn_model *m, int k, size_t from, size_t to)
 {
-    if (m->sum->node[k]) return m->sum->node[k];
+    if (m->tree->node[k]) return m->tree->node[k];
     real *left = node_sum(m, 2*k, from, to), *right = node_sum(m, 2*k + 1, from, to);
     for (size_t i = from; i < to; i++) left[i] += right[i];
     return left;
@@ -2890,16 +2884,16 @@ static real *node_sum(const dn_model *m, int k, size_t from, size_t to)
  * complete siblings become one. */
 static real *gradient_take(dn_model *m, int first)
 {
-    struct parts *sum = m->sum;
+    struct parts *tree = m->tree;
     if (first) return m->grad;
-    for (int k = m->parts - 1; k > 0 && !sum->idles; k--) {
-        real *left = sum->node[2*k], *right = sum->node[2*k + 1];
+    for (int k = m->c.parts - 1; k > 0 && !tree->idles; k--) {
+        real *left = tree->node[2*k], *right = tree->node[2*k + 1];
         if (!left || !right) continue;
-        sum->node[k] = node_sum(m, k, 0, m->scalars);
-        sum->node[2*k] = sum->node[2*k + 1] = NULL;
-        sum->idle[sum->idles++] = right;
+        tree->node[k] = node_sum(m, k, 0, m->scalars);
+        tree->node[2*k] = tree->node[2*k + 1] = NULL;
+        tree->idle[tree->idles++] = right;
     }
-    return sum->idle[--sum->idles];
+    return tree->idle[--tree->idles];
 }
 
 static dn_stats stats_sum(const dn_stats *part, int count)
@@ -2914,24 +2908,24 @@ static dn_stats stats_sum(const dn_stats *part, int count)
 static void part_take(const struct task *task, int p, int first, int desk, char *err)
 {
     dn_model *m = task->m;
-    struct parts *sum = m->sum;
+    struct parts *tree = m->tree;
     char why[DN_ERR_MAX];
     real *grad = NULL;
-    lock_take(&sum->lock);
-    int over = sum->failed < p;
+    lock_take(&tree->lock);
+    int over = tree->failed < p;
     if (task->back && !over) grad = gradient_take(m, p == first);
-    lock_give(&sum->lock);
+    lock_give(&tree->lock);
     if (over) return;
-    sum->stats[p] = (dn_stats){0};
+    tree->stats[p] = (dn_stats){0};
     dn_status status = part_run(task, p, &m->desk[desk], grad, task->onto && p == first,
-                                &sum->stats[p], why);
-    lock_take(&sum->lock);
-    if (grad) sum->node[m->parts + p] = grad;
-    if (status && p < sum->failed) {
-        sum->failed = p;
+                                &tree->stats[p], why);
+    lock_take(&tree->lock);
+    if (grad) tree->node[m->c.parts + p] = grad;
+    if (status && p < tree->failed) {
+        tree->failed = p;
         say(err, DN_ERR_MAX, "%s", why);
     }
-    lock_give(&sum->lock);
+    lock_give(&tree->lock);
 }
 
 /* Parts first .. first + count - 1, a subtree: sums of their losses, their gradient in m->grad. */
@@ -2939,21 +2933,21 @@ static dn_status parts_run(const struct task *task, int first, int count, dn_sta
                            char *err)
 {
     dn_model *m = task->m;
-    struct parts *sum = m->sum;
-    int root = (m->parts + first)/count;
-    sum->failed = m->parts;
-    lock_make(&sum->lock);
+    struct parts *tree = m->tree;
+    int root = (m->c.parts + first)/count;
+    tree->failed = m->c.parts;
+    lock_make(&tree->lock);
     if (task->back) {
-        memset(sum->node, 0, 2*(size_t)m->parts*sizeof *sum->node);
-        sum->idles = arrays_enough(m) - 1;
-        memcpy(sum->idle, sum->array + 1, (size_t)sum->idles*sizeof *sum->idle);
+        memset(tree->node, 0, 2*(size_t)m->c.parts*sizeof *tree->node);
+        tree->idles = arrays_enough(m) - 1;
+        memcpy(tree->idle, tree->array + 1, (size_t)tree->idles*sizeof *tree->idle);
     }
     PARALLEL_JOBS(m->desks,
     for (int p = first; p < first + count; p++)
         part_take(task, p, first, thread_of(m->desks), err);)
-    lock_drop(&sum->lock);
-    if (sum->failed < m->parts) return DN_EDIVERGED;
-    *sums = stats_sum(sum->stats + first, count);
+    lock_drop(&tree->lock);
+    if (tree->failed < m->c.parts) return DN_EDIVERGED;
+    *sums = stats_sum(tree->stats + first, count);
     if (!task->back || count == 1) return DN_OK;
     PARALLEL_FOR(m->threads,
     for (int i = 0; i < PIECES; i++)
@@ -2974,9 +2968,10 @@ dn_status dn_gradient_of(dn_model *m, const dn_batch *batch, int n, int first, i
     if (needs_training(m, err)) return DN_EINVAL;
     if (n < 1 || n > 65536)
         return fail(err, DN_EINVAL, "a step has 1 to 65536 micro-batches, not %d", (int64_t)n);
-    if (count < 1 || (count & (count - 1)) || first < 0 || first%count || first > m->parts - count)
+    if (count < 1 || (count & (count - 1)) || first < 0 || first%count ||
+        first > m->c.parts - count)
         return fail(err, DN_EINVAL, "%d parts from %d on are no subtree of %d", (int64_t)count,
-                    (int64_t)first, (int64_t)m->parts);
+                    (int64_t)first, (int64_t)m->c.parts);
     for (int i = 0; i < n; i++) if (batch_check(m, &batch[i], 1, err)) return DN_EINVAL;
     if (cut_begin(&task).all > INT_MAX)
         return fail(err, DN_EINVAL, "more tokens in a step than %d", (int64_t)INT_MAX);
@@ -2988,7 +2983,7 @@ dn_status dn_gradient(dn_model *m, const dn_batch *batch, int dropout, dn_stats 
     struct task task = { .m = m, .batch = batch, .n = 1, .drop = dropout, .back = 1, .onto = 1 };
     *s = (dn_stats){0};
     if (needs_training(m, err) || batch_check(m, batch, 1, err)) return DN_EINVAL;
-    dn_status status = parts_run(&task, 0, m->parts, s, err);
+    dn_status status = parts_run(&task, 0, m->c.parts, s, err);
     stats_average(s);
     return status;
 }
@@ -3003,11 +2998,11 @@ static int tokens_of_top(const dn_model *m, const dn_batch *batch)
 /* The sum is over the tokens of the whole batch, one by one, and not over parts. */
 dn_status dn_evaluate(dn_model *m, const dn_batch *batch, dn_stats *s, char *err)
 {
-    struct task task = { .m = m, .batch = batch, .n = 1, .loss = m->sum->loss };
+    struct task task = { .m = m, .batch = batch, .n = 1, .loss = m->tree->loss };
     *s = (dn_stats){0};
     if (batch_check(m, batch, 1, err)) return DN_EINVAL;
-    if (parts_run(&task, 0, m->parts, s, err)) return DN_EDIVERGED;
-    *s = losses_sum(m->sum->loss, batch->label, tokens_of_top(m, batch));
+    if (parts_run(&task, 0, m->c.parts, s, err)) return DN_EDIVERGED;
+    *s = losses_sum(m->tree->loss, batch->label, tokens_of_top(m, batch));
     stats_average(s);
     return DN_OK;
 }
@@ -3018,7 +3013,7 @@ dn_status dn_log_p(dn_model *m, const dn_batch *batch, double *log_p, char *err)
     dn_status status = dn_evaluate(m, batch, &stats, err);
     int tokens = status ? 0 : tokens_of_top(m, batch);
     for (int t = 0; t < tokens; t++)
-        log_p[t] = batch->label[t] == DN_IGNORE ? 0 : -(double)m->sum->loss[t].nll;
+        log_p[t] = batch->label[t] == DN_IGNORE ? 0 : -(double)m->tree->loss[t].nll;
     return status;
 }
 
@@ -3072,7 +3067,7 @@ static dn_status look(dn_model *m, const struct looks *looks, char *err)
     struct task task = { .m = m, .batch = looks->batch, .n = 1, .looks = looks };
     dn_stats none;
     if (batch_check(m, looks->batch, 0, err)) return DN_EINVAL;
-    return parts_run(&task, 0, m->parts, &none, err);
+    return parts_run(&task, 0, m->c.parts, &none, err);
 }
 
 dn_status dn_logits(dn_model *m, const dn_batch *batch, dn_real *logits, char *err)
@@ -3116,7 +3111,7 @@ dn_status dn_profile(dn_model *m, const dn_batch *batch, char *err)
 dn_state dn_state_at(const dn_model *m, int stack, int i)
 {
     dn_state state = { NULL, NULL, 0 };
-    if (stack < ENC || stack > DEC || m->purpose != DN_TRAIN || m->parts > 1) return state;
+    if (stack < ENC || stack > DEC || m->purpose != DN_TRAIN || m->c.parts > 1) return state;
     const struct stream *stream = &m->desk->stream[stack];
     int first = m->stack[stack].first, subs = m->stack[stack].subs;
     if (i < 0 || i > subs || !subs) return state;
@@ -3181,7 +3176,8 @@ struct dn_generator {
 static void generator_lay(struct arena *arena, dn_generator *gen, const dn_config *c)
 {
     size_t R = (size_t)gen->capacity, T = R*(size_t)c->ctx;
-    struct use use = { T, R, R, threads_of(c), 0, 1 };
+    struct use use = { T, R, R, threads_of(c), 0, 1, {0} };
+    places_find(&use, c);
     desk_lay(arena, &gen->desk, c, &use);
     gen->len    = take(arena, sizeof(int), R, 1, 1);
     gen->lane   = take(arena, sizeof(int), R, 1, 1);
@@ -3397,16 +3393,15 @@ static int list_insert(struct candidate *list, int n, int max, struct candidate 
     return n < max ? n + 1 : n;
 }
 
-/* The 2 beam best continuations of source i, from logits of rows x V; at the first step all its
- * rows are the same.  Twice as many as rows, because up to beam of them may be ends, and as many
- * must go on.
+/* The 2 beam best continuations of source i, from logits of rows x V.  Twice as many as rows,
+ * because up to beam of them may be ends, and as many must go on.
  * log p_v = z_v - top - ln(sum of e^(z - top)), added to the score of the row so far.  No
  * continuation is DN_BOS or DN_MASK, which stand for no text. */
-static void list_fill(dn_generator *gen, int i, int first)
+static void list_fill(dn_generator *gen, int i)
 {
     int B = gen->beam, V = gen->m->c.vocab, n = 0;
     struct candidate *list = gen->list + 2*(size_t)i*(size_t)B;
-    for (int r = i*B; r < i*B + (first ? 1 : B); r++) {
+    for (int r = i*B; r < (i + 1)*B; r++) {
         if (gen->score[r] <= NO_HYPOTHESIS) continue;
         const real *z = ROW(gen->desk.logits, r, V);
         real top = max_row(z, V);
@@ -3554,9 +3549,9 @@ dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_
     dn_status status = generator_begin(gen, n, how->beam, enc, enc_len, err);
     if (status) return status;
     for (int i = 0; i < n; i++) gen->found[i] = (struct found){ i, 0 };
-    for (int r = 0; r < gen->rows; r++) {
+    for (int r = 0; r < gen->rows; r++) {       /* one hypothesis a source: no ids yet */
         gen->feed[r] = DN_BOS;
-        gen->score[r] = 0;
+        gen->score[r] = r%gen->beam ? NO_HYPOTHESIS : 0;
         gen->one[r] = 1;
     }
     for (int t = 0; n > 0; t++) {
@@ -3564,7 +3559,7 @@ dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_
             ROW(gen->ids, gen->lane[r], c->ctx)[t] = gen->feed[r];
         if (!dn_generator_feed(gen, gen->feed, gen->one, err)) return DN_EINVAL;       /* (1) */
         PARALLEL_FOR(row_threads(&gen->desk.team, gen->rows, c->vocab),
-        for (int i = 0; i < n; i++) list_fill(gen, i, t == 0);)                        /* (2) */
+        for (int i = 0; i < n; i++) list_fill(gen, i);)                                /* (2) */
         for (int i = 0; i < n; i++) {                                                  /* (3) */
             int from = gen->found[i].source;
             int limit = has_stack(c, ENC) ? imin(c->ctx, 2*enc_len[from] + 10) : c->ctx;
@@ -3834,15 +3829,17 @@ void dn_config_get(const dn_config *c, const dn_field *f, char text[DN_NAME_MAX]
     else print_decimal(text, DN_NAME_MAX, field_value(c, f));
 }
 
-/* A model computes with the values that its checkpoint can hold: 15 digits of each number. */
+/* A model has the values that its checkpoint can hold: 15 digits of each number, and for the layers
+ * of a stack that is not there, which may be any number, one that is in range. */
 static void config_round(dn_config *c)
 {
     char text[DN_NAME_MAX];
-    for (int i = 0; i < FIELDS; i++) {
-        double v = 0;
-        if (fields[i].kind != DN_FLOAT) continue;
-        print_decimal(text, sizeof text, field_value(c, &fields[i]));
-        if (parse_decimal(text, &v)) field_put(c, &fields[i], v);
+    for (const dn_field *f = fields; f < fields + FIELDS; f++) {
+        double v = field_value(c, f);
+        if (v < f->low || v > f->high) field_put(c, f, f->fallback);
+        if (f->kind != DN_FLOAT) continue;
+        print_decimal(text, sizeof text, v);
+        if (parse_decimal(text, &v)) field_put(c, f, v);
     }
 }
 
@@ -3876,8 +3873,7 @@ dn_status dn_config_check(const dn_config *c, char *err)
 
 double dn_gain_of(const dn_config *c, int stack, int layer, enum dn_matrix which)
 {
-    static const enum slot slot[DN_MATRICES] = { WQ, WK, WV, WO, W1, W2 };
-    return gain_of(c, stack, layer, slot[which]);
+    return gain_of(c, stack, layer, (enum slot)which);
 }
 
 dn_gains dn_gains_of(const dn_config *c, int stack, int layer)
@@ -3900,11 +3896,11 @@ dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err)
     dn_config now = *c;
     if (dn_config_check(c, err)) return DN_EINVAL;
     now.parts = parts_of(c);
+    config_round(&now);
     for (const dn_field *f = fields; f < fields + FIELDS; f++)
         if (!dn_may_change(f) && field_value(&now, f) != field_value(&m->c, f))
             return fail(err, DN_EINVAL, "%s cannot change once the model is made", f->name);
     m->c = now;
-    config_round(&m->c);
     return DN_OK;
 }
 
@@ -3930,9 +3926,9 @@ static const struct dtype { const char *name; int bytes, fraction; } dtypes[] = 
 enum { OWN = sizeof(real) == 8 ? 0 : 1, DTYPES = 4 };
 
 /* A hash in which no change of a single 8-byte word can go unseen: each step is a bijection. */
-struct sum { uint64_t hash, word; int bytes; };
+struct checksum { uint64_t hash, word; int bytes; };
 
-static void sum_mix(struct sum *s)
+static void checksum_mix(struct checksum *s)
 {
     s->hash = (s->hash ^ s->word)*0x9E3779B97F4A7C15u;
     s->hash ^= s->hash >> 29;
@@ -3940,17 +3936,17 @@ static void sum_mix(struct sum *s)
     s->bytes = 0;
 }
 
-static void sum_add(struct sum *s, const unsigned char *p, size_t n)
+static void checksum_add(struct checksum *s, const unsigned char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         s->word |= (uint64_t)p[i] << 8*s->bytes;
-        if (++s->bytes == 8) sum_mix(s);
+        if (++s->bytes == 8) checksum_mix(s);
     }
 }
 
-static void sum_digits(struct sum s, char digits[DIGITS + 1])
+static void checksum_digits(struct checksum s, char digits[DIGITS + 1])
 {
-    sum_mix(&s);
+    checksum_mix(&s);
     for (int i = DIGITS - 1; i >= 0; i--, s.hash >>= 4) digits[i] = "0123456789abcdef"[s.hash & 15];
     digits[DIGITS] = 0;
 }
@@ -3959,7 +3955,7 @@ static void sum_digits(struct sum s, char digits[DIGITS + 1])
  * write.  Each run does its own half. */
 struct writer {
     const dn_io *io;
-    struct sum sum;
+    struct checksum sum;
     uint64_t at;
     int fill, failed;
     unsigned char pipe[PIPE];
@@ -3977,7 +3973,7 @@ static void put(struct writer *out, const void *from, size_t n)
     const unsigned char *p = (const unsigned char *)from;
     out->at += n;
     if (!out->io) {
-        sum_add(&out->sum, p, n);
+        checksum_add(&out->sum, p, n);
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -4039,13 +4035,13 @@ static double number_from(const unsigned char *p, const struct dtype *d)
 }
 
 /* The entry of a tensor whose bytes begin at `from`; returns where they end. */
-static uint64_t put_entry(struct writer *out, const dn_model *m, const struct tensor *t, int part,
+static uint64_t put_entry(struct writer *out, const dn_model *m, const struct tensor *t, int copy,
                           uint64_t from)
 {
     char name[DN_NAME_MAX];
     uint64_t to = from + (uint64_t)t->count*WORD;
     put_string(out, ",\"");
-    put_string(out, prefix[part]);
+    put_string(out, prefix[copy]);
     put_string(out, tensor_name(m, t, name));
     put_string(out, "\":{\"dtype\":\"");
     put_string(out, dtypes[OWN].name);
@@ -4064,27 +4060,27 @@ static uint64_t put_entry(struct writer *out, const dn_model *m, const struct te
 }
 
 static void put_header(struct writer *out, const dn_model *m, const dn_note *notes, int n_notes,
-                       const char *checksum, int parts)
+                       const char *checksum, int copies)
 {
     char text[DN_NAME_MAX];
     uint64_t offset = 0;
     put_string(out, HEAD);
     put_string(out, checksum);
-    out->sum = (struct sum){0};
+    out->sum = (struct checksum){0};
     put_string(out, "\"");
     put_pair(out, "", "format", "pt");
     say(text, sizeof text, "%d", m->step);
     put_pair(out, "", "step", text);
     for (const dn_field *f = fields; f < fields + FIELDS; f++) {
-        if (!f->saved || (f->at == offsetof(dn_config, parts) && m->parts == 1)) continue;
+        if (!f->saved || (f->at == offsetof(dn_config, parts) && m->c.parts == 1)) continue;
         dn_config_get(&m->c, f, text);
         put_pair(out, CONFIG_KEY, f->name, text);
     }
     for (int i = 0; i < n_notes; i++) put_pair(out, "", notes[i].key, notes[i].text);
     put_string(out, "}");
-    for (int part = 0; part < parts; part++)
+    for (int copy = 0; copy < copies; copy++)
         for (int i = 0; i < m->tensors; i++)
-            offset = put_entry(out, m, &m->tensor[i], part, offset);
+            offset = put_entry(out, m, &m->tensor[i], copy, offset);
     put_string(out, "}");
     while (out->at%8) put_string(out, " ");
 }
@@ -4093,16 +4089,16 @@ static void put_header(struct writer *out, const dn_model *m, const dn_note *not
 static uint64_t put_file(struct writer *out, const dn_model *m, const dn_note *notes, int n_notes,
                          const char *checksum, uint64_t header)
 {
-    const real *part[] = { m->value, m->mean, m->square };
-    int parts = m->purpose == DN_TRAIN ? 3 : 1;
+    const real *copy[] = { m->value, m->mean, m->square };
+    int copies = m->purpose == DN_TRAIN ? 3 : 1;
     unsigned char bytes[8];
     for (int i = 0; i < 8; i++) bytes[i] = (unsigned char)(header >> 8*i);
     put(out, bytes, 8);
-    put_header(out, m, notes, n_notes, checksum, parts);
+    put_header(out, m, notes, n_notes, checksum, copies);
     header = out->at - 8;
-    for (int i = 0; i < parts; i++)
+    for (int i = 0; i < copies; i++)
         for (size_t j = 0; j < m->scalars; j++) {
-            real_bytes(bytes, part[i][j]);
+            real_bytes(bytes, copy[i][j]);
             put(out, bytes, WORD);
         }
     flush(out);
@@ -4145,7 +4141,7 @@ dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn
     if (header > HEADER_MAX)
         return fail(err, DN_EINVAL, "a header of %d bytes, for %d tensors, is more than readers of "
                     "safetensors take", (int64_t)header, (int64_t)m->tensors);
-    sum_digits(out.sum, checksum);
+    checksum_digits(out.sum, checksum);
     memset(&out, 0, sizeof out);
     out.io = io;
     put_file(&out, m, notes, n_notes, checksum, header);
@@ -4160,7 +4156,7 @@ struct reader {
     uint64_t at, end, data;             /* of the header, its end; the bytes of tensors       */
     uint64_t filled;                    /* data bytes the entries so far account for          */
     int have, next, metadata;           /* position in pipe; what was seen                    */
-    struct sum sum;                     /* of the bytes before `summed`, but for the first few */
+    struct checksum sum;                /* of the bytes before `summed`, but for the first few */
     uint64_t summed;
     uint64_t fields;                    /* the fields that were seen, one bit each            */
     unsigned char pipe[PIPE];
@@ -4194,7 +4190,7 @@ static int pipe_fill(struct reader *in, uint64_t at, size_t n)
         return 0;
     }
     if (at <= in->summed && in->summed < at + n) {
-        sum_add(&in->sum, in->pipe + (in->summed - at), (size_t)(at + n - in->summed));
+        checksum_add(&in->sum, in->pipe + (in->summed - at), (size_t)(at + n - in->summed));
         in->summed = at + n;
     }
     return 1;
@@ -4379,17 +4375,17 @@ static int lacking(struct reader *in)
 
 static int tensor_note(struct reader *in, const dn_entry *e, uint64_t begin)
 {
-    int part = 2;
+    int copy = 2;
     if (!in->m) return 1;
-    while (part > 0 && strncmp(e->name, prefix[part], strlen(prefix[part]))) part--;
-    struct tensor *t = tensor_find(in->m, e->name + strlen(prefix[part]));
+    while (copy > 0 && strncmp(e->name, prefix[copy], strlen(prefix[copy]))) copy--;
+    struct tensor *t = tensor_find(in->m, e->name + strlen(prefix[copy]));
     if (!t) return bad(in, "the model has no tensor '%s'", e->name) || lacking(in);
     if (e->dims != (t->cols ? 2 : 1) || e->shape[0] != (uint64_t)t->rows ||
         (t->cols && e->shape[1] != (uint64_t)t->cols))
         return bad(in, "tensor '%s' has another shape in the checkpoint", e->name) || lacking(in);
-    if (t->file[part]) return bad(in, "tensor '%s' is there twice", e->name);
-    t->file[part] = DTYPES*begin + (uint64_t)e->type + 1;  /* 0 means: not seen */
-    in->count[part]++;
+    if (t->file[copy]) return bad(in, "tensor '%s' is there twice", e->name);
+    t->file[copy] = DTYPES*begin + (uint64_t)e->type + 1;  /* 0 means: not seen */
+    in->count[copy]++;
     return 1;
 }
 
@@ -4475,21 +4471,19 @@ static int checksum_check(struct reader *in)
     if (!in->checksum[0]) return 1;
     while (in->summed < in->io->size)
         if (!pipe_fill(in, in->summed, pipe_most(in->io->size - in->summed))) return 0;
-    sum_digits(in->sum, digits);
+    checksum_digits(in->sum, digits);
     return !strcmp(digits, in->checksum) || bad(in, "the checkpoint's checksum is wrong: the file "
         "is damaged, or %s", "another program saved it again and should have left the key "
         "'checksum' out");
 }
 
-static dn_status reader_open(struct reader *in, const dn_io *io, dn_model *m, const char *key,
-                             char *err)
+static dn_status reader_open(struct reader *in, const dn_io *io, dn_model *m, char *err)
 {
     unsigned char n[8];
     memset(in, 0, sizeof *in);
     in->io = io;
     in->err = err;
     in->m = m;
-    in->key = key;
     if (m) in->config = m->c;            /* what a file does not say stays as it is */
     else dn_config_default(&in->config);
     in->config.parts = 0;
@@ -4509,7 +4503,7 @@ static dn_status reader_open(struct reader *in, const dn_io *io, dn_model *m, co
 dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
 {
     struct reader in;
-    dn_status status = reader_open(&in, io, NULL, NULL, err);
+    dn_status status = reader_open(&in, io, NULL, err);
     if (status) return status;
     if (!get_header(&in)) return in.status;
     if (!in.fields) {
@@ -4530,8 +4524,9 @@ dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
 dn_status dn_load_note(const dn_io *io, const char *key, char *text, size_t *size, char *err)
 {
     struct reader in;
-    dn_status status = reader_open(&in, io, NULL, key, err);
+    dn_status status = reader_open(&in, io, NULL, err);
     if (status) return status;
+    in.key = key;
     in.text = text;
     in.room = *size;
     if (!get_header(&in)) return in.status;
@@ -4543,7 +4538,7 @@ dn_status dn_load_note(const dn_io *io, const char *key, char *text, size_t *siz
 dn_status dn_entries(const dn_io *io, const dn_visit *visit, char *err)
 {
     struct reader in;
-    dn_status status = reader_open(&in, io, NULL, NULL, err);
+    dn_status status = reader_open(&in, io, NULL, err);
     if (status) return status;
     in.visit = visit;
     get_header(&in);
@@ -4572,29 +4567,29 @@ static dn_status model_fill(struct reader *in)
 {
     dn_model *m = in->m;
     char name[DN_NAME_MAX];
-    real *part[] = { m->value, m->mean, m->square };
-    if (!in->config.parts) in->config.parts = in->fields ? 1 : m->parts;
+    real *copy[] = { m->value, m->mean, m->square };
+    if (!in->config.parts) in->config.parts = in->fields ? 1 : m->c.parts;
     if (m->purpose == DN_INFER) {
         in->config.batch_tokens = m->c.batch_tokens;
-        in->config.parts = m->parts;
+        in->config.parts = m->c.parts;
     }
     if (dn_model_reconfigure(m, &in->config, in->err)) return DN_EINVAL;
-    for (int p = 0; p < 3; p++)
+    for (int k = 0; k < 3; k++)
         for (int i = 0; i < m->tensors; i++)
-            if (!m->tensor[i].file[p] && (p == 0 || in->count[1] + in->count[2] > 0))
-                return fail(in->err, DN_EFORMAT, "the checkpoint lacks tensor '%s%s'", prefix[p],
+            if (!m->tensor[i].file[k] && (k == 0 || in->count[1] + in->count[2] > 0))
+                return fail(in->err, DN_EFORMAT, "the checkpoint lacks tensor '%s%s'", prefix[k],
                             tensor_name(m, &m->tensor[i], name));
-    for (int p = 0; p < (m->purpose == DN_TRAIN ? 3 : 1); p++) {
-        if (!in->count[p]) memset(part[p], 0, m->scalars*sizeof(real));
-        for (int i = 0; in->count[p] && i < m->tensors; i++) {
+    for (int k = 0; k < (m->purpose == DN_TRAIN ? 3 : 1); k++) {
+        if (!in->count[k]) memset(copy[k], 0, m->scalars*sizeof(real));
+        for (int i = 0; in->count[k] && i < m->tensors; i++) {
             const struct tensor *t = &m->tensor[i];
-            real *to = part[p] + t->at;
-            uint64_t file = t->file[p] - 1;
+            real *to = copy[k] + t->at;
+            uint64_t file = t->file[k] - 1;
             const struct dtype *d = &dtypes[file%DTYPES];
             if (!values_read(in, in->end + file/DTYPES, d, t->count, to)) return in->status;
             if (!row_finite(to, (size_t)t->count))
                 return fail(in->err, DN_EFORMAT, "tensor '%s%s' has a value that is not finite",
-                            prefix[p], tensor_name(m, t, name));
+                            prefix[k], tensor_name(m, t, name));
         }
     }
     m->step = in->count[1] ? in->step : 0;
@@ -4608,7 +4603,7 @@ dn_status dn_load(dn_model *m, const dn_io *io, char *err)
     if (m->purpose == DN_BORROW)
         return fail(err, DN_EINVAL, "borrowed parameters stay as they are");
     for (int i = 0; i < m->tensors; i++) memset(m->tensor[i].file, 0, sizeof m->tensor[i].file);
-    dn_status status = reader_open(&in, io, m, NULL, err);
+    dn_status status = reader_open(&in, io, m, err);
     if (status) return status;
     if (!get_header(&in)) return in.status;
     status = model_fill(&in);

@@ -118,7 +118,8 @@ enum dn_schedule   { DN_INV_SQRT, DN_COSINE, DN_CONSTANT };
 enum dn_memory     { DN_KEEP, DN_RECOMPUTE };
 
 /* Every field, its range, its default and its meaning stand in ONE table, dn_fields() below;
- * option parsers, checkpoints and checks loop over it. */
+ * option parsers, checkpoints and checks loop over it.  Layers of a stack that arch lacks may be
+ * any number; a model has the default for one out of range. */
 typedef struct dn_config {
     int arch, norm, enc_layers, dec_layers, dim, heads, ffn, vocab, ctx;
     int activation, bias, positions, tie;

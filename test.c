@@ -2742,21 +2742,21 @@ static double t_parts_arrays(void)
         dn_model *m = make_model(&c, DN_TRAIN);
         real *at_work[16] = {0};
         int part[16], next = 0, busy = 0;
-        m->sum->idles = arrays_enough(m) - 1;
-        MUST(e, m->sum->idles < (c.parts > 4 && c.desks == 1 ? c.parts - 1 : c.parts));
-        memcpy(m->sum->idle, m->sum->array + 1, (size_t)m->sum->idles*sizeof(real *));
-        memset(m->sum->node, 0, 2*(size_t)c.parts*sizeof(real *));
+        m->tree->idles = arrays_enough(m) - 1;
+        MUST(e, m->tree->idles < (c.parts > 4 && c.desks == 1 ? c.parts - 1 : c.parts));
+        memcpy(m->tree->idle, m->tree->array + 1, (size_t)m->tree->idles*sizeof(real *));
+        memset(m->tree->node, 0, 2*(size_t)c.parts*sizeof(real *));
         for (uint32_t u = 0; next < c.parts || busy; u++) {
             const int who = (int)(dn_random((uint64_t)run, 0, u)%(uint32_t)m->desks);
             if (at_work[who]) {
-                m->sum->node[c.parts + part[who]] = at_work[who];
+                m->tree->node[c.parts + part[who]] = at_work[who];
                 at_work[who] = NULL;
                 busy--;
             } else if (next < c.parts) {
                 at_work[who] = gradient_take(m, next == 0);
                 for (int k = 0; k < m->desks; k++)
                     MUST(e, k == who || at_work[k] != at_work[who]);
-                MUST(e, m->sum->idles >= 0);
+                MUST(e, m->tree->idles >= 0);
                 part[who] = next++;
                 busy++;
             }
@@ -4507,7 +4507,10 @@ static double t_config_check(void)
         d.enc_layers = arch == DN_DECODER ? -7 : 2;
         d.dec_layers = arch == DN_ENCODER ? 1 << 30 : 2;
         MUST(e, dn_config_check(&d, err) == DN_OK);
-        train(make_model(&d, DN_TRAIN), 1, &e);
+        dn_model *m = make_model(&d, DN_TRAIN);
+        train(m, 1, &e);
+        MUST(e, save(m, &file_a) == DN_OK && load(make_model(&d, DN_TRAIN), &file_a) == DN_OK);
+        MUST(e, dn_model_reconfigure(m, &d, err) == DN_OK);
         d.enc_layers = d.dec_layers = 0;
         MUST(e, refused(dn_config_check(&d, err), DN_EINVAL) && strstr(err, "layers"));
     }

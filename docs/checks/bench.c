@@ -371,7 +371,7 @@ static void step(void)
         step_call(&k);
         printf(", vocab %5d, %3d tokens %7.1f ms %6.1f GFLOP/s, %d parts on %d desks, threads meet "
                "%ld times", s->vocab, s->tokens, r[0].work/r[0].rate*1e3, r[0].rate*1e-9,
-               k.m->parts, k.m->desks, met);
+               k.m->c.parts, k.m->desks, met);
         bar(r[0].rate/r[1].rate, "of peak", s->share, ANY);
         puts("");
         free(k.block);

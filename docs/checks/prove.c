@@ -517,7 +517,7 @@ PROOF(reader_open)
 {
     uint64_t size = nondet_uint64();
     const dn_io io = { &size, size, first_read, NULL };
-    if (reader_open(&in, &io, NULL, NULL, err) == DN_OK) {
+    if (reader_open(&in, &io, NULL, err) == DN_OK) {
         must(in.end <= size && in.data == size - in.end && in.at <= in.end, "a reader");
         must(in.next == 0 && in.have == 0 && in.filled == 0, "at its beginning");
         reached("opened");
@@ -533,14 +533,14 @@ static int sum_read(void *user, uint64_t at, void *to, size_t n)
     return nondet_int();
 }
 
-INSTEAD(void, sum_add, struct sum *s, const unsigned char *p, size_t n)
+INSTEAD(void, checksum_add, struct checksum *s, const unsigned char *p, size_t n)
 {
     must(__CPROVER_r_ok(p, n), "bytes that are there");
     s->hash = nondet_uint64();
     s->bytes = (int)size_upto(7);
 }
 
-/* What sum_add() makes of the bytes is anything. */
+/* What checksum_add() makes of the bytes is anything. */
 PROOF(checksum_check)
 {
     uint64_t size = nondet_uint64();
@@ -556,14 +556,14 @@ PROOF(checksum_check)
 }
 
 /* Less than a word is left from before. */
-PROOF(sum_add)
+PROOF(checksum_add)
 {
-    struct sum sum = { nondet_uint64(), nondet_uint64(), (int)size_upto(7) };
+    struct checksum sum = { nondet_uint64(), nondet_uint64(), (int)size_upto(7) };
     const size_t n = size_upto(20);
     char digits[DIGITS + 1];
-    sum_add(&sum, (unsigned char *)bytes_at_end(n, 20), n);
+    checksum_add(&sum, (unsigned char *)bytes_at_end(n, 20), n);
     must(sum.bytes >= 0 && sum.bytes < 8, "less than a word is left");
-    sum_digits(sum, digits);
+    checksum_digits(sum, digits);
     reached("end");
 }
 
