@@ -13,7 +13,7 @@
 # make mutants    a sign or two operands of deepnet.c wrong, 200 times: the tests notice (gcc, perl)
 # make ports      the tests on other machines, emulated; one checkpoint through all of them
 # make browser    docs/ports/browser/deepnet.html: train in a page (clang, wasi-libc)
-# make figures    the paper's experiments, small, into docs/figures (an hour on 2 cores)
+# make figures    the paper's experiments, small, into docs/figures (35 minutes on 2 cores)
 # make shared     libdeepnet.so
 # make python     docs/python: PyTorch and other clients compute the same (python3 with venv)
 # make installed  what make install would put there links and runs, in C and C++

@@ -213,16 +213,17 @@ static double mean_norm(const dn_real *x, const dn_real *y, int tokens, int dim)
 {
     double sum = 0;
     for (int t = 0; x && t < tokens; t++) sum += norm_of(x + t*dim, y ? y + t*dim : NULL, dim);
-    return sum/tokens;
+    return tokens ? sum/tokens : NAN;
 }
 
-/* What the last pass did inside the model.  *first: the decoder's top state at the first look. */
+/* What the last pass of a model in one part did inside it, else NAN.  *first: the decoder's top
+ * state at the first look. */
 static void states_look(const dn_model *m, dn_real **first, look *l)
 {
     int dim = dn_model_config(m)->dim, top = 3*dn_model_config(m)->dec_layers;
     dn_state f = dn_state_at(m, DECODER, top);
     size_t n = (size_t)f.tokens*(size_t)dim;
-    if (!*first) *first = memcpy(get(n, sizeof *f.x), f.x, n*sizeof *f.x);
+    if (n && !*first) *first = memcpy(get(n, sizeof *f.x), f.x, n*sizeof *f.x);
     l->change = mean_norm(f.x, *first, f.tokens, dim);
     for (int i = 0; i < top; i += 3) {
         l->attn_in += mean_norm(dn_state_at(m, DECODER, i).sum, NULL, f.tokens, dim)*3/top;
@@ -361,6 +362,7 @@ static run *run_of(book *k, dn_config c)
         c.enc_layers = c.dec_layers = (c.dec_layers + 9)/10;
         c.batch_tokens = 64;
         c.steps = 2;
+        if (!c.parts) c.parts = 2;      /* as TOKENS have */
     }
     for (int i = 0; i < k->runs; i++) if (same(&k->run[i].c, &c)) return &k->run[i];
     if (k->runs == RUNS) fail("too many runs", "");
@@ -501,6 +503,7 @@ static run *early(book *k, const char *norm, int layers, int warmup)
     c.warmup = warmup;
     c.schedule = DN_CONSTANT;
     c.steps = 30;
+    c.parts = 1;                        /* for dn_state_at */
     return run_of(k, c);
 }
 
@@ -559,7 +562,7 @@ static void fig5(book *k)
                 c.lr = sgd ? 1e-3 : 1e-6;
                 if (sgd) c.beta1 = 0;
                 c.warmup = 0;
-                c.steps = 1;
+                c.steps = c.parts = 1;
                 put(k, "%s (%s),%d,%.5g\n", norms[i], sgd ? "SGD" : "Adam", depths[d],
                     run_of(k, c)->last->change);
             }
