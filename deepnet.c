@@ -2089,8 +2089,8 @@ dn_status dn_apply(dn_model *m, dn_stats *stats, char *err)
     return DN_OK;
 }
 
-/* One step.  How far it moves the model's output is what the paper is about: with DeepNorm about as
- * far at any depth, and the rows thm:update of test.c measure it. */
+/* One step.  How far it moves the model's output is what the paper is about: by SGD with DeepNorm
+ * as far at any depth, by Adam as sqrt N; thm:update and thm:adam of test.c measure it. */
 dn_status dn_train_step(dn_model *m, const dn_batch *batch, int n, dn_stats *stats, char *err)
 {
     dn_status status = dn_gradient_of(m, batch, n, 0, m->c.parts, stats, err);
