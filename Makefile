@@ -81,7 +81,7 @@ BUILT      = $(COMPILE) $(LDFLAGS) / $(INSTALLED)
 FORCE:
 .DELETE_ON_ERROR:
 
-$(PACKAGE): private ARCH := $(INSTALLED)
+$(PACKAGE): private ARCH := $(call works,$(INSTALLED))
 
 train deepnet: train.c $(LIBRARY)
 	$(COMPILE) train.c deepnet.c tokenizer.c $(LINK)

@@ -3724,6 +3724,7 @@ static double t_types(void)
         { "F64", 64, 52 }, { "F32", 32, 23 }, { "F16", 16, 10 }, { "BF16", 16, 7 } };
     static char text[1 << 14];
     const dn_config c = small_config(DN_DECODER, choice("norm", "deepnorm"));
+    dn_config read;
     dn_model *m = make_model(&c, DN_INFER);
     double e = 0;
     for (uint64_t round = 0, n; round < 4*40; round++) {
@@ -3759,6 +3760,7 @@ static double t_types(void)
             continue;
         }
         MUST(e, status == DN_OK);
+        MUST(e, load_config(&read, &file_a) == DN_EFORMAT && strstr(err, "no configuration"));
         const unsigned char *p = file_a.bytes + 8 + end;
         for (uint64_t k = 0; k < dn_param_count(m); k++) {
             uint64_t u = 0;
@@ -3897,6 +3899,8 @@ static double t_truncated(void)
     }
     file_a.bytes[file_a.n++] = 0;                       /* one byte too many */
     MUST(e, refused(load(m, &file_a), DN_EFORMAT));
+    unsign(&file_a);
+    MUST(e, refused(load(m, &file_a), DN_EFORMAT) && strstr(err, "fill"));
     MUST(e, !file_a.overrun);
     return e;
 }
@@ -3951,6 +3955,8 @@ static double t_too_large(void)
     MUST(e, unsigned_file(&c) && load_config(&read, &file_a) == DN_OK && read.vocab == c.vocab);
     MUST(e, header_replace(&file_a, "\"config.vocab\":\"5\"", "\"config.vocab\":\"2000\""));
     MUST(e, load_config(&read, &file_a) == DN_EFORMAT && strstr(err, "too short"));
+    MUST(e, header_replace(&file_a, "\"config.dim\"", "\"config.threads\":\"2\",\"config.dim\""));
+    MUST(e, load_config(&read, &file_a) == DN_EFORMAT && strstr(err, "does not belong"));
     return e;
 }
 
@@ -4002,7 +4008,7 @@ static double t_header_hostile(void)
         { "\"step\":\"0\"", "\"step\":\"0\\u0030\"" }, { "\"step\":\"0\"", "\"step\":{}" },
         { "\"step\":\"0\"", "\"step\":\"\"" },        { "\"step\":\"0\"", "\"step\":\"07\"" },
         { "\"shape\":[5,2]", "\"shape\":[05,2]" },
-        { "\"config.dim\":\"2\"", "\"config.dim\":\"\"" },
+        { "\"config.dim\":\"2\"", "\"config.dim\":\"\"" }, { "]}}", "]}}x" },
     };
     dn_config c;
     double e = 0;
@@ -4664,6 +4670,10 @@ static double t_bad_generation(void)
     MUST(e, refused(dn_translate(g, 1, good, &four, BEAM(3, 1), out, len, err), DN_EINVAL));
     MUST(e, refused(dn_translate(g, 1, good, &four, BEAM(0, 1), out, len, err), DN_EINVAL));
     MUST(e, refused(dn_translate(g, 1, bad, &four, BEAM(2, 1), out, len, err), DN_EINVAL));
+    for (int i = 0; i < 3; i++) {
+        const double p[3] = { -10.5, 10.5, NAN };
+        MUST(e, refused(dn_translate(g, 1, good, &four, BEAM(2, p[i]), out, len, err), DN_EINVAL));
+    }
     MUST(e, !dn_generator_feed(g, good, &four, err) && strlen(err) > 8);    /* start failed */
     MUST(e, dn_generator_start(g, 1, good, &four, err) == DN_OK);
     MUST(e, !dn_generator_feed(g, bad, &four, err) && strlen(err) > 8);
@@ -5807,7 +5817,9 @@ static double t_tok_memory(void)
             return 6;
     }
     if (dn_tok_train(&t, DN_MIN_VOCAB - 1, tok_text, n, (dn_block){ &tok_mem, mem },
-                     (dn_block){ &tok_scratch, scratch }, tok_err) != DN_EINVAL)
+                     (dn_block){ &tok_scratch, scratch }, tok_err) != DN_EINVAL
+        || dn_tok_train(&t, TOK_VOCAB, tok_text, ((size_t)1 << 28) + 1, (dn_block){ &tok_mem, mem },
+                        (dn_block){ &tok_scratch, scratch }, tok_err) != DN_EINVAL)
         return 7;
     return 0;
 }

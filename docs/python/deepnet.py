@@ -183,15 +183,20 @@ def batch(enc=None, dec=None, label=None):
     def put(name, array):
         b.kept.append(array)
         setattr(b, name, array.ctypes.data_as(TYPES["ints"]))
+    top = enc if dec is None else dec
+    if enc is not None and len(enc) != len(top):
+        raise ValueError("enc and dec differ in rows")
+    if label is not None and [*map(len, label)] != [*map(len, top)]:
+        raise ValueError("not one label for each token")
+    b.rows = len(top)
     for name, rows in (("enc", enc), ("dec", dec)):
         if rows is not None:
-            b.rows = len(rows)
             ids, lengths = _flat(rows)
             put(name, ids)
             put(name + "_len", lengths)
     if label is not None:
         put("label", _flat(label)[0])
-    b.tokens = sum(len(row) for row in (enc if dec is None else dec))
+    b.tokens = sum(map(len, top))
     return b
 
 
@@ -293,35 +298,43 @@ class Model:
         _call(function, self._m, *arguments, C.byref(stats))
         return stats
 
+    def _at(self, batch):
+        """For the library, which would not look at dec in an encoder."""
+        if self.config.arch == ENCODER and batch.dec:
+            raise Error("an encoder has no dec")
+        return C.byref(batch)
+
     def train_step(self, *batches):
+        for batch in batches:
+            self._at(batch)
         return self._stats(lib.dn_train_step, (Batch*len(batches))(*batches), len(batches))
 
     def evaluate(self, batch):
-        return self._stats(lib.dn_evaluate, C.byref(batch))
+        return self._stats(lib.dn_evaluate, self._at(batch))
 
     def gradient(self, batch, dropout=False):
         """Adds the gradients of the summed losses to grads."""
-        return self._stats(lib.dn_gradient, C.byref(batch), dropout)
+        return self._stats(lib.dn_gradient, self._at(batch), dropout)
 
     def zero_grad(self):
         lib.dn_zero_grad(self._m)
 
     def profile(self, batch):
-        _call(lib.dn_profile, self._m, C.byref(batch))
+        _call(lib.dn_profile, self._m, self._at(batch))
 
     def logits(self, batch):
         out = np.empty((batch.tokens, self.config.vocab), real)
-        _call(lib.dn_logits, self._m, C.byref(batch), out.ctypes.data)
+        _call(lib.dn_logits, self._m, self._at(batch), out.ctypes.data)
         return out
 
     def log_p(self, batch):
         """ln p of each label; 0 where it is IGNORE."""
         out = np.empty(batch.tokens, np.float64)
-        _call(lib.dn_log_p, self._m, C.byref(batch), out.ctypes.data)
+        _call(lib.dn_log_p, self._m, self._at(batch), out.ctypes.data)
         return out
 
     def _inspect(self, batch, *looks):
-        _call(lib.dn_inspect, self._m, C.byref(batch), (Look*len(looks))(*looks), len(looks))
+        _call(lib.dn_inspect, self._m, self._at(batch), (Look*len(looks))(*looks), len(looks))
 
     def states(self, batch, stack):
         """What each sub-layer of a stack (0: encoder, 1: decoder) reads and, last, the stack's
@@ -371,7 +384,7 @@ class Model:
             texts = logits + SPECIALS*real.itemsize      # the specials stand for none
             ids.append(SPECIALS + lib.dn_sample(texts, c.vocab - SPECIALS, C.byref(how), u,
                                                 work.ctypes.data))
-        return ids[-length:]
+        return ids[len(ids) - length:]
 
     def translate_ids(self, sources, beam=1, length_penalty=1.0, progress=None):
         """Of lists of ids, each without its EOS.  progress(ids so far, sources left) may stop it by

@@ -52,10 +52,25 @@ def structs():
     return sum(int(a) != b for a, b in zip(run("./sizes").split(), mine.values(), strict=True))
 
 
+# What a C type is in deepnet.TYPES; a pointer is "at" or "text" there.
+KIND_OF = {"size_t": "size", "uint32_t": "u32", "uint64_t": "u64", "int64_t": "i64",
+           "dn_status": "int", "enum": "int"}
+
+
+def types(declared):
+    word = declared.replace("const ", "").split()[0]
+    kinds = ("at", "text") if re.search(r"[*[]", declared) else (KIND_OF.get(word, word),)
+    return [deepnet.TYPES[kind] for kind in kinds]
+
+
 def functions():
-    declared = {(name, 0 if arguments == "void" else arguments.count(",") + 1)
-                for name, arguments in re.findall(r"\b(dn_\w+)\(([^)]*)\);", HEADER)}
-    return len(declared ^ {(name, len(f.argtypes)) for name, f in vars(deepnet.lib).items()})
+    found = re.findall(r"^([\w ]+?[ *]+)(dn_\w+)\(([^)]*)\);", HEADER, re.M)
+    wrong = abs(len(vars(deepnet.lib)) - len(found))
+    for result, name, arguments in found:
+        f = getattr(deepnet.lib, name)
+        wrong += sum(mine not in types(declared) for declared, mine in zip(
+            [result, *arguments.split(",")], [f.restype, *f.argtypes], strict=True))
+    return wrong
 
 
 def network(arch, i, norm):
@@ -165,7 +180,7 @@ def alpha():
              for l in range((N, M)[s])]
     both = ((model.skip(deepnet.settings(c), model.STACKS[s], l),
              deepnet.lib.dn_gains_of(C.byref(c), s, l).alpha) for c, s, l in every)
-    return max(abs(mine - theirs)/max(theirs, 1) for mine, theirs in both)
+    return np.max([abs(mine - theirs)/max(theirs, 1) for mine, theirs in both])
 
 
 def training():
@@ -180,14 +195,17 @@ def training():
     values = whole.values
     del whole                                       # they keep its memory
     theirs = safetensors.numpy.load_file("net")
-    worst = max(np.abs(theirs[name] - value).max() for name, value in values.items())
+    worst = np.max([np.abs(theirs[name] - value).max() for name, value in values.items()])
     return worst + (losses[-1] >= losses[0])
 
 
 def sentences():
     for wrong in (lambda: deepnet.Model(dim=65), lambda: deepnet.config(no_such=1),
-                  lambda: deepnet.Tokenizer("bpe"), lambda: deepnet.Model.load("deepnet.h")):
-        with contextlib.suppress(deepnet.Error):
+                  lambda: deepnet.Tokenizer("bpe"), lambda: deepnet.Model.load("deepnet.h"),
+                  lambda: deepnet.Model(arch="encoder").logits(deepnet.batch([[5]*60], [[0]])),
+                  lambda: deepnet.batch([[5, 6]], label=[[5]]),
+                  lambda: deepnet.batch([[5]], [[5]]*3)):
+        with contextlib.suppress(deepnet.Error, ValueError):
             wrong()
             return 1
     return 0
@@ -264,13 +282,13 @@ TESTS = (                                           # bounds in float, in double
     ("training with checkpoints between the steps is training", training, 0, 0),
     ("what the library refuses is an Error", sentences, 0, 0),
     ("alpha of 21 schemes", alpha, 1e-15, 1e-15),
-    ("logits of 66 networks are PyTorch's", lambda: max(ERRORS["logits"]), 1e-5, 1e-12),
-    ("gradients of 66 networks are PyTorch's", lambda: max(ERRORS["gradients"]), 3e-5, 1e-12),
-    ("states of all sub-layers are PyTorch's", lambda: max(ERRORS["states"]), 1e-5, 1e-12),
-    ("weights of all attention are PyTorch's", lambda: max(ERRORS["attention"]), 1e-5, 1e-12),
-    ("ln p of each label is PyTorch's", lambda: max(ERRORS["log p"]), 1e-5, 1e-12),
+    ("logits of 66 networks are PyTorch's", lambda: np.max(ERRORS["logits"]), 1e-5, 1e-12),
+    ("gradients of 66 networks are PyTorch's", lambda: np.max(ERRORS["gradients"]), 3e-5, 1e-12),
+    ("states of all sub-layers are PyTorch's", lambda: np.max(ERRORS["states"]), 1e-5, 1e-12),
+    ("weights of all attention are PyTorch's", lambda: np.max(ERRORS["attention"]), 1e-5, 1e-12),
+    ("ln p of each label is PyTorch's", lambda: np.max(ERRORS["log p"]), 1e-5, 1e-12),
     ("beam search tells its progress, and can be stopped", progress, 0, 0),
-    ("logits of AutoModel", lambda: max(ERRORS["AutoModel"]), 1e-5, 1e-12),
+    ("logits of AutoModel", lambda: np.max(ERRORS["AutoModel"]), 1e-5, 1e-12),
     ("./train takes what model.py writes; deepnet.py does what it does", programs, 0, None),
     ("files of 16 bits are read as PyTorch's numbers; ./train begins with them", halves, 0, None),
     ("ids of the package tokenizers, of 100,000 texts", ids, 0, None),

@@ -81,6 +81,8 @@ int web_make(const char *norm, int layers)
     const size_t cache = dn_generator_bytes(&cfg, BEAM, err);
     if (!need || !cache) return 0;
     free(block[0]), free(block[1]);
+    model = NULL;
+    gen = NULL;
     block[0] = malloc(need);
     block[1] = malloc(cache);
     if (!block[0] || !block[1]) return strcpy(err, "there is not enough memory"), 0;
@@ -100,6 +102,7 @@ double web_step(void)
 {
     static int src[BATCH], src_len[BATCH], dec[BATCH], dec_len[BATCH], label[BATCH];
     int rows = 0, m = 0, n = 0, a[CTX], b[CTX];
+    if (!model) return -1;              /* err still says why */
     for (;; place++) {
         const uint32_t pairs = (uint32_t)n_train;
         const uint32_t i = dn_shuffle(SEED, place/pairs, (uint32_t)(place%pairs), pairs);
@@ -133,6 +136,7 @@ int web_translate(void)
     int src[CTX], out[CTX], n = encode(text, src), len = 0;
     if (n < 1) return strcpy(err, "a few words, please"), 0;
     if (n >= CTX) return strcpy(err, "a shorter text, please"), 0;
+    if (!gen) return 0;
     const dn_beam how = { .beam = BEAM, .length_penalty = 0.6 };
     if (dn_translate(gen, 1, src, &n, &how, out, &len, err) != DN_OK) return 0;
     text[dn_tok_decode(&tok, out, (size_t)len, text, sizeof text - 1)] = '\0';
