@@ -485,10 +485,11 @@ static double gain_of(const dn_config *c, int stack, int layer, enum slot slot)
 
 /* ---- 6 operations ------------------------------------------------------------------------ */
 
-/* For T rows of n numbers, each of which costs what 64 multiply-adds of a product do. */
+/* For n numbers, each of which costs what 64 multiply-adds of a product do; for T rows of them. */
+static int number_threads(int threads, double n) { return enough(threads, 64*n); }
 static int row_threads(const struct team *team, int T, int n)
 {
-    return enough(team->threads, 64.0*T*n);
+    return number_threads(team->threads, (double)T*n);
 }
 
 /* Sums of a row: LANES partial sums, element i in lane i % LANES, then a fixed tree. */
@@ -540,7 +541,7 @@ static size_t piece(size_t n, int i) { return n/PIECES*(size_t)i + n%PIECES*(siz
 static acc sum_all(const real *x, const real *y, size_t n, int threads)
 {
     acc part[PIECES], total = 0;
-    PARALLEL_FOR(enough(threads, 64.0*(double)n),
+    PARALLEL_FOR(number_threads(threads, (double)n),
     for (int i = 0; i < PIECES; i++) {
         size_t at = piece(n, i), to = piece(n, i + 1), step = (size_t)1 << 20;
         part[i] = 0;
@@ -1268,10 +1269,9 @@ struct stack {
     const real *positions;              /* ctx x D, learned or not                            */
 };
 
-/* What a sub-layer's backward pass needs in addition to its input x.  In DN_KEEP each sub-layer
- * has its own.  In DN_RECOMPUTE all share one, except r, which each keeps: backward refills the
- * rest from x and, having r, need not repeat the sub-layer's last product, unless br or a learned
- * b reads G. */
+/* What a sub-layer's backward pass needs besides its input x.  In DN_KEEP each sub-layer has its
+ * own.  In DN_RECOMPUTE all share one, except r, which each keeps: backward refills the rest from x
+ * and, having r, need not repeat the sub-layer's last product, unless br or a learned b reads G. */
 struct saved {
     real *n, *n_stat;                   /* in(x)                                     T x D, T x 2 */
     real *q;                            /* q, and for self-attention k, v beside it  T x 3D       */
@@ -2200,7 +2200,7 @@ static int extent_of(const dn_config *c, int stack, enum extent e)
     case OF_H:       return c->heads;
     case OF_V:       return c->vocab;
     case OF_CTX:     return c->ctx;
-    case OF_OUTS: return outputs_of(c, stack);
+    case OF_OUTS:    return outputs_of(c, stack);
     }
     return 0;
 }

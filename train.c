@@ -4975,12 +4975,14 @@ static const struct command *command_find(const char *name)
 /* Does the command use the option, or one of those that this is another name for? */
 static int is_used(const struct command *c, const char *name)
 {
-    int n, model = c->uses && is_among(c->uses, "model"), used = -1;
+    int n, model = c->uses && is_among(c->uses, "model"), alias = 0;
     const dn_field *field = dn_fields(&n);
-    for (int i = 0; i < LENGTH(aliases); i++)
-        if (strcmp(aliases[i].word, name) == 0)
-            used = used > 0 || is_used(c, aliases[i].name);
-    if (used >= 0) return used;
+    for (int i = 0; i < LENGTH(aliases); i++) {
+        if (strcmp(aliases[i].word, name) != 0) continue;
+        if (is_used(c, aliases[i].name)) return 1;
+        alias = 1;
+    }
+    if (alias) return 0;
     for (int i = 0; i < n && model; i++)
         if (strcmp(field[i].name, name) == 0)
             return 1;
