@@ -1355,24 +1355,24 @@ static double first_value(const dn_model *m, const struct tensor *t, int r, int 
     }
 }
 
-/* Each row of each tensor is a stream of random numbers of its own, so any thread may draw it. */
+/* Each row of a tensor is a random stream of its own, so any thread may draw any tensor. */
 static void model_draw(dn_model *m)
 {
     uint64_t seed = rng_key((uint64_t)m->c.seed, STREAM_INIT);
+    PARALLEL_JOBS(m->threads,
     for (int i = 0; i < m->tensors; i++) {
         const struct tensor *t = &m->tensor[i];
         int drawn = t->row->first >= TABLE, cols = imax(t->cols, 1);
         acc s = drawn ? (acc)deviation(m, t) : 0;
         uint64_t key = rng_key(seed, (uint64_t)i);
-        PARALLEL_FOR(m->threads,
         for (int r = 0; r < t->rows; r++) {
             uint64_t row_key = rng_key(key, (uint64_t)r);
             real *w = ROW(m->value + t->at, r, cols);
             for (int j = 0; j < cols; j++)
                 w[j] = (real)(drawn ? s*rng_normal(row_key, (uint32_t)j)
                                     : (acc)first_value(m, t, r, j));
-        })
-    }
+        }
+    })
 }
 
 /* ---- 9 sub-layers and stacks ------------------------------------------------------------- */
@@ -3893,13 +3893,18 @@ int dn_may_change(const dn_field *f)
 
 dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err)
 {
+    char before[DN_NAME_MAX], after[DN_NAME_MAX];
     dn_config now = *c;
     if (dn_config_check(c, err)) return DN_EINVAL;
     now.parts = parts_of(c);
     config_round(&now);
-    for (const dn_field *f = fields; f < fields + FIELDS; f++)
-        if (!dn_may_change(f) && field_value(&now, f) != field_value(&m->c, f))
-            return fail(err, DN_EINVAL, "%s cannot change once the model is made", f->name);
+    for (const dn_field *f = fields; f < fields + FIELDS; f++) {
+        if (dn_may_change(f) || field_value(&now, f) == field_value(&m->c, f)) continue;
+        dn_config_get(&m->c, f, before);
+        dn_config_get(&now, f, after);
+        return fail(err, DN_EINVAL, "%s is %s in this model and cannot become %s", f->name, before,
+                    after);
+    }
     m->c = now;
     return DN_OK;
 }
@@ -4398,9 +4403,11 @@ static int entry_check(struct reader *in, const dn_entry *e, const uint64_t span
             return bad(in, "tensor '%s' is too large", e->name);
         size *= e->shape[i];
     }
-    if (span[1] < span[0] || span[1] > in->data || (e->bytes && span[1] - span[0] != size)
+    if (span[1] < span[0] || (e->bytes && span[1] - span[0] != size)
         || (!in->visit && span[0] != in->filled))
         return bad(in, "tensor '%s' has wrong data_offsets", e->name);
+    if (span[1] > in->data)
+        return bad(in, "the file ends within tensor '%s'; was it cut short?", e->name);
     return 1;
 }
 

@@ -326,7 +326,7 @@ static volatile sig_atomic_t caught;          /* the first signal; a second one 
 
 static void signals_to(void (*handler)(int))
 {
-    signal(SIGINT, handler);
+    if (signal(SIGINT, handler) == SIG_IGN) signal(SIGINT, SIG_IGN);      /* a script's with & */
     signal(SIGTERM, handler);
 #ifdef HAVE_POSIX
     if (signal(SIGHUP, handler) == SIG_IGN) signal(SIGHUP, SIG_IGN);      /* nohup's */
@@ -606,8 +606,9 @@ static const struct option {
     { "config", INPUT, AT(config), NULL, 0, "Files", "read options from lines 'key = value'" },
     { "preset", WORD, AT(preset), NULL, 0, "Files", "a set of options by name, listed below" },
 
-    { "epochs", COUNT, AT(epochs), "0", 0, "Run", "passes over the data, instead of --steps" },
-    { "minutes", REAL, AT(minutes), "0", 0, "Run", "stop after this time; 0: no limit" },
+    { "epochs", COUNT, AT(epochs), "0", 0, "Run",
+      "passes over the data, instead of --steps; the later of the two counts" },
+    { "minutes", REAL, AT(minutes), "0", 0, "Run", "of training, and then stop; 0: no limit" },
     { "accum", COUNT, AT(accum), "1", 1, "Run", "batches for one step" },
     { "stop-after", COUNT, AT(stop_after), "0", 0, "Run", "save and stop after this many steps" },
     { "eval-every", COUNT, AT(eval_every), "200", 1, "Run", "steps between validations" },
@@ -616,7 +617,7 @@ static const struct option {
     { "log-every", COUNT, AT(log_every), "20", 1, "Run", "steps between lines of progress" },
     { "sample-every", COUNT, AT(sample_every), "0", 0, "Run",
       "steps between samples; 0: as --eval-every" },
-    { "samples", COUNT, AT(samples), "3", 0, "Run", "how many samples; 0: none" },
+    { "samples", COUNT, AT(samples), "1", 0, "Run", "how many samples; 0: none" },
     { "patience", COUNT, AT(patience), "0", 0, "Run",
       "stop after this many validations without a better one; 0: never" },
     { "on-divergence", WORD, AT(on_divergence), "stop", 0, "Run",
@@ -624,7 +625,8 @@ static const struct option {
     { "keep-best", COUNT, AT(keep_best), "1", 0, "Run",
       "1: keep the model with the best validation too, as OUT.best" },
     { "keep", COUNT, AT(keep), "0", 0, "Run",
-      "keep the last N checkpoints of --save-every, in turn as OUT.1 to OUT.N; for average" },
+      "keep the last N checkpoints of --save-every and the end, in turn as OUT.1 to OUT.N; for "
+      "average" },
 
     { "prompt", WORD, AT(prompt), "\n", 0, "Use", "the text to continue" },
     { "prompt-file", INPUT, AT(prompt_file), NULL, 0, "Use",
@@ -704,10 +706,10 @@ static const struct hint { const char *word, *hint; } hints[] = {
 static const struct preset { const char *name, *help, *values; } presets[] = {
     { "encoder-decoder", NULL,
       "arch=encoder-decoder vocab=2000 ffn=128 heads=2 lr=0.004 warmup=200 schedule=cosine "
-      "steps=1250" },
+      "steps=1250 samples=3" },
     { "decoder", NULL,
       "arch=decoder vocab=259 ctx=128 dec-layers=6 dim=128 heads=4 ffn=512 lr=0.003 warmup=200 "
-      "schedule=cosine steps=2400 samples=1" },
+      "schedule=cosine steps=2400" },
     { "encoder", NULL, "arch=encoder vocab=259 ctx=128 samples=0" },
 
     /* The paper leaves vocabulary, ctx and eval-every open. */
@@ -1478,19 +1480,27 @@ static const char *word_of(const struct options *o, const struct option *p)
     return p->kind >= WORD ? *(const char *const *)((const char *)o + p->at) : NULL;
 }
 
+/* The value of any option as text, in `number` where it is one; NULL: a word that is not given. */
+static const char *value_of(const struct options *o, const struct option *p, char number[32])
+{
+    const void *at = (const char *)o + p->at;
+    if (p->kind >= WORD) return word_of(o, p);
+    if (p->kind == REAL) snprintf(number, 32, "%.15g", *(const double *)at);
+    else snprintf(number, 32, "%d", *(const int *)at);
+    return number;
+}
+
 /* The options in effect, as lines that --config reads. */
 static void options_print(const struct options *o)
 {
+    char number[32];
     config_print(&o->model);
     for (const struct option *p = table; p < table + LENGTH(table); p++) {
-        const void *at = (const char *)o + p->at;
-        const char *word = word_of(o, p);
-        if (p->kind == REAL) printf("%s = %.15g\n", p->name, *(const double *)at);
-        if (p->kind == COUNT || (p->kind == FLAG && at != &o->print_config))
-            printf("%s = %d\n", p->name, *(const int *)at);
-        if (!word || word == o->config) continue;
-        if (is_plain(word)) printf("%s = %s\n", p->name, word);
-        else if (word != p->fallback)
+        const char *value = value_of(o, p, number);
+        if (!value || value == o->config || p->at == offsetof(struct options, print_config))
+            continue;
+        if (is_plain(value)) printf("%s = %s\n", p->name, value);
+        else if (value != p->fallback)
             printf("# %s: can only be given on the command line\n", p->name);
     }
 }
@@ -1761,6 +1771,7 @@ struct session {
     int halved;                               /* how often the run went back to it, with half */
     double asked;                             /* the learning rate; the one first asked for */
     char *lost[OUTPUTS];                      /* what could not be written, the last time: why */
+    char mark[OUTPUTS][17];                   /* of what is there and may be replaced; below */
     int last;                                 /* no step follows */
     int told;                                 /* the signal that one of the ranks has caught */
     struct translator translator;
@@ -2380,6 +2391,14 @@ static FILE *checkpoint_open(const char *path, dn_io *io)
     return f;
 }
 
+/* The checksum in a checkpoint, which tells it from every other; empty where there is none. */
+static void mark_read(const char *path, char mark[17])
+{
+    FILE *f = fopen(path, "rb");
+    mark[f && seek_to(f, 37) ? fread(mark, 1, 16, f) : 0] = 0;
+    if (f) fclose(f);
+}
+
 /* The file whose options are the run's: it goes on from there, or begins with its parameters. */
 static const char *begun_from(const struct options *o) { return o->file ? o->file : o->init; }
 
@@ -2477,7 +2496,8 @@ static void head_check(const struct place *a, FILE *f)
 static void output_try(const struct place *a)
 {
     if (!a->head && is_special(a->path))
-        fail(1, "%s: not a regular file; --out NAME is one to write", a->path);
+        fail(1, "%s: not a regular file; --out NAME names one to write, --out '' writes none",
+             a->path);
     struct part p = part_open(a->path);
     part_finish(&p, 1, 1);
 }
@@ -2548,6 +2568,18 @@ static void written(struct session *s, int which, char *why)
     if (why && !s->last) say("note: %s; the run goes on, to try again", why);
 }
 
+/* The name of OUT, OUT.best or one that is kept; but where another run has replaced what was there
+ * or what this run wrote, a name of its own: a new string. */
+static char *name_of_output(const struct session *s, int which)
+{
+    const char *path = which == OUT ? s->o.out : s->beside[which];
+    char mark[17], end[32] = "";
+    mark_read(path, mark);
+    if (*mark && strcmp(mark, s->mark[which]) != 0)
+        snprintf(end, sizeof end, ".%ld", process_id());
+    return joined(path, end);
+}
+
 /* Write OUT, OUT.best or one that is kept: first beside it, then on the disk, and only then in its
  * place, so that a crash or a power cut at any moment leaves the old or the new checkpoint.  Its
  * notes are what a resumed run needs and the model does not have.  A trial writes it all, and
@@ -2555,6 +2587,7 @@ static void written(struct session *s, int which, char *why)
 static int checkpoint_save(struct session *s, int which, int trial)
 {
     char best[96], rate[48], err[DN_ERR_MAX] = "a write failed";
+    const char *out = which == OUT ? s->o.out : s->beside[which];
     dn_note note[4] = { { "tokenizer", s->tok_note }, { "data", s->data_note } };
     int notes = *s->data_note ? 2 : 1;        /* an average has none */
     if (!*s->o.out) return 1;
@@ -2563,11 +2596,16 @@ static int checkpoint_save(struct session *s, int which, int trial)
     if (s->best_step) note[notes++] = (dn_note){ "best", best };
     if (s->halved) note[notes++] = (dn_note){ "rate", rate };
     if (!rank) {
-        struct part p = part_open(which == OUT ? s->o.out : s->beside[which]);
+        char *name = name_of_output(s, which);
+        struct part p = part_open(name);
         dn_io io = { p.f, 0, NULL, io_write };
         int good = p.f && dn_save(s->m, note, notes, &io, err) == DN_OK;
         if (trial) part_finish(&p, good && fflush(p.f) == 0, 1);
         else written(s, which, part_close(&p, good, err, 0));
+        if (!trial && !s->lost[which] && strcmp(name, out) != 0)
+            fail(1, "%s is another run's by now; this run stops, and its model is %s", out, name);
+        if (!trial && !s->lost[which]) mark_read(out, s->mark[which]);
+        free(name);
     }
     int lost = ranks_most(s->lost[which] != NULL);
     if (which == OUT && !trial && !lost) s->saved = s->o.out;
@@ -2605,19 +2643,30 @@ static int rate_restore(dn_config *c, double *asked, const char *path)
 /* Does the run go on in the file that it was resumed from? */
 static int is_in_place(const struct options *o) { return o->file && same_file(o->file, o->out); }
 
+/* Has the run of this checkpoint, with these options, nothing left to do? */
+static int file_has_ended(const struct options *o, const char *path)
+{
+    double loss;
+    int stalled = 0;
+    best_of_note(note_of_file(path, "best"), path, &loss, &stalled);
+    return step_of_file(path) >= o->model.steps || (o->patience && stalled >= o->patience);
+}
+
 /* What --out NAME and --force are for: OUT or one beside it is there, and was made by another run,
  * by other options or of other data; or by this one, which has come further.  Returns whether it is
  * this run's and has ended.  Before the tokenizer is learned, only the options tell. */
-static int replace_check(struct session *s, const char *path, int beside)
+static int replace_check(struct session *s, int which)
 {
     static const char how[] = "--out NAME keeps it, --force replaces it";
+    const char *path = which == OUT ? s->o.out : s->beside[which];
     char err[DN_ERR_MAX], ours[DN_NAME_MAX], theirs[DN_NAME_MAX];
     int n, own = is_in_place(&s->o), early = !*s->data_note;
     dn_config c, now = own ? *config_of_file(s, &s->o, s->o.file) : s->o.model;
     dn_io io;
     double asked;
     const dn_field *field = dn_fields(&n);
-    if (s->o.force || !file_exists(path) || (own && !beside)) return 0;
+    mark_read(path, s->mark[which]);
+    if (s->o.force || !file_exists(path) || (own && which == OUT)) return 0;
     FILE *f = checkpoint_open(path, &io);
     dn_status status = dn_load_config(&c, &io, err);
     fclose(f);
@@ -2641,9 +2690,9 @@ static int replace_check(struct session *s, const char *path, int beside)
         fail(2, "%s is of another run, on other data or with another --accum or --init; %s", path,
              how);
     free(data);
-    if (beside) return 0;
+    if (which != OUT) return 0;
     long long there = step_of_file(path), first = s->o.file ? step_of_file(s->o.file) : 0;
-    if (there > first && there < now.steps)
+    if (there > first && !file_has_ended(&s->o, path))
         fail(2, "%s has come to step %lld of this run; --resume %s goes on, --force begins anew",
              path, there, path);
     say(there > first ? "note: %s is what this command makes; --force trains anew"
@@ -2756,6 +2805,20 @@ static void init_load(struct session *s, const char *path)
     free(block);
 }
 
+/* Say what a resumed run changes. */
+static void changes_say(const dn_config *was, const dn_config *is)
+{
+    char before[DN_NAME_MAX], now[DN_NAME_MAX];
+    int n;
+    const dn_field *field = dn_fields(&n);
+    for (int i = 0; i < n; i++) {
+        dn_config_get(was, &field[i], before);
+        dn_config_get(is, &field[i], now);
+        if (field[i].saved && strcmp(before, now) != 0)
+            say("note: %s is %s from here on; it was %s", field[i].name, now, before);
+    }
+}
+
 /* Make the model that the options describe, or the one in the file with the changes they ask for.
  * In a command --seed is the seed of the samples, and the model keeps its own.  A file loads only
  * into the model it was saved from: so that is made first, and the library then takes the changes
@@ -2783,14 +2846,17 @@ static void model_make(struct session *s, enum dn_purpose purpose)
     if (!need) fail(2, "%s", err);
     say("memory: %.1f MiB for %d+%d layers of width %d, vocabulary %d", (double)need/1048576,
         layers_of(&c, 0), layers_of(&c, 1), c.dim, c.vocab);
-    needed_for = purpose == DN_INFER ? "the model"
-               : "the model; --memory recompute or a smaller --batch-tokens need less";
+    needed_for = purpose == DN_INFER ? "the model" : c.memory == DN_RECOMPUTE
+               ? "the model; fewer --layers, a smaller --dim or --batch-tokens need less"
+               : "the model; --memory recompute, fewer --layers, a smaller --dim or --batch-tokens "
+                 "need less";
     s->block = resize(NULL, need, 1);
     s->m = dn_model_init(&c, purpose, s->block, need, err);
     if (!s->m) fail(1, "%s", err);
     if (s->o.file) {
         model_load(s->m, s->o.file, "");
-        if (dn_model_reconfigure(s->m, &now, err) != DN_OK) fail(2, "%s", err);
+        if (dn_model_reconfigure(s->m, &now, err) != DN_OK) fail(2, "%s: %s", s->o.file, err);
+        if (purpose == DN_TRAIN) changes_say(&c, &now);
     }
     say("model: %s parameters, step %lld", human((double)dn_param_count(s->m), count),
         (long long)dn_step_count(s->m));
@@ -3361,6 +3427,9 @@ static int run_check_init(struct session *s)
     if (net.n == 0)
         fail(1, "%s: no matrix of floats in it has a name that is known to be of Q, K, V, O, W1 "
              "or W2; --map END=KIND,... tells, as in --map attn.query=q", net.path);
+    long long step = step_of_file(net.path);
+    if (step > 0)
+        say("note: %s is of step %lld, and these are no longer first values", net.path, step);
     gains_print(&net.c);
     int wrong = network_print(&net, stdout);
     if (*net.other) printf("not looked at: other matrices, such as %s\n", net.other);
@@ -4067,7 +4136,8 @@ static void pairs_name(struct options *o)
     }
     if (!o->source != !o->target || !o->valid_source != !o->valid_target
         || !o->test_source != !o->test_target)
-        fail(2, "a file of sources needs a file of targets, and vice versa");
+        fail(2, "a file of sources needs one of targets: --source and --target, "
+                "--valid-source and --valid-target, --test-source and --test-target");
 }
 
 static void data_open(struct session *s)
@@ -4089,7 +4159,10 @@ static void data_encode(struct session *s)
     corpus_encode(v, &s->tok, most, 0);
     corpus_encode(&s->test, &s->tok, most, 0);
     if (c->strange)
-        say("note: %zu bytes of the data are not UTF-8, and are learned as they are", c->strange);
+        say("note: %zu bytes of the data are not UTF-8, and are learned as they are; is it another "
+            "encoding? iconv -f LATIN1 -t UTF-8 FILE > NEW", c->strange);
+    if (!v->name && s->o.patience) fail(2, "--patience needs data to validate on");
+    if (!v->name) say("note: too little data to hold a tenth out: no validation");
     if (is_text(s)) {
         say("data: %.0f tokens of %s", (double)text_tokens(c), c->name);
         if (v->name) say("validation: all %.0f tokens of %s", (double)text_tokens(v), v->name);
@@ -4098,8 +4171,8 @@ static void data_encode(struct session *s)
         return;
     }
     if (c->seq[0].n == 0)
-        fail(1, "%s: no pair is left: %zu have more than %zu tokens (--ctx), %zu an empty side",
-             c->name, c->cut, most, c->empty);
+        fail(1, "%s and %s: no pair is left: %zu have more than %zu tokens (--ctx), %zu an empty "
+             "side", s->o.source, s->o.target, c->cut, most, c->empty);
     say("data: %zu pairs of %s; %zu of more than %zu tokens dropped", c->seq[0].n, c->name, c->cut,
         most);
     if (c->empty) say("note: %zu pairs with an empty side were dropped, too", c->empty);
@@ -4247,9 +4320,9 @@ static void out_check(struct session *s)
 {
     int ended = 0;
     ranks_alone(1);
-    if (*s->o.out && !rank) ended = replace_check(s, s->o.out, 0);
+    if (*s->o.out && !rank) ended = replace_check(s, OUT);
     for (int i = OUT_BEST; i < OUTPUTS && !rank && !ended; i++)
-        if (s->beside[i]) replace_check(s, s->beside[i], 1);
+        if (s->beside[i]) replace_check(s, i);
     ranks_alone(0);
     ended = ranks_most(ended);
     if (ended) s->o.file = s->o.out;
@@ -4390,13 +4463,16 @@ static int train_loop(struct session *s, struct progress *p)
         }
         ended |= has_ended(s);
         s->last |= ended;
+        if (ended && step < o->model.steps)
+            say("ended at step %lld of %d: %s", (long long)step, o->model.steps,
+                late ? "--minutes are over" : "no better validation within --patience");
         progress_step(s, p, step, &stats, val);
         if (s->best_step == step && s->beside[OUT_BEST] && !checkpoint_save(s, OUT_BEST, 0)) {
             s->best = best;                   /* OUT.best is still that */
             s->best_step = best_step;
         }
-        if (o->keep && step % o->save_every == 0)
-            checkpoint_save(s, KEPT + (int)((step/o->save_every - 1)%o->keep), 0);
+        if (o->keep && (ended || step % o->save_every == 0))
+            checkpoint_save(s, KEPT + (int)((step - 1)/o->save_every%o->keep), 0);
         if (s->last || step % o->save_every == 0) checkpoint_save(s, OUT, 0);
         if (step % o->eval_every == 0 && !s->last) progress_plot(s, p);
         if (step % o->sample_every == 0 && !caught && !rank) show_samples(s);
@@ -4459,7 +4535,7 @@ static void say_how_to_use(const struct session *s, const char *model)
     static const char *const use[] = { "score", "sample", "translate" }; /* by dn_arch */
     fputs("next: ", stderr);
     shell_print(stderr, s->argv[0]);
-    fprintf(stderr, " %s ", use[s->o.model.arch]);
+    fprintf(stderr, " %s %s", use[s->o.model.arch], *model == '-' ? "./" : "");
     shell_print(stderr, model);
     int masked = s->o.model.arch == DN_ENCODER;
     const char *scored = s->o.valid_text ? s->o.valid_text : s->o.text;
@@ -4499,6 +4575,9 @@ static int run_train(struct session *s)
     ranks_alone(1);
     if (ended && !rank) run_report(s, &p);
     else if (!rank && !s->lost[OUT]) say_how_to_resume(s);
+    if (s->lost[OUT] && s->saved)
+        say("note: %s is of step %lld; --resume goes on from there", s->saved,
+            step_of_file(s->saved));
     for (int i = 0; i < OUTPUTS; i++)
         if (s->lost[i]) fail(1, "%s", s->lost[i]);
     return ended || !s->told ? 0 : 128 + s->told;
@@ -4814,6 +4893,7 @@ static int run_average(struct session *s)
     outputs_check(s, "out");
     if (!s->o.force && file_exists(s->o.out))
         fail(2, "%s exists; --out NAME keeps it, --force replaces it", s->o.out);
+    mark_read(s->o.out, s->mark[OUT]);
     const size_t n = dn_param_count(s->m);
     dn_real *value = dn_tensor_at(s->m, 0).value;
     needed_for = "the sum of the models";
@@ -4834,6 +4914,7 @@ static int run_average(struct session *s)
     free(sum);
     s->last = 1;
     if (!checkpoint_save(s, OUT, 0)) fail(1, "%s", s->lost[OUT]);
+    say("%s is the mean of these %d", s->o.out, s->o.words + 1);
     return 0;
 }
 
@@ -4857,6 +4938,8 @@ static int run_verify(struct session *s)
     for (size_t i = 1; i < l.n; i++) {
         const char *row = l.text.at + l.start[i], *end = l.text.at + l.start[i + 1];
         long long at = strtoll(row, NULL, 10);
+        if (end - row < 18 || end[-18] != ',')
+            fail(1, "%s: line %zu does not end in a hash of the parameters", log, i + 1);
         if (at <= above)
             fail(1, "%s: line %zu is not of a later step than the one above", log, i + 1);
         above = at;
@@ -4873,7 +4956,7 @@ static int run_verify(struct session *s)
                  at, last);
         last = at;
     }
-    if (last <= first) fail(2, "%s has no row behind step %lld to compare", log, first);
+    if (last <= first) fail(2, "%s has no row after step %lld to compare", log, first);
     printf("steps %lld to %lld are those of %s\n", first + 1, last, log);
     free(l.text.at);
     free(l.start);
@@ -4968,6 +5051,9 @@ static const struct command *command_find(const char *name)
     for (int i = 0; i < LENGTH(commands); i++)
         if (!name || strcmp(name, commands[i].name) == 0)
             return &commands[i];
+    for (int i = 0; i < LENGTH(commands); i++)
+        if (edit_distance(name, commands[i].name) < 3)
+            fail(2, "there is no command '%s'; did you mean %s?", name, commands[i].name);
     fail(2, "there is no command '%s'", name);
     return NULL;
 }
@@ -5085,7 +5171,8 @@ static void help_print(const char *self, const struct command *c, const char *ar
         if (strcmp(table[i].group, group) != 0) printf("\n%s\n", table[i].group);
         group = table[i].group;
         help_row(table[i].name, table[i].help, NULL,
-                 table[i].kind == FLAG ? "" : table[i].fallback);
+                 table[i].kind == FLAG ? "" : c->uses ? table[i].fallback
+                 : value_of(&o, &table[i], value));
     }
     for (int i = 0; i < n; i++) {
         if (!is_used(c, field[i].name)) continue;
@@ -5158,6 +5245,11 @@ static void options_read(struct session *s, int argc, char **argv)
     if (strcmp(o->tokenize, "13a") != 0 && strcmp(o->tokenize, "none") != 0
         && strcmp(o->tokenize, "char") != 0)
         fail(2, "--tokenize cannot be '%s'; it is 13a, none or char", o->tokenize);
+    if (o->file && strcmp(o->file, "-") == 0) fail(2, "a MODEL cannot be -, standard input");
+    int stdins = 0;
+    for (const struct option *p = table; p < table + LENGTH(table); p++)
+        stdins += p->kind == INPUT && word_of(o, p) && strcmp(word_of(o, p), "-") == 0;
+    if (stdins > 1) fail(2, "only one file can be -, standard input");
     if (o->decimals > 17) fail(2, "--decimals must be at most 17, not %d", o->decimals);
     if (!(fabs(o->length_penalty) <= 10))
         fail(2, "--length-penalty must be from -10 to 10, not %g", o->length_penalty);
