@@ -87,11 +87,11 @@
 #endif
 
 typedef dn_real real;
-#ifndef DN_ACC
-#define DN_ACC double         /* -DDN_ACC=float for a target without doubles */
-#if DBL_MANT_DIG < 53
-#error "double is as narrow as float: compile with -DDN_ACC=float"
+#if DBL_MANT_DIG != 53
+#error "double must be that of IEEE 754: configurations and checkpoints are read in it"
 #endif
+#ifndef DN_ACC
+#define DN_ACC double         /* -DDN_ACC=float for a target where doubles are slow */
 #elif defined DN_DOUBLE
 #error "DN_ACC is for builds in float: here sums would be narrower than what they sum"
 #endif
@@ -189,8 +189,7 @@ enum { ALIGN = 64 };
 static struct arena arena_on(void *block)
 {
     size_t slack = (ALIGN - (size_t)((uintptr_t)block%ALIGN))%ALIGN;
-    struct arena arena = { (unsigned char *)block + slack, 0, 0 };
-    return arena;
+    return (struct arena){ (unsigned char *)block + slack, 0, 0 };
 }
 
 /* n1*n2*n3 objects of the given size, aligned; NULL while counting. */
@@ -621,7 +620,7 @@ static const double LN_EPS = 1e-5;
 static void norm_row(real *y, real *stat, const real *x, const struct at_place *at, int n)
 {
     const real *g = at->g, *b = at->b;
-    acc exact = at->op == LN ? sum_row(x, n)/n : 0, var = dot_row(x, x, exact, n)/n;
+    acc exact = at->op == LN ? sum_row(x, n)/(acc)n : 0, var = dot_row(x, x, exact, n)/(acc)n;
     real mean = stat[0] = (real)exact, inv = stat[1] = (real)(1/sqrt_acc(var + (acc)LN_EPS));
     if (b) for (int i = 0; i < n; i++) y[i] = fmadd((x[i] - mean)*inv, g[i], b[i]);
     else for (int i = 0; i < n; i++) y[i] = x[i]*inv*g[i];
@@ -639,8 +638,8 @@ static void norm_row_bwd(real *dx, const real *dy, const real *stat, const real 
             sum_gd[l] += (acc)gd;
             sum_zgd[l] += (acc)((x[i + l] - mean)*inv*gd);
         }
-    mean_gd = at->op == LN ? (real)(lanes_total(sum_gd)/n) : 0;
-    mean_zgd = (real)(lanes_total(sum_zgd)/n);
+    mean_gd = at->op == LN ? (real)(lanes_total(sum_gd)/(acc)n) : 0;
+    mean_zgd = (real)(lanes_total(sum_zgd)/(acc)n);
     for (int i = 0; i < n; i++)
         dx[i] = (fmadd(g[i], dy[i], -mean_gd) - (x[i] - mean)*inv*mean_zgd)*inv;
 }
@@ -673,14 +672,7 @@ static void norm_bwd(const struct team *team, real *dx, const real *dy, const re
         norm_row_bwd(ROW(dx, t, n), ROW(dy, t, n), stat + 2*(size_t)t, ROW(x, t, n), at, n);)
 }
 
-static void scale_rows(const struct team *team, real *y, real c, int T, int n)
-{
-    PARALLEL_FOR(row_threads(team, T, n),
-    for (int t = 0; t < T; t++)
-        for (int j = 0; j < n; j++) ROW(y, t, n)[j] *= c;)
-}
-
-/* y may be x. */
+/* With H = 1 one factor for the whole row.  y may be x. */
 static void heads_scale(const struct team *team, real *y, const real *x, const real *g, int H,
                         int T, int n)
 {
@@ -698,7 +690,7 @@ static const real *place_fwd(const struct team *team, real *y, real *stat, const
     switch (at->op) {
     case LN: case RMS:
         norm_fwd(team, y, stat, x, at, T, n);
-        if (at->factor < 1) scale_rows(team, y, at->factor, T, n);
+        if (at->factor < 1) heads_scale(team, y, y, &at->factor, 1, T, n);
         return y;
     case SHIFT:
         PARALLEL_FOR(row_threads(team, T, n),
@@ -720,7 +712,7 @@ static void place_bwd(const struct team *team, real *d, const real *stat, const 
     int E = n/at->H;                    /* columns of a head */
     switch (at->op) {
     case LN: case RMS:
-        if (at->factor < 1) scale_rows(team, d, at->factor, T, n);
+        if (at->factor < 1) heads_scale(team, d, d, &at->factor, 1, T, n);
         norm_bwd(team, d, d, stat, x, at, T, n);
         return;
     case SHIFT:
@@ -747,8 +739,7 @@ struct dropout { uint64_t key; uint32_t limit; real scale; };   /* p 2^32, 1/(1 
 
 static struct dropout dropout_at(uint64_t key, double p)
 {
-    struct dropout drop = { key, (uint32_t)(p*4294967296.0), (real)(1/(1 - p)) };
-    return drop;
+    return (struct dropout){ key, (uint32_t)(p*4294967296.0), (real)(1/(1 - p)) };
 }
 
 static void drop_row(real *y, const real *x, const struct dropout *drop, uint64_t row, int n)
@@ -768,10 +759,10 @@ static void drop_row(real *y, const real *x, const struct dropout *drop, uint64_
 #define SQRT_2_PI ((real)0.79788456080286535588)
 #define CUBIC     ((real)0.044715)
 
-static void act_row(real *u, const real *h, int n, int kind)
+static void act_row(real *u, const real *h, int n, int activation)
 {
     const real half = (real)0.5;
-    switch (kind) {
+    switch (activation) {
     case DN_RELU:
         for (int i = 0; i < n; i++) u[i] = h[i] < 0 ? 0 : h[i];
         break;
@@ -789,10 +780,10 @@ static void act_row(real *u, const real *h, int n, int kind)
 /* du becomes dh.   relu': 0 or 1     gelu': Phi(x) + x phi(x), phi(x) = exp(-x^2/2)/sqrt(2 pi)
  *                  gelu-tanh', w = tanh z: (1 + w)/2 + x (1 - w^2) z'/2; beyond +-100 it is 0
  *                  or 1 and x^2 might overflow */
-static void act_row_bwd(real *du, const real *h, int n, int kind)
+static void act_row_bwd(real *du, const real *h, int n, int activation)
 {
     const real half = (real)0.5;
-    switch (kind) {
+    switch (activation) {
     case DN_RELU:
         for (int i = 0; i < n; i++) du[i] = h[i] > 0 ? du[i] : 0;
         break;
@@ -813,23 +804,23 @@ static void act_row_bwd(real *du, const real *h, int n, int kind)
 }
 
 /* u = drop(act(h)), and back: du becomes dh.   T rows of n */
-static void act_fwd(const struct team *team, real *u, const real *h, int kind,
+static void act_fwd(const struct team *team, real *u, const real *h, int activation,
                     const struct dropout *drop, int T, int n)
 {
     PARALLEL_FOR(row_threads(team, T, n),
     for (int t = 0; t < T; t++) {
-        act_row(ROW(u, t, n), ROW(h, t, n), n, kind);
+        act_row(ROW(u, t, n), ROW(h, t, n), n, activation);
         drop_row(ROW(u, t, n), ROW(u, t, n), drop, (uint64_t)t, n);
     })
 }
 
-static void act_bwd(const struct team *team, real *du, const real *h, int kind,
+static void act_bwd(const struct team *team, real *du, const real *h, int activation,
                     const struct dropout *drop, int T, int n)
 {
     PARALLEL_FOR(row_threads(team, T, n),
     for (int t = 0; t < T; t++) {
         drop_row(ROW(du, t, n), ROW(du, t, n), drop, (uint64_t)t, n);
-        act_row_bwd(ROW(du, t, n), ROW(h, t, n), n, kind);
+        act_row_bwd(ROW(du, t, n), ROW(h, t, n), n, activation);
     })
 }
 
@@ -1090,7 +1081,7 @@ static acc exp_sum(real *p, const real *z, real top, int V)
 static struct token_loss cross_entropy_row(real *z, int y, double smoothing, int V, int back)
 {
     real top = max_row(z, V);
-    acc mean = smoothing > 0 ? sum_row(z, V)/V : 0, zy = (acc)z[y];
+    acc mean = smoothing > 0 ? sum_row(z, V)/(acc)V : 0, zy = (acc)z[y];
     struct token_loss out = { 0, 0, 0 };
     int best = 0;
     while (z[best] < top) best++;
@@ -1146,7 +1137,7 @@ static void residual_bwd(const struct team *team, real *d, real *dg, const real 
         for (int j = 0; j < D; j++) dt[j] *= res->skip ? res->skip[j] : res->a;
     })
     if (res->scale) res->dscale[0] += (real)sum_all(g, dg, (size_t)T*(size_t)D, team->threads);
-    if (b != 1) scale_rows(team, dg, b, T, D);
+    if (b != 1) heads_scale(team, dg, dg, &b, 1, T, D);
 }
 
 /* [eq:dlcl]   z = sum over k of w_k n_k,  n_k = LN_k(y_k):  a learned mix of all layers below,
@@ -2193,7 +2184,6 @@ static uint64_t features(const dn_config *c, int stack, int i)
 static int extent_of(const dn_config *c, int stack, enum extent e)
 {
     switch (e) {
-    case VECTOR:     return 0;
     case OF_1:       return 1;
     case OF_D:       return c->dim;
     case OF_F:       return ffn_width(c);
@@ -2201,8 +2191,8 @@ static int extent_of(const dn_config *c, int stack, enum extent e)
     case OF_V:       return c->vocab;
     case OF_CTX:     return c->ctx;
     case OF_OUTS:    return outputs_of(c, stack);
+    default:         return 0;
     }
-    return 0;
 }
 
 static const char *kind_name(enum kind kind)
@@ -2338,23 +2328,19 @@ static void saved_lay(struct arena *arena, struct desk *desk, const dn_config *c
 {
     unsigned all = crossed(c) ? EACH : SELF|FFN;
     int first = first_of(c, DEC), subs = subs_of_both(c);
+    int keep = use->train && c->memory == DN_KEEP;
     struct saved *saved = take(arena, sizeof *saved, use->train ? (size_t)subs : 1, 1, 1);
     struct saved shared = {0};
-    if (!use->train || c->memory == DN_RECOMPUTE) saved_take(arena, &shared, c, all, use);
-    if (!use->train) {
-        sum_take(arena, &shared, c, all, use);
-        for (int i = 0; saved && i < subs; i++) desk->sub[i].saved = saved;
-        if (saved) *saved = shared;
-        return;
-    }
+    if (!keep) saved_take(arena, &shared, c, all, use);
+    if (!use->train) sum_take(arena, &shared, c, all, use);
     for (int i = 0; i < subs; i++) {
         unsigned kind = i < first ? kind_at(c, ENC, i) : kind_at(c, DEC, i - first);
         struct saved own = shared;
-        if (c->memory == DN_KEEP) saved_take(arena, &own, c, kind, use);
-        sum_take(arena, &own, c, kind, use);
+        if (keep) saved_take(arena, &own, c, kind, use);
+        if (use->train) sum_take(arena, &own, c, kind, use);
         if (!saved) continue;
-        saved[i] = own;
-        desk->sub[i].saved = &saved[i];
+        desk->sub[i].saved = &saved[use->train ? i : 0];
+        *desk->sub[i].saved = own;
     }
 }
 
@@ -2540,11 +2526,7 @@ static void model_lay(struct arena *arena, dn_model *m)
 static size_t bytes_with(const dn_config *c, enum dn_purpose purpose, int desks)
 {
     struct arena arena = { NULL, 0, 0 };
-    dn_model m;
-    memset(&m, 0, sizeof m);
-    m.c = *c;
-    m.purpose = purpose;
-    m.desks = desks;
+    dn_model m = { .c = *c, .purpose = purpose, .desks = desks };
     take(&arena, sizeof m, 1, 1, 1);
     model_lay(&arena, &m);
     return arena.overflow ? 0 : arena.used + ALIGN - 1;
@@ -2619,12 +2601,9 @@ static dn_model *model_new(const dn_config *c, enum dn_purpose purpose, real *va
                     (int64_t)size), NULL;
     struct arena arena = arena_on(block);
     dn_model *m = take(&arena, sizeof *m, 1, 1, 1);
-    memset(m, 0, sizeof *m);
-    m->c = *c;
-    config_round(&m->c);
-    m->purpose = purpose;
-    m->value = values;
+    *m = (dn_model){ .c = *c, .purpose = purpose, .value = values };
     m->desks = desks_of(c, purpose);
+    config_round(&m->c);
     model_lay(&arena, m);
     stacks_link(m);
     if (m->sinusoid) sinusoids(m->sinusoid, c->ctx, c->dim);
@@ -2643,7 +2622,7 @@ dn_model *dn_model_init(const dn_config *c, enum dn_purpose purpose, void *block
                         char *err)
 {
     if (purpose == DN_BORROW)
-        return fail(err, DN_EINVAL, "whose parameters? (dn_model_borrow)"), NULL;
+        return fail(err, DN_EINVAL, "dn_model_borrow makes such a model"), NULL;
     dn_model *m = model_new(c, purpose, NULL, block, size, err);
     if (!m) return NULL;
     model_draw(m);
@@ -2855,7 +2834,7 @@ static int share_next(struct share *share, struct cut *cut, const struct task *t
             continue;
         }
         int enc = row_length(c, batch, ENC, cut->row), dec = row_length(c, batch, DEC, cut->row);
-        int64_t middle = 2*cut->behind + enc + dec, of = middle*task->m->c.parts/(2*cut->all);
+        int64_t middle = 2*cut->behind + enc + dec, of = middle*c->parts/(2*cut->all);
         if (of > part || enc > room[ENC] || dec > room[DEC]) break;
         if (of == part) {
             if (!share->batch.rows) *share = share_at(c, batch, cut);
@@ -2880,12 +2859,11 @@ static real *node_sum(const dn_model *m, int k, size_t from, size_t to)
     return left;
 }
 
-/* An array for the gradient of a part: for the first one the model's own.  If none is idle, two
- * complete siblings become one. */
-static real *gradient_take(dn_model *m, int first)
+/* An array for the gradient of a part but the first, whose array is the model's own.  If none is
+ * idle, two complete siblings become one. */
+static real *gradient_take(dn_model *m)
 {
     struct parts *tree = m->tree;
-    if (first) return m->grad;
     for (int k = m->c.parts - 1; k > 0 && !tree->idles; k--) {
         real *left = tree->node[2*k], *right = tree->node[2*k + 1];
         if (!left || !right) continue;
@@ -2913,7 +2891,7 @@ static void part_take(const struct task *task, int p, int first, int desk, char 
     real *grad = NULL;
     lock_take(&tree->lock);
     int over = tree->failed < p;
-    if (task->back && !over) grad = gradient_take(m, p == first);
+    if (task->back && !over) grad = p == first ? m->grad : gradient_take(m);
     lock_give(&tree->lock);
     if (over) return;
     tree->stats[p] = (dn_stats){0};
@@ -3319,9 +3297,9 @@ const dn_real *dn_generator_feed(dn_generator *gen, const int *tokens, const int
 /* A threshold t: the p >= t are at least `count` and weigh at least `mass`; without the smallest
  * of them, one of these would fail.  Ties stay or go together.  Found by halving, so the numbers
  * need not be sorted and nothing else is stored; p <= 1 < hi. */
-static double cut_at(const real *p, int n, double floor, int count, double mass)
+static double cut_at(const real *p, int n, double bar, int count, double mass)
 {
-    double lo = floor, hi = 2;
+    double lo = bar, hi = 2;
     int most = n, least = 0;            /* the numbers from lo up, from hi up */
     for (int i = 0; i < 64 && most > least + 1; i++) {
         double t = (lo + hi)/2, sum = 0;
@@ -3342,11 +3320,11 @@ static double cut_at(const real *p, int n, double floor, int count, double mass)
     return lo;
 }
 
-/* How much the p >= floor weigh together, added up in the order of ids: one order, so one sum. */
-static double mass_above(const real *p, int n, double floor)
+/* How much the p >= bar weigh together, added up in the order of ids: one order, so one sum. */
+static double mass_above(const real *p, int n, double bar)
 {
     double sum = 0;
-    for (int j = 0; j < n; j++) if ((double)p[j] >= floor) sum += (double)p[j];
+    for (int j = 0; j < n; j++) if ((double)p[j] >= bar) sum += (double)p[j];
     return sum;
 }
 
@@ -3851,7 +3829,7 @@ dn_status dn_config_check(const dn_config *c, char *err)
         if (fields[i].at == offsetof(dn_config, enc_layers) && !has_stack(c, ENC)) continue;
         if (fields[i].at == offsetof(dn_config, dec_layers) && !has_stack(c, DEC)) continue;
         if (v >= fields[i].low && v <= fields[i].high) continue;      /* false for NaN */
-        if (is_finite(v) && v > -1e15 && v < 1e15) print_decimal(text, sizeof text, v);
+        if (v > -1e15 && v < 1e15) print_decimal(text, sizeof text, v);
         else say(text, sizeof text, "that");
         return fail(err, DN_EINVAL, "%s cannot be %s", fields[i].name, text);
     }
@@ -3878,9 +3856,8 @@ double dn_gain_of(const dn_config *c, int stack, int layer, enum dn_matrix which
 
 dn_gains dn_gains_of(const dn_config *c, int stack, int layer)
 {
-    dn_gains g = { factor_of(c, schemes[c->norm].a, stack, layer),
-                   dn_gain_of(c, stack, layer, DN_V) };
-    return g;
+    return (dn_gains){ factor_of(c, schemes[c->norm].a, stack, layer),
+                       dn_gain_of(c, stack, layer, DN_V) };
 }
 
 /* Fixed are the fields from which sizes, values already drawn, or what was learned follow: all but
@@ -4246,7 +4223,7 @@ static int get_string(struct reader *in, char *to, size_t n, size_t *length)
     for (; (c = peek(in)) != '"'; in->next++) {
         if (in->visit && c == '\\') {
             in->next++;
-            c = peek(in);
+            c = peek(in) < 0 ? -1 : '?';
         }
         if (in->visit && c >= 0 && !plain_char(c)) c = '?';
         if (!plain_char(c)) return bad(in, "a string in the checkpoint's header is %s",
@@ -4269,13 +4246,13 @@ static int get_name(struct reader *in, char *to, size_t n)
 static int get_number(struct reader *in, uint64_t *v)
 {
     int c = skip_blanks(in);
-    if (c < '0' || c > '9') return bad(in, "the checkpoint's header lacks a %s", "number");
+    if (c < '0' || c > '9') return bad(in, "the checkpoint's header lacks a number", "");
     *v = 0;
     for (int digits = 0; (c = peek(in)) >= '0' && c <= '9'; in->next++) {
         if (digits++ && !*v)
-            return bad(in, "a number in the checkpoint's header begins with %s", "0");
+            return bad(in, "a number in the checkpoint's header begins with 0", "");
         if (*v > (UINT64_MAX >> 1)/10 - 1)
-            return bad(in, "a number in the checkpoint's header is %s", "too large");
+            return bad(in, "a number in the checkpoint's header is too large", "");
         *v = 10**v + (uint64_t)(c - '0');
     }
     return 1;
@@ -4288,7 +4265,7 @@ static int get_numbers(struct reader *in, uint64_t *to, int most)
     if (!expect(in, '[')) return -1;
     if (accept(in, ']')) return 0;
     do {
-        if (n == most) bad(in, "a list in the checkpoint's header is too %s", "long");
+        if (n == most) bad(in, "a list in the checkpoint's header is too long", "");
         if (n == most || !get_number(in, &to[n++])) return -1;
     } while (accept(in, ','));
     return expect(in, ']') ? n : -1;
@@ -4320,7 +4297,7 @@ static int get_metadata(struct reader *in)
     }
     if (strncmp(key, CONFIG_KEY, prefix_length)) return 1;
     const dn_field *f = field_find(key + prefix_length);
-    if (f && !f->saved) return bad(in, "%s does not belong into a checkpoint", key);
+    if (f && !f->saved) return bad(in, "%s does not belong in a checkpoint", key);
     if (f) in->fields |= (uint64_t)1 << (f - fields);
     if (dn_config_set(&in->config, key + prefix_length, value, in->err)) in->status = DN_EFORMAT;
     return in->status == DN_OK;
@@ -4417,10 +4394,7 @@ static int get_entry(struct reader *in, const char *name)
     char word[DN_NAME_MAX], type[DN_NAME_MAX] = "";
     uint64_t span[2] = { 0, 0 };
     int spans = -1;
-    dn_entry e;
-    memset(&e, 0, sizeof e);
-    e.name = name;
-    e.dims = -1;
+    dn_entry e = { .name = name, .dims = -1 };
     for (int i = 0; i < 3; i++) {
         if (!expect(in, i ? ',' : '{') || !get_name(in, word, sizeof word) || !expect(in, ':'))
             return 0;
@@ -4451,22 +4425,23 @@ static int get_header(struct reader *in)
 {
     char name[DN_ENTRY_NAME];
     if (!expect(in, '{')) return 0;
-    do {
+    int empty = accept(in, '}');
+    if (!empty) do {
         if (!get_name(in, name, sizeof name) || !expect(in, ':')) return 0;
         if (strcmp(name, "__metadata__")) {
             if (!get_entry(in, name)) return 0;
             continue;
         }
-        if (in->metadata++) return bad(in, "the checkpoint has __metadata__ %s", "twice");
+        if (in->metadata++) return bad(in, "the checkpoint has __metadata__ twice", "");
         if (!expect(in, '{')) return 0;
         if (accept(in, '}')) continue;
         do if (!get_metadata(in)) return 0; while (accept(in, ','));
         if (!expect(in, '}')) return 0;
     } while (accept(in, ','));
-    if (!expect(in, '}')) return 0;
-    if (skip_blanks(in) >= 0) return bad(in, "the checkpoint's header goes on after its %s", "end");
+    if (!empty && !expect(in, '}')) return 0;
+    if (skip_blanks(in) >= 0) return bad(in, "the checkpoint's header goes on after its end", "");
     if (in->status == DN_OK && !in->visit && in->filled != in->data)
-        return bad(in, "the checkpoint's tensors do not fill the %s", "file");
+        return bad(in, "the checkpoint's tensors do not fill the file", "");
     return in->status == DN_OK;
 }
 
@@ -4520,7 +4495,7 @@ dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
     }
     in.config.parts = imax(in.config.parts, 1);
     if (!dn_model_bytes(&in.config, DN_INFER, err)) return DN_EFORMAT;
-    /* So that a small file cannot make the caller allocate a large model. */
+    /* A small file cannot announce many parameters; ctx and batch-tokens can be anything. */
     if ((bytes_with(&in.config, DN_INFER, 1) - bytes_with(&in.config, DN_BORROW, 1))/(WORD/2)
         > io->size)
         return fail(err, DN_EFORMAT, "the file is too short for the model it describes");
@@ -4594,9 +4569,13 @@ static dn_status model_fill(struct reader *in)
             uint64_t file = t->file[k] - 1;
             const struct dtype *d = &dtypes[file%DTYPES];
             if (!values_read(in, in->end + file/DTYPES, d, t->count, to)) return in->status;
-            if (!row_finite(to, (size_t)t->count))
+            if (!row_finite(to, t->count))
                 return fail(in->err, DN_EFORMAT, "tensor '%s%s' has a value that is not finite",
                             prefix[k], tensor_name(m, t, name));
+            for (size_t j = 0; k == 2 && j < t->count; j++)
+                if (to[j] < 0)
+                    return fail(in->err, DN_EFORMAT, "tensor '%s%s' has a value below 0",
+                                prefix[k], tensor_name(m, t, name));
         }
     }
     m->step = in->count[1] ? in->step : 0;
@@ -4911,11 +4890,9 @@ uint32_t dn_shuffle(uint64_t seed, uint64_t stream, uint32_t i, uint32_t n)
 #define DN_VL (DN_VBYTES/(int)sizeof(real))     /* numbers in a vector */
 #define DN_NR (2*DN_VL)
 #define DN_SR (DN_MR < 4 ? DN_MR : 4)           /* rows of the short tile, for what MR leaves */
-#define DN_NP ((DN_NC + DN_NR - 1)/DN_NR*DN_NR) /* NC in whole panels */
-/* reals of workspace per thread */
-#define MATMUL_WORK ((DN_KC*(DN_NP + DN_MR) + DN_SR + 15)/16*16)
+#define DN_NP ((DN_NC + DN_NR - 1)/DN_NR*DN_NR) /* NC in whole panels: a block of B */
 
-static size_t matmul_work(void) { return MATMUL_WORK; }
+static size_t matmul_work(void) { return (DN_KC*(DN_NP + DN_MR) + DN_SR + 15)/16*16; }
 
 static struct mat corner(struct mat m, int i, int k)
 {
@@ -4928,12 +4905,9 @@ static struct mat corner(struct mat m, int i, int k)
  * vector type stops that.  The loop hints and prefetch() too change nothing but speed. */
 #ifdef __GNUC__
 typedef real vec __attribute__((vector_size(DN_VBYTES)));
-#else
-typedef struct { real v[DN_VL]; } vec;
-#endif
-#ifdef __GNUC__
 #define DN_INLINE static inline __attribute__((always_inline))
 #else
+typedef struct { real v[DN_VL]; } vec;
 #define DN_INLINE static inline
 #endif
 #if defined __clang__
@@ -5023,9 +4997,8 @@ static void strip(struct dest c, struct start init, struct mat a, struct panels 
             int mt = imin(m - i, mr), nt = imin(n - j, DN_NR), cut = mt < mr || nt < DN_NR;
             const real *at = corner(a, i, 0).p;
             struct dest whole = { c.p + i*c.ld + j, c.ld }, to = whole;
-            const real *next = whole.p;
-            for (int r = 0; r < mt; r++, next += c.ld)          /* of C in the next strip */
-                for (int l = 0; l < DN_NR; l += CACHE_LINE) prefetch(next, DN_MR*c.ld + l);
+            for (int r = 0; r < mt; r++)                        /* of C in the next strip */
+                for (int l = 0; l < DN_NR; l += CACHE_LINE) prefetch(whole.p, (DN_MR + r)*c.ld + l);
             struct start from = { init.p + i*init.ld + j, init.ld };
             if (cut) {
                 for (int l = 0; l < mr*DN_NR; l++) e[l] = 0;
@@ -5167,7 +5140,7 @@ static int bare(struct mat b, int N, int K)
 static void matmul1(struct dest c, const real *init, struct mat a, struct mat b, int M, int N,
                     int K, real *w)
 {
-    static const real zero[DN_NC];
+    static const real zero[DN_NP];
     real *packed_a = w + DN_KC*DN_NP;
     struct mat bt = { b.p, b.ld, !b.trans };
     int as_it_lies = bare(b, N, K);
@@ -5179,9 +5152,9 @@ static void matmul1(struct dest c, const real *init, struct mat a, struct mat b,
         matmul_few(c, init, a, b, M, N, K, w);
         return;
     }
-    for (int j = 0; j < N; j += DN_NC)
+    for (int j = 0; j < N; j += DN_NP)
         for (int k = 0; k < K; k += DN_KC) {
-            int n = imin(N - j, DN_NC), kc = imin(K - k, DN_KC), add = k > 0 || init == c.p;
+            int n = imin(N - j, DN_NP), kc = imin(K - k, DN_KC), add = k > 0 || init == c.p;
             struct panels panels = { corner(b, k, j).p, b.ld, DN_NR };
             if (!as_it_lies) panels = (struct panels){ w, DN_NR, (ptrdiff_t)kc*DN_NR };
             for (int l = 0; l < n && !as_it_lies; l += DN_NR)
@@ -5227,7 +5200,7 @@ static void matmul(const struct team *team, struct dest c, const real *init, str
         int j = imin(N, (int)(pn*x/tn)*DN_NR), n = imin(N, (int)(pn*(x + 1)/tn)*DN_NR) - j;
         struct dest to = { c.p + i*c.ld + j, c.ld };
         matmul1(to, init == c.p ? to.p : init ? init + j : NULL, corner(a, i, 0), corner(b, 0, j),
-                m, n, K, team->product + (ptrdiff_t)t*MATMUL_WORK);
+                m, n, K, team->product + (size_t)t*matmul_work());
     })
 }
 

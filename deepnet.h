@@ -95,7 +95,7 @@ typedef enum dn_status {
     DN_EINVAL,                /* a wrong argument: configuration, token id, size          */
     DN_ENOMEM,                /* the block handed in is smaller than the need             */
     DN_EFORMAT,               /* a checkpoint or a saved tokenizer that cannot be right   */
-    DN_EIO,                   /* a callback of the caller's failed, or would stop          */
+    DN_EIO,                   /* a callback of the caller's failed, or asked to stop       */
     DN_EDIVERGED              /* a loss or gradient that is not finite; nothing applied   */
 } dn_status;
 
@@ -254,7 +254,8 @@ dn_status dn_apply(dn_model *m, dn_stats *sums, char *err);
 /* Losses without dropout and without gradients; any purpose. */
 dn_status dn_evaluate(dn_model *m, const dn_batch *batch, dn_stats *s, char *err);
 /* Forward and backward only: parameter gradients of the SUM of the losses are added to grad.
- * dropout != 0: with the masks of the coming step's first micro-batch. */
+ * dropout != 0: with the masks of the coming step's first micro-batch.  After a failure grad is
+ * unspecified. */
 dn_status dn_gradient(dn_model *m, const dn_batch *batch, int dropout, dn_stats *s, char *err);
 void      dn_zero_grad(dn_model *m);
 /* Logits of every token of the top stream, without dropout: tokens x vocab, the caller's. */

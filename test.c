@@ -1623,7 +1623,7 @@ static void check_matmul(double *e, int M, int N, int K, int kind)
     const size_t n_b = (size_t)(kind & 2 ? N : K)*(size_t)ldb;
     real *a = get_block(n_a*sizeof *a), *b = get_block(n_b*sizeof *b);
     real *c = get_block(n_c*sizeof *c), *want = get_block(n_c*sizeof *want);
-    real *work = get_block((size_t)threads*MATMUL_WORK*sizeof *work), init[700];
+    real *work = get_block((size_t)threads*matmul_work()*sizeof *work), init[700];
     const struct team team = { threads, 0, work, NULL };
     const struct mat ma = { a, lda, kind & 1 }, mb = { b, ldb, kind >> 1 & 1 };
     const int from = kind >> 2;                         /* 0: zero, 1: a row, 2: c itself */
@@ -1896,7 +1896,7 @@ static double t_grad_attention(void)
     real *dq = get_block(3*ATTEND_N*sizeof *dq), *d[] = { dq, dq + ATTEND_N, dq + 2*ATTEND_N };
     real *x[] = { a->q, a->k, a->v };
     double e = 0;
-    a->team = (struct team){ 1, ATTEND_T, get_block(MATMUL_WORK*sizeof(real)),
+    a->team = (struct team){ 1, ATTEND_T, get_block(matmul_work()*sizeof(real)),
                              get_block(2*QROWS*ATTEND_T*sizeof(real)) };
     a->att = (struct attention){ span, 2, 2, ATTEND_D/2, 1, ATTEND_D, ATTEND_D, (real)0.7,
                                  dropout_at(5, 0.2) };
@@ -2753,7 +2753,7 @@ static double t_parts_arrays(void)
                 at_work[who] = NULL;
                 busy--;
             } else if (next < c.parts) {
-                at_work[who] = gradient_take(m, next == 0);
+                at_work[who] = next == 0 ? m->grad : gradient_take(m);
                 for (int k = 0; k < m->desks; k++)
                     MUST(e, k == who || at_work[k] != at_work[who]);
                 MUST(e, m->tree->idles >= 0);
@@ -3133,7 +3133,7 @@ static uint64_t hash_product(void)
 {
     enum { M = 37, N = 53, K = 271 };
     static real a[M*K], b[K*N], c[M*N];
-    const struct team team = { 1, 1, get_block(MATMUL_WORK*sizeof(real)), NULL };
+    const struct team team = { 1, 1, get_block(matmul_work()*sizeof(real)), NULL };
     draw(a, M*K, 0);
     draw(b, K*N, M*K);
     matmul(&team, into(c, N), NULL, plain(a, K), plain(b, N), M, N, K);
@@ -3158,7 +3158,7 @@ static uint64_t hash_attention(void)
     static const struct span span[] = { { 0, 4, 0, 4 }, { 4, ATTEND_T - 4, 4, ATTEND_T - 4 } };
     struct attend_call *a = get_block(sizeof *a);
     real *dq = get_block(3*ATTEND_N*sizeof *dq);
-    a->team = (struct team){ 1, ATTEND_T, get_block(MATMUL_WORK*sizeof(real)),
+    a->team = (struct team){ 1, ATTEND_T, get_block(matmul_work()*sizeof(real)),
                              get_block(2*QROWS*ATTEND_T*sizeof(real)) };
     a->att = (struct attention){ span, 2, 2, ATTEND_D/2, 1, ATTEND_D, ATTEND_D, (real)0.7,
                                  dropout_at(5, 0.2) };
@@ -4070,6 +4070,9 @@ static double t_not_finite(void)
             memcpy(file_a.bytes + at - word, was, word);
         }
     MUST(e, load(m, &file_a) == DN_OK);
+    memcpy(bytes, word == 8 ? "\0\0\0\0\0\0\xF0\xBF" : "\0\0\x80\xBF", word);      /* -1 */
+    memcpy(file_a.bytes + file_a.n - word, bytes, word);
+    MUST(e, refused(load(m, &file_a), DN_EFORMAT) && strstr(err, "below 0"));
     return e;
 }
 
@@ -5117,7 +5120,7 @@ static struct range attention_length(int kind)
                                      dropout_at(0, 0) };
         real *q = get_block(4*T*D*sizeof *q), *k = q + T*D, *v = k + T*D, *c = v + T*D;
         real stat[2*T], work[2*QROWS*T];
-        const struct team team = { 1, T, get_block(MATMUL_WORK*sizeof(real)), work };
+        const struct team team = { 1, T, get_block(matmul_work()*sizeof(real)), work };
         double longest = 0;
         for (int i = 0; i < T*D; i++) {
             q[i] = (real)(kind == 2 ? 0 : by_rule("q", (size_t)(i + round))*(1 << round/2));

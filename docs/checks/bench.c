@@ -204,7 +204,7 @@ static struct product product_make(int T, int O, int I, uint32_t n)
 {
     struct product p = { FORWARD, T, O, I, 0, { 1, 0, NULL, NULL }, NULL, NULL, NULL, NULL };
     real **matrix[] = { &p.x, &p.y, &p.W, &p.out };
-    p.team.product = get((size_t)threads*MATMUL_WORK*sizeof(real));
+    p.team.product = get((size_t)threads*matmul_work()*sizeof(real));
     for (uint64_t m = 0; m < 4; m++) {
         real *a = *matrix[m] = get(n*sizeof(real));
         for (uint32_t i = 0; i < n; i++) a[i] = rng_uniform(m, i) - half;
