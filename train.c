@@ -60,14 +60,17 @@
 
 /* ---- platform: what ISO C does not have -------------------------------------------------- */
 
+#ifdef _WIN32
+#define SLASHES "/\\"
+#else
+#define SLASHES "/"
+#endif
+
 /* The last part of a path. */
 static const char *base_name(const char *path)
 {
-    const char *base = path;
-    for (; *path; path++)
-        if (*path == '/' || *path == '\\')
-            base = path + 1;
-    return base;
+    for (size_t n; path[n = strcspn(path, SLASHES)]; ) path += n + 1;
+    return path;
 }
 
 /* How the files begin that are no checkpoints. */
@@ -123,11 +126,11 @@ static size_t input_read(void *to, size_t n)
     return k < 0 ? SIZE_MAX : (size_t)k;
 }
 
-/* Is this something that must not be replaced, such as /dev/null? */
+/* Is this something that must not be replaced, such as /dev/null?  2: nor written, a directory. */
 static int is_special(const char *path)
 {
     struct stat s;
-    return stat(path, &s) == 0 && !S_ISREG(s.st_mode);
+    return stat(path, &s) != 0 || S_ISREG(s.st_mode) ? 0 : S_ISDIR(s.st_mode) ? 2 : 1;
 }
 
 /* Are these names of one file? */
@@ -324,15 +327,25 @@ static int64_t size_of(FILE *f)
 #ifdef HAVE_SIGNALS
 static volatile sig_atomic_t caught;          /* the first signal; a second one ends the program */
 
+#ifdef HAVE_POSIX
+/* A write that a signal interrupts goes on, which signal() leaves open. */
 static void signals_to(void (*handler)(int))
 {
-    if (signal(SIGINT, handler) == SIG_IGN) signal(SIGINT, SIG_IGN);      /* a script's with & */
-    signal(SIGTERM, handler);
-#ifdef HAVE_POSIX
-    if (signal(SIGHUP, handler) == SIG_IGN) signal(SIGHUP, SIG_IGN);      /* nohup's */
-    signal(SIGPIPE, handler == SIG_DFL ? SIG_IGN : handler);    /* Ctrl-C ends `| tee` as well */
-#endif
+    struct sigaction to = { .sa_handler = handler, .sa_flags = SA_RESTART }, old;
+    sigaction(SIGINT, &to, NULL);
+    sigaction(SIGTERM, &to, NULL);
+    if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN)  /* nohup's */
+        sigaction(SIGHUP, &to, NULL);
+    if (handler == SIG_DFL) to.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &to, NULL);                              /* Ctrl-C ends `| tee` as well */
 }
+#else
+static void signals_to(void (*handler)(int))
+{
+    signal(SIGINT, handler);
+    signal(SIGTERM, handler);
+}
+#endif
 
 /* The training loop sees the signal after its step, saves and stops.  A second one finds no handler
  * and ends the program at once. */
@@ -576,99 +589,103 @@ static const struct option {
     enum { FLAG, COUNT, REAL, WORD, INPUT, OUTPUT } kind;     /* the last two are paths */
     size_t at;
     const char *fallback;
-    double low;                               /* the least value of a COUNT or REAL */
+    double low, high;                         /* of a FLAG, COUNT or REAL */
     const char *group, *help;
 } table[] = {
 #define AT(field) offsetof(struct options, field)
-    { "source", INPUT, AT(source), NULL, 0, "Files", "sentences to translate, one a line" },
-    { "target", INPUT, AT(target), NULL, 0, "Files", "their translations, line by line" },
-    { "valid-source", INPUT, AT(valid_source), NULL, 0, "Files",
+    { "source", INPUT, AT(source), NULL, 0, 0, "Files", "sentences to translate, one a line" },
+    { "target", INPUT, AT(target), NULL, 0, 0, "Files", "their translations, line by line" },
+    { "valid-source", INPUT, AT(valid_source), NULL, 0, 0, "Files",
       "validation pairs; without them a tenth, at most 1000, is held out at random" },
-    { "valid-target", INPUT, AT(valid_target), NULL, 0, "Files", "their translations" },
-    { "test-source", INPUT, AT(test_source), NULL, 0, "Files", "pairs to score at the end" },
-    { "test-target", INPUT, AT(test_target), NULL, 0, "Files", "their translations" },
-    { "text", INPUT, AT(text), NULL, 0, "Files", "running text for a language model" },
-    { "valid-text", INPUT, AT(valid_text), NULL, 0, "Files",
+    { "valid-target", INPUT, AT(valid_target), NULL, 0, 0, "Files", "their translations" },
+    { "test-source", INPUT, AT(test_source), NULL, 0, 0, "Files", "pairs to score at the end" },
+    { "test-target", INPUT, AT(test_target), NULL, 0, 0, "Files", "their translations" },
+    { "text", INPUT, AT(text), NULL, 0, 0, "Files", "running text for a language model" },
+    { "valid-text", INPUT, AT(valid_text), NULL, 0, 0, "Files",
       "validation text; without it the last tenth of the text is held out" },
-    { "hypothesis", INPUT, AT(hypothesis), NULL, 0, "Files",
+    { "hypothesis", INPUT, AT(hypothesis), NULL, 0, 0, "Files",
       "score: BLEU and chrF of this file against --target, without a model" },
-    { "references", INPUT, AT(references), NULL, 0, "Files",
+    { "references", INPUT, AT(references), NULL, 0, 0, "Files",
       "score: more files like --target, with commas between" },
-    { "c-header", OUTPUT, AT(c_header), NULL, 0, "Files", "export: the file to write" },
-    { "out", OUTPUT, AT(out), NULL, 0, "Files",
+    { "c-header", OUTPUT, AT(c_header), NULL, 0, 0, "Files", "export: the file to write" },
+    { "out", OUTPUT, AT(out), NULL, 0, 0, "Files",
       "the checkpoint (model.safetensors; with --resume the same file), \"\": none; or the plot" },
-    { "force", FLAG, AT(force), "0", 0, "Files",
+    { "force", FLAG, AT(force), "0", 0, 1, "Files",
       "replace what is there, though another run or another program made it" },
-    { "resume", INPUT, AT(file), NULL, 0, "Files",
+    { "resume", INPUT, AT(file), NULL, 0, 0, "Files",
       "go on from this checkpoint, with the options of its run; or the MODEL" },
-    { "init", INPUT, AT(init), NULL, 0, "Files",
+    { "init", INPUT, AT(init), NULL, 0, 0, "Files",
       "begin with the parameters, tokenizer and options of this file, at step 0" },
-    { "config", INPUT, AT(config), NULL, 0, "Files", "read options from lines 'key = value'" },
-    { "preset", WORD, AT(preset), NULL, 0, "Files", "a set of options by name, listed below" },
+    { "config", INPUT, AT(config), NULL, 0, 0, "Files", "read options from lines 'key = value'" },
+    { "preset", WORD, AT(preset), NULL, 0, 0, "Files", "a set of options by name, listed below" },
 
-    { "epochs", COUNT, AT(epochs), "0", 0, "Run",
+    { "epochs", COUNT, AT(epochs), "0", 0, INT_MAX, "Run",
       "passes over the data, instead of --steps; the later of the two counts" },
-    { "minutes", REAL, AT(minutes), "0", 0, "Run", "of training, and then stop; 0: no limit" },
-    { "accum", COUNT, AT(accum), "1", 1, "Run", "batches for one step" },
-    { "stop-after", COUNT, AT(stop_after), "0", 0, "Run", "save and stop after this many steps" },
-    { "eval-every", COUNT, AT(eval_every), "200", 1, "Run", "steps between validations" },
-    { "save-every", COUNT, AT(save_every), "0", 0, "Run",
+    { "minutes", REAL, AT(minutes), "0", 0, INT_MAX, "Run",
+      "of training, and then stop; 0: no limit" },
+    { "accum", COUNT, AT(accum), "1", 1, INT_MAX, "Run", "batches for one step" },
+    { "stop-after", COUNT, AT(stop_after), "0", 0, INT_MAX, "Run",
+      "save and stop after this many steps" },
+    { "eval-every", COUNT, AT(eval_every), "200", 1, INT_MAX, "Run", "steps between validations" },
+    { "save-every", COUNT, AT(save_every), "0", 0, INT_MAX, "Run",
       "steps between checkpoints; 0: as --eval-every" },
-    { "log-every", COUNT, AT(log_every), "20", 1, "Run", "steps between lines of progress" },
-    { "sample-every", COUNT, AT(sample_every), "0", 0, "Run",
+    { "log-every", COUNT, AT(log_every), "20", 1, INT_MAX, "Run",
+      "steps between lines of progress" },
+    { "sample-every", COUNT, AT(sample_every), "0", 0, INT_MAX, "Run",
       "steps between samples; 0: as --eval-every" },
-    { "samples", COUNT, AT(samples), "1", 0, "Run", "how many samples; 0: none" },
-    { "patience", COUNT, AT(patience), "0", 0, "Run",
+    { "samples", COUNT, AT(samples), "1", 0, INT_MAX, "Run", "how many samples; 0: none" },
+    { "patience", COUNT, AT(patience), "0", 0, INT_MAX, "Run",
       "stop after this many validations without a better one; 0: never" },
-    { "on-divergence", WORD, AT(on_divergence), "stop", 0, "Run",
+    { "on-divergence", WORD, AT(on_divergence), "stop", 0, 0, "Run",
       "stop, or rollback: go back to the last checkpoint with half the rate, at most 5 times" },
-    { "keep-best", COUNT, AT(keep_best), "1", 0, "Run",
+    { "keep-best", COUNT, AT(keep_best), "1", 0, 1, "Run",
       "1: keep the model with the best validation too, as OUT.best" },
-    { "keep", COUNT, AT(keep), "0", 0, "Run",
+    { "keep", COUNT, AT(keep), "0", 0, SERIES_MAX, "Run",
       "keep the last N checkpoints of --save-every and the end, in turn as OUT.1 to OUT.N; for "
       "average" },
 
-    { "prompt", WORD, AT(prompt), "\n", 0, "Use", "the text to continue" },
-    { "prompt-file", INPUT, AT(prompt_file), NULL, 0, "Use",
+    { "prompt", WORD, AT(prompt), "\n", 0, 0, "Use", "the text to continue" },
+    { "prompt-file", INPUT, AT(prompt_file), NULL, 0, 0, "Use",
       "the same from a file, less its last line end" },
-    { "length", COUNT, AT(length), "256", 0, "Use", "tokens to generate" },
-    { "temp", REAL, AT(temp), "0.8", 0, "Use", "temperature; 0: the most likely token" },
-    { "top-k", COUNT, AT(top_k), "0", 0, "Use", "choose among the k likeliest; 0: all" },
-    { "top-p", REAL, AT(top_p), "1", 0, "Use", "choose among the likeliest of this mass" },
-    { "beam", COUNT, AT(beam), "1", 1, "Use", "hypotheses of the beam search; 1: greedy" },
-    { "n-best", COUNT, AT(n_best), "0", 0, "Use",
+    { "length", COUNT, AT(length), "256", 0, INT_MAX, "Use", "tokens to generate" },
+    { "temp", REAL, AT(temp), "0.8", 0, INT_MAX, "Use", "temperature; 0: the most likely token" },
+    { "top-k", COUNT, AT(top_k), "0", 0, INT_MAX, "Use", "choose among the k likeliest; 0: all" },
+    { "top-p", REAL, AT(top_p), "1", 0, 1, "Use", "choose among the likeliest of this mass" },
+    { "beam", COUNT, AT(beam), "1", 1, INT_MAX, "Use", "hypotheses of the beam search; 1: greedy" },
+    { "n-best", COUNT, AT(n_best), "0", 0, INT_MAX, "Use",
       "write up to so many translations, at most --beam: line, score and text, with tabs between" },
-    { "length-penalty", REAL, AT(length_penalty), "1", -INT_MAX, "Use",
+    { "length-penalty", REAL, AT(length_penalty), "1", -10, 10, "Use",
       "a hypothesis scores log p / length^penalty" },
-    { "rows", COUNT, AT(rows), "32", 1, "Use", "sentences translated at a time" },
-    { "tokenize", WORD, AT(tokenize), "13a", 0, "Use",
+    { "rows", COUNT, AT(rows), "32", 1, INT_MAX, "Use", "sentences translated at a time" },
+    { "tokenize", WORD, AT(tokenize), "13a", 0, 0, "Use",
       "words of BLEU, as sacreBLEU finds them: 13a, none or char" },
-    { "decimals", COUNT, AT(decimals), "1", 0, "Use", "of BLEU and chrF, at most 17" },
-    { "json", FLAG, AT(json), "0", 0, "Use", "score --hypothesis: print JSON, as sacreBLEU does" },
-    { "int8", FLAG, AT(int8), "0", 0, "Use",
+    { "decimals", COUNT, AT(decimals), "1", 0, 17, "Use", "of BLEU and chrF, at most 17" },
+    { "json", FLAG, AT(json), "0", 0, 1, "Use",
+      "score --hypothesis: print JSON, as sacreBLEU does" },
+    { "int8", FLAG, AT(int8), "0", 0, 1, "Use",
       "export: matrices in 8 bits, a scale for each row; scored before and after" },
-    { "per-line", FLAG, AT(per_line), "0", 0, "Use",
+    { "per-line", FLAG, AT(per_line), "0", 0, 1, "Use",
       "score: log p and tokens of each line instead, with a tab between" },
-    { "per-token", FLAG, AT(per_token), "0", 0, "Use",
+    { "per-token", FLAG, AT(per_token), "0", 0, 1, "Use",
       "score: line, log p, id and text of each token instead, with tabs between" },
-    { "map", WORD, AT(map), NULL, 0, "Use",
+    { "map", WORD, AT(map), NULL, 0, 0, "Use",
       "check-init: what names end in, as END=KIND,...; KIND is q, k, v, o, w1, w2, qkv, qk, kv" },
-    { "stride", COUNT, AT(stride), "0", 0, "Use",
+    { "stride", COUNT, AT(stride), "0", 0, INT_MAX, "Use",
       "tokens a window moves when a text is scored; 0: half of --ctx" },
 
-    { "plot", OUTPUT, AT(plot), NULL, 0, "Plot", "draw the loss of this run here, as SVG" },
-    { "log", OUTPUT, AT(log), NULL, 0, "Plot",
+    { "plot", OUTPUT, AT(plot), NULL, 0, 0, "Plot", "draw the loss of this run here, as SVG" },
+    { "log", OUTPUT, AT(log), NULL, 0, 0, "Plot",
       "write progress here too, as CSV (for plot: --log-axes)" },
-    { "log-axes", WORD, AT(log_axes), NULL, 0, "Plot",
+    { "log-axes", WORD, AT(log_axes), NULL, 0, 0, "Plot",
       "the logarithmic axes of a plot: x, y or xy" },
-    { "x", WORD, AT(x), "step", 0, "Plot", "the column across" },
-    { "y", WORD, AT(y), NULL, 0, "Plot", "the columns up, with commas between (loss,val)" },
-    { "by", WORD, AT(by), NULL, 0, "Plot", "a column: one line for each of its values" },
-    { "title", WORD, AT(title), NULL, 0, "Plot", "what stands above" },
+    { "x", WORD, AT(x), "step", 0, 0, "Plot", "the column across" },
+    { "y", WORD, AT(y), NULL, 0, 0, "Plot", "the columns up, with commas between (loss,val)" },
+    { "by", WORD, AT(by), NULL, 0, 0, "Plot", "a column: one line for each of its values" },
+    { "title", WORD, AT(title), NULL, 0, 0, "Plot", "what stands above" },
 
-    { "help", FLAG, AT(help), "0", 0, "Other", "this text" },
-    { "version", FLAG, AT(version), "0", 0, "Other", "version, build and licence" },
-    { "print-config", FLAG, AT(print_config), "0", 0, "Other", "the options in effect" },
+    { "help", FLAG, AT(help), "0", 0, 1, "Other", "this text" },
+    { "version", FLAG, AT(version), "0", 0, 1, "Other", "version, build and licence" },
+    { "print-config", FLAG, AT(print_config), "0", 0, 1, "Other", "the options in effect" },
 #undef AT
 };
 
@@ -816,15 +833,9 @@ static void *grow(void *old, size_t *room, size_t need, size_t each)
 /* 1234567 as 1.2M. */
 static const char *human(double x, char out[16])
 {
-    const char *unit = "";
-    if (x >= 999.95e3) {
-        x /= 1e6;
-        unit = "M";
-    } else if (x >= 1000) {
-        x /= 1e3;
-        unit = "k";
-    }
-    snprintf(out, 16, *unit ? "%.1f%s" : "%.0f%s", x, unit);
+    if (x >= 999.95e3) snprintf(out, 16, "%.1fM", x/1e6);
+    else if (x >= 1000) snprintf(out, 16, "%.1fk", x/1e3);
+    else snprintf(out, 16, "%.0f", x);
     return out;
 }
 
@@ -1014,12 +1025,8 @@ static void store_read(const struct store *s, uint64_t at, size_t n, void *to)
 /* Split off the bytes from s->at on. */
 static struct store store_split(struct store *s)
 {
-    struct store rest = *s;
-    rest.from = s->at;
-    rest.n = s->n - s->at;
-    rest.at = 0;
-    rest.line = NULL;                         /* each has its own */
-    rest.line_room = 0;
+    struct store rest = { .name = s->name, .f = s->f, .memory = s->memory, .n = s->n - s->at,
+                          .from = s->from + s->at };
     s->n = s->at;
     s->at = 0;
     return rest;
@@ -1079,8 +1086,7 @@ static struct store store_open(const char *name)
     int64_t size = f == stdin ? 0 : size_of(f);
     if (size < -1) fail(1, "%s: %s", name, strerror(errno));
     char part[4096];
-    struct store s = {0};
-    s.name = name;
+    struct store s = { .name = name };
     if (size > HELD_MAX) {
         s.f = f;
         s.n = (uint64_t)size;
@@ -1214,7 +1220,7 @@ static struct lines lines_split(struct text t)
 /* Is `name` among these, which have blanks between them? */
 static int is_among(const char *names, const char *name)
 {
-    size_t n = strlen(name);
+    size_t n = strchr(name, ' ') ? 0 : strlen(name);
     for (const char *at = names; n && (at = strstr(at, name)) != NULL; at += n)
         if ((at == names || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
             return 1;
@@ -1253,15 +1259,18 @@ static int edit_distance(const char *a, const char *b)
     return row[m];
 }
 
-static void unknown_option(const char *where, const char *name)
+/* Refuse a name that no option has, and say which comes nearest. */
+static void name_check(const char *where, const char *name)
 {
     const char *nearest = NULL, *word;
     int least = strlen(name) > 5 ? 4 : (int)strlen(name)/2 + 1;
-    for (int i = 0; (word = option_word(i)) != NULL; i++)
-        if (word[1] && edit_distance(name, word) < least) {
-            least = edit_distance(name, word);
-            nearest = word;
-        }
+    for (int i = 0; (word = option_word(i)) != NULL; i++) {
+        int far = edit_distance(name, word);
+        if (far == 0) return;
+        if (!word[1] || far >= least) continue;
+        least = far;
+        nearest = word;
+    }
     for (int i = 0; i < LENGTH(hints); i++)
         if (strcmp(hints[i].word, name) == 0)
             fail(2, "%sthere is no option '--%s'; %s", where, name, hints[i].hint);
@@ -1281,9 +1290,9 @@ static void value_set(struct options *o, const char *where, const struct option 
     }
     double v = strtod(value, &end);
     int whole = p->kind != REAL, i;
-    if (end == value || *end || !(v >= p->low && v <= INT_MAX) || (whole && v != floor(v)))
-        fail(2, "%s--%s must be a %snumber from %g to %d, not '%s'", where, p->name,
-             whole ? "whole " : "", p->low, INT_MAX, value);
+    if (end == value || *end || !(v >= p->low && v <= p->high) || (whole && v != floor(v)))
+        fail(2, "%s--%s must be a %snumber from %.10g to %.10g, not '%s'", where, p->name,
+             whole ? "whole " : "", p->low, p->high, value);
     i = (int)v;
     if (whole)
         memcpy(at, &i, sizeof i);
@@ -1291,32 +1300,28 @@ static void value_set(struct options *o, const char *where, const struct option 
         memcpy(at, &v, sizeof v);
 }
 
+/* The model's option of this name, or NULL. */
+static const dn_field *field_find(const char *name)
+{
+    int n;
+    const dn_field *field = dn_fields(&n);
+    while (n > 0 && strcmp(field->name, name) != 0) n--, field++;
+    return n ? field : NULL;
+}
+
 /* Set every option of this name, which is known.  An error message begins with `where`. */
 static void option_set(struct options *o, const char *where, const char *name, const char *value)
 {
     char err[DN_ERR_MAX];
-    int n;
-    const dn_field *field = dn_fields(&n);
     for (int i = 0; i < LENGTH(aliases); i++)
         if (strcmp(aliases[i].word, name) == 0)
             option_set(o, where, aliases[i].name, value);
     for (int i = 0; i < LENGTH(table); i++)
         if (strcmp(table[i].name, name) == 0)
             value_set(o, where, &table[i], value);
-    for (int i = 0; i < n; i++)
-        if (strcmp(field[i].name, name) == 0
-            && dn_config_set(&o->model, name, value, err) != DN_OK)
-            fail(2, "%s%s", where, err);
+    if (field_find(name) && dn_config_set(&o->model, name, value, err) != DN_OK)
+        fail(2, "%s%s", where, err);
     if (strcmp(name, "steps") == 0) o->epochs = 0;        /* the later of the two wins */
-}
-
-static int is_known(const char *name)
-{
-    const char *word;
-    for (int i = 0; (word = option_word(i)) != NULL; i++)
-        if (strcmp(word, name) == 0)
-            return 1;
-    return 0;
 }
 
 static int is_flag(const char *name)
@@ -1354,7 +1359,7 @@ static void options_file(struct options *o, const char *path, const struct lines
         value += strspn(value, " \t");
         snprintf(where, sizeof where, "%.200s:%zu: ", path, i + 1);
         if (*value != '=') fail(2, "%sa line must be 'key = value'", where);
-        if (!is_known(name)) unknown_option(where, name);
+        name_check(where, name);
         if (strcmp(name, "config") == 0) fail(2, "%sa file of options cannot name another", where);
         option_set(o, where, name, value + 1 + strspn(value + 1, " \t"));
     }
@@ -1373,6 +1378,8 @@ static void word_set(struct options *o, const char *word)
         o->help = 1;
     } else if (!o->verb) {
         o->verb = word;
+    } else if (!*word) {
+        fail(2, "the name of a file is empty");
     } else if (is_verb(o, "plot") || (is_verb(o, "verify") && !o->words)
                || (is_verb(o, "average") && o->file)) {
         if (o->words == SERIES_MAX)
@@ -1387,10 +1394,11 @@ static void word_set(struct options *o, const char *word)
 }
 
 /* The option that begins these words, and its value, NULL if that is missing; returns the number of
- * words that it takes, 0 if it is none, such as "--". */
+ * words that it takes.  What is no option, such as "--", has no name. */
 static int option_read(char **word, char name[WORD_MAX], const char **value)
 {
-    if (word[0][0] != '-' || !word[0][1] || strcmp(word[0], "--") == 0) return 0;
+    *name = 0;
+    if (word[0][0] != '-' || !word[0][1] || strcmp(word[0], "--") == 0) return 1;
     *value = name_read(name, word[0] + (word[0][1] == '-' ? 2 : 1));
     if (**value == '=') {
         ++*value;
@@ -1404,18 +1412,19 @@ static void options_line(struct options *o, int argc, char **argv)
 {
     char name[WORD_MAX];
     const char *value;
-    for (int i = 1, plain = 0, used; i < argc; i += used ? used : 1) {
-        used = plain ? 0 : option_read(argv + i, name, &value);
-        if (used) {
-            if (!is_known(name)) unknown_option("", name);
-            if (!value) fail(2, "%s needs a value", argv[i]);
-            option_set(o, "", name, value);
-        } else if (plain || strcmp(argv[i], "--") != 0) {
+    int i = 1;
+    for (int n; i < argc && strcmp(argv[i], "--") != 0; i += n) {
+        n = option_read(argv + i, name, &value);
+        if (!*name) {
             word_set(o, argv[i]);
-        } else {
-            plain = 1;
+            continue;
         }
+        name_check("", name);
+        if (!value) fail(2, "%s needs a value", argv[i]);
+        option_set(o, "", name, value);
     }
+    while (++i < argc) word_set(o, argv[i]);                  /* behind "--" */
+    if (o->file && strcmp(o->file, "-") == 0) fail(2, "a MODEL cannot be -, standard input");
     if (o->model_word && o->file != o->model_word)
         fail(2, "'%s' and --resume '%s' are two models; give one", o->model_word, o->file);
 }
@@ -1448,13 +1457,7 @@ static void options_default(struct options *o, const char *arch)
     preset_set(o, arch ? arch : presets[0].name);
 }
 
-static const char *arch_of(const dn_config *c)
-{
-    int n;
-    const dn_field *field = dn_fields(&n);
-    for (; n > 1 && field->at != offsetof(dn_config, arch); n--) field++;
-    return dn_choice(field, c->arch);
-}
+static const char *arch_of(const dn_config *c) { return dn_choice(field_find("arch"), c->arch); }
 
 static void config_print(const dn_config *c)
 {
@@ -1470,37 +1473,31 @@ static void config_print(const dn_config *c)
 /* Would --config read this word back unchanged? */
 static int is_plain(const char *word)
 {
-    return !strchr(word, '\n') && !(*word && strchr(" \t\r", *word))
-           && !(*word && strchr(" \t\r", word[strlen(word) - 1]));
+    return !*word || (!strchr(word, '\n') && !strchr(" \t\r", *word)
+                      && !strchr(" \t\r", word[strlen(word) - 1]));
 }
 
-/* The value of an option that is a word, or NULL. */
-static const char *word_of(const struct options *o, const struct option *p)
-{
-    return p->kind >= WORD ? *(const char *const *)((const char *)o + p->at) : NULL;
-}
-
-/* The value of any option as text, in `number` where it is one; NULL: a word that is not given. */
-static const char *value_of(const struct options *o, const struct option *p, char number[32])
+/* The value of an option: a number in `text`, or the word, which may be NULL. */
+static const char *value_of(const struct options *o, const struct option *p,
+                            char text[DN_NAME_MAX])
 {
     const void *at = (const char *)o + p->at;
-    if (p->kind >= WORD) return word_of(o, p);
-    if (p->kind == REAL) snprintf(number, 32, "%.15g", *(const double *)at);
-    else snprintf(number, 32, "%d", *(const int *)at);
-    return number;
+    if (p->kind >= WORD) return *(const char *const *)at;
+    if (p->kind == REAL) snprintf(text, DN_NAME_MAX, "%.15g", *(const double *)at);
+    else snprintf(text, DN_NAME_MAX, "%d", *(const int *)at);
+    return text;
 }
 
 /* The options in effect, as lines that --config reads. */
 static void options_print(const struct options *o)
 {
-    char number[32];
+    char text[DN_NAME_MAX];
     config_print(&o->model);
     for (const struct option *p = table; p < table + LENGTH(table); p++) {
-        const char *value = value_of(o, p, number);
-        if (!value || value == o->config || p->at == offsetof(struct options, print_config))
-            continue;
-        if (is_plain(value)) printf("%s = %s\n", p->name, value);
-        else if (value != p->fallback)
+        const char *word = value_of(o, p, text);
+        if (!word || is_among("config print-config", p->name)) continue;
+        if (is_plain(word)) printf("%s = %s\n", p->name, word);
+        else if (word != p->fallback)
             printf("# %s: can only be given on the command line\n", p->name);
     }
 }
@@ -1560,8 +1557,7 @@ static size_t lines_count(struct store *in)
 /* Open two files of lines, or one running text if there is no source. */
 static struct corpus corpus_open(const char *source, const char *target)
 {
-    struct corpus c = {0};
-    c.name = target;
+    struct corpus c = { .name = target };
     if (source) c.in[0] = store_open(source);
     c.in[1] = store_open(target);
     if (!source) {
@@ -1638,7 +1634,7 @@ static void pairs_encode(struct corpus *c, const dn_tokenizer *t, size_t most, i
             over |= need > room;
             if (need <= room || side == 0) id[n[side] - 1] = DN_EOS;
         }
-        empty &= drop ? 1 : 0;
+        if (!drop) empty = 0;
         over &= !empty;
         c->empty += empty;
         c->cut += over;
@@ -1688,9 +1684,8 @@ static struct corpus text_hold_out(struct corpus *c)
  * order, the same for every run, since the end of a sorted corpus is unlike the rest. */
 static struct corpus pairs_hold_out(struct corpus *c)
 {
-    struct corpus held = {0};
     size_t n = c->lines;
-    held.lines = n < 10000 ? n/10 : 1000;
+    struct corpus held = { .lines = n < 10000 ? n/10 : 1000 };
     if (!held.lines) return held;
     c->lines -= held.lines;
     for (int side = 0; side < 2; side++) {
@@ -1723,6 +1718,7 @@ static void corpus_free(struct corpus *c)
 
 struct batch {
     int rows, enc_n, dec_n;                   /* rows, and tokens in each stream so far */
+    int labelled;                             /* batch_score() has seen a label in the text */
     int *enc, *enc_len, *dec, *dec_len, *label;   /* one block from enc on; NULL: only count */
 };
 
@@ -1847,7 +1843,7 @@ static void batch_clear(struct batch *b) { b->rows = b->enc_n = b->dec_n = 0; }
 static int batch_pair(const struct session *s, struct batch *b, const struct corpus *c, size_t i)
 {
     const struct sequences *src = &c->seq[0], *tgt = &c->seq[1];
-    int m = (int)length_of(&c->seq[0], i), n = (int)length_of(&c->seq[1], i) - 1;
+    int m = (int)length_of(src, i), n = (int)length_of(tgt, i) - 1;
     if (b->enc_n + m > s->o.model.batch_tokens || b->dec_n + n > s->o.model.batch_tokens)
         return 0;
     if (b->enc) {
@@ -1945,7 +1941,8 @@ static int batch_score(const struct session *s, struct batch *b, const struct co
         while (*done < c->seq[0].n && batch_pair(s, b, c, (size_t)*done)) ++*done;
         return b->rows;
     }
-    uint64_t n = text_tokens(c), len = (uint64_t)row_tokens(s, c), before = *done;
+    uint64_t n = text_tokens(c), len = (uint64_t)row_tokens(s, c);
+    if (!*done) b->labelled = 0;
     while (*done < n && (uint64_t)b->dec_n + len <= (uint64_t)s->o.model.batch_tokens) {
         uint64_t end = *done ? *done + stride(s, c) : len, from;
         if (end > n) end = n;
@@ -1955,7 +1952,8 @@ static int batch_score(const struct session *s, struct batch *b, const struct co
             *label++ = DN_IGNORE;             /* scored by an earlier window: here only context */
         *done = end;
     }
-    if (!before && *done == n) batch_need_label(b);           /* it is all there is */
+    for (int i = 0; i < b->dec_n; i++) b->labelled |= b->label[i] != DN_IGNORE;
+    if (*done == n && !b->labelled) batch_need_label(b);      /* there was none in all of it */
     return b->rows;
 }
 
@@ -2391,11 +2389,14 @@ static FILE *checkpoint_open(const char *path, dn_io *io)
     return f;
 }
 
-/* The checksum in a checkpoint, which tells it from every other; empty where there is none. */
+/* The checksum in a checkpoint, which tells it from every other; "": there is none, "?": it cannot
+ * be read. */
 static void mark_read(const char *path, char mark[17])
 {
     FILE *f = fopen(path, "rb");
-    mark[f && seek_to(f, 37) ? fread(mark, 1, 16, f) : 0] = 0;
+    int found = f && seek_to(f, 37);
+    mark[found ? fread(mark, 1, 16, f) : 0] = 0;
+    if (f ? !found || ferror(f) : errno != ENOENT) strcpy(mark, "?");
     if (f) fclose(f);
 }
 
@@ -2456,10 +2457,9 @@ static int places_of(const struct session *s, const char *outputs, struct place 
     const struct options *o = &s->o;
     int n = 0, trains = is_among(outputs, "log");
     for (const struct option *row = table; row < table + LENGTH(table); row++) {
-        const char *word = word_of(o, row);
+        const char *word = row->kind < INPUT ? NULL : value_of(o, row, NULL);
         int written = row->kind == OUTPUT, dash = word && strcmp(word, "-") == 0;
-        if (!word || !*word || row->kind < INPUT || (written && !is_among(outputs, row->name)))
-            continue;
+        if (!word || !*word || (written && !is_among(outputs, row->name))) continue;
         const char *head = strcmp(row->name, "c-header") == 0 ? header_head
                          : strcmp(row->name, "log") == 0 ? log_header
                          : is_verb(o, "plot") || strcmp(row->name, "plot") == 0 ? svg_head : NULL;
@@ -2495,9 +2495,9 @@ static void head_check(const struct place *a, FILE *f)
 /* What will be written beside an old file, and so is this trial. */
 static void output_try(const struct place *a)
 {
-    if (!a->head && is_special(a->path))
-        fail(1, "%s: not a regular file; --out NAME names one to write, --out '' writes none",
-             a->path);
+    if (is_special(a->path))
+        fail(1, "%s: not a regular file; --%s NAME names one to write%s", a->path,
+             a->head ? a->use : "out", a->head ? "" : ", --out '' writes none");
     struct part p = part_open(a->path);
     part_finish(&p, 1, 1);
 }
@@ -2521,7 +2521,7 @@ static void outputs_check(struct session *s, const char *outputs)
     struct place p[LENGTH(table) + SERIES_MAX + 3];           /* words or kept, never both */
     int n = places_of(s, outputs, p);
     for (const struct place *a = p; a < p + n; a++) {
-        if (!a->written || (a->head && is_special(a->path))) continue;
+        if (!a->written || (a->head && is_special(a->path) == 1)) continue;
         if (a->head != log_header) output_try(a);
         int there = file_exists(a->path), opened = there || a->head;
         FILE *f = opened ? fopen(a->path, "a+b") : NULL;
@@ -2565,7 +2565,8 @@ static void written(struct session *s, int which, char *why)
 {
     free(s->lost[which]);
     s->lost[which] = why;
-    if (why && !s->last) say("note: %s; the run goes on, to try again", why);
+    if (why && !s->last)
+        say("note: %s; the run goes on%s", why, which == LOG ? "" : ", to try again");
 }
 
 /* The name of OUT, OUT.best or one that is kept; but where another run has replaced what was there
@@ -2575,7 +2576,7 @@ static char *name_of_output(const struct session *s, int which)
     const char *path = which == OUT ? s->o.out : s->beside[which];
     char mark[17], end[32] = "";
     mark_read(path, mark);
-    if (*mark && strcmp(mark, s->mark[which]) != 0)
+    if (*mark && *mark != '?' && *s->mark[which] != '?' && strcmp(mark, s->mark[which]) != 0)
         snprintf(end, sizeof end, ".%ld", process_id());
     return joined(path, end);
 }
@@ -3480,10 +3481,7 @@ struct tick { double at; char label[24]; };                   /* "": a minor tic
 static struct plot plot_of(const struct options *o)
 {
     const char *y = o->y ? o->y : "loss,val";
-    struct plot p = {0};
-    p.x = o->x;
-    p.title = o->title;
-    p.optional = !o->y;
+    struct plot p = { .x = o->x, .title = o->title, .optional = !o->y };
     if (o->log_axes && (!*o->log_axes || o->log_axes[strspn(o->log_axes, "xy")]))
         fail(2, "the logarithmic axes cannot be '%s'; they are x, y or xy", o->log_axes);
     for (int axis = 0; axis < 2; axis++)
@@ -3492,7 +3490,7 @@ static struct plot plot_of(const struct options *o)
         size_t n = strcspn(y, ",");
         if (n == 0 || n >= LABEL_MAX || p.columns == SERIES_MAX)
             fail(2, "--y must be a list of columns, such as loss,val, not '%s'", o->y);
-        memcpy(p.y[p.columns++], y, n);       /* p = {0}: a NUL follows */
+        memcpy(p.y[p.columns++], y, n);       /* the rest is 0: a NUL follows */
         y += n;
         if (!*y) return p;
     }
@@ -3563,11 +3561,7 @@ static struct series *series_find(struct plot *p, const char *file, const char *
     if (group == p->groups) p->groups++;
     p->several |= column != p->s[0].column && p->n;
     struct series *s = &p->s[p->n++];
-    *s = (struct series){0};
-    s->file = file;
-    s->by = by;
-    s->group = group;
-    s->column = column;
+    *s = (struct series){ .file = file, .by = by, .group = group, .column = column };
     return s;
 }
 
@@ -3596,9 +3590,8 @@ static void plot_read(struct plot *p, const char *file, struct lines *l)
         l->text.at[l->start[i + 1] - 1] = 0;
         line += strspn(line, " \t");
         if (!*line || *line == '#') continue;
-        int n = cells_split(line, cell);
-        if (n > (width ? width : CELLS_MAX))
-            fail(1, "%s:%zu: there are more than %d cells", file, i + 1, n - 1);
+        int n = cells_split(line, cell), most = width ? width : CELLS_MAX;
+        if (n > most) fail(1, "%s:%zu: there are more than %d cells", file, i + 1, most);
         while (n < width) cell[n++] = nothing;
         for (int k = 0; k < p->columns && width; k++)
             if (y[k] >= 0)
@@ -4002,11 +3995,10 @@ static int is_log_of(const dn_model *m, struct text rows)
 
 /* Keep the rows of the log up to this step, for --plot too.  A run that was killed has logged steps
  * after its last checkpoint, which now come again, and so has one that goes back; no other's rows
- * are cut, and none by a run that has ended. */
-static void rows_restore(const struct session *s, struct progress *p, int64_t step)
+ * are cut, unless it may, and none by a run that has ended. */
+static void rows_restore(const struct session *s, struct progress *p, int64_t step, int may)
 {
     const char *log = s->o.log;
-    int may = p->csv || s->o.force;
     if (!file_exists(log)) return;
     free(p->rows.at);
     p->rows = file_read(log);
@@ -4014,7 +4006,7 @@ static void rows_restore(const struct session *s, struct progress *p, int64_t st
     if (all >= sizeof log_header && !may && !is_log_of(s->m, p->rows))
         fail(2, "%s is the log of another run; --log NAME keeps it, --force cuts it", log);
     if (keep < all && !may && !is_in_place(&s->o))
-        fail(2, "%s has rows behind step %lld; --log NAME keeps them, --force cuts them", log,
+        fail(2, "%s has rows after step %lld; --log NAME keeps them, --force cuts them", log,
              (long long)step);
     if (strncmp(p->rows.at, log_header, sizeof log_header - 1) != 0) keep = 0;        /* --force */
     p->rows.n = keep;
@@ -4028,11 +4020,12 @@ static void log_open(const struct session *s, struct progress *p)
 {
     int64_t step = dn_step_count(s->m);
     p->rows.n = rows_until(p->rows, step);
+    int may = p->csv || s->o.force;
     if (!s->o.log || rank) return;
+    if (p->csv) fclose(p->csv);               /* Windows replaces no file that is open */
     ranks_alone(1);
-    if (!is_special(s->o.log)) rows_restore(s, p, step);
+    if (!is_special(s->o.log)) rows_restore(s, p, step, may);
     ranks_alone(0);
-    if (p->csv) fclose(p->csv);
     p->csv = fopen(s->o.log, "ab");
     if (!p->csv) fail(1, "%s: %s", s->o.log, strerror(errno));
     if (!file_keep(p->csv)) fail(1, "%s: another run writes it; give --log another name", s->o.log);
@@ -4113,7 +4106,7 @@ static void texts_name(struct options *o)
              o->model.arch == DN_DECODER ? "decoder" : "encoder");
     if (!o->text) {
         o->text = "data/train.en";
-        o->valid_text = o->valid_text ? o->valid_text : "data/val.en";
+        if (!o->valid_text) o->valid_text = "data/val.en";
     }
 }
 
@@ -4215,9 +4208,8 @@ static void model_check(struct session *s)
     char err[DN_ERR_MAX];
     int vocab = s->o.model.vocab, most = 1 << 24;
     if (dn_config_check(&s->o.model, err) != DN_OK) fail(2, "%s", err);
-    if (!is_rollback(&s->o) && strcmp(s->o.on_divergence, "stop") != 0)
+    if (!is_among("stop rollback", s->o.on_divergence))
         fail(2, "--on-divergence cannot be '%s'; it is stop or rollback", s->o.on_divergence);
-    if (s->o.keep > SERIES_MAX) fail(2, "--keep must be at most %d", SERIES_MAX);
     struct progress p = {0};                  /* --x, --y and --log-axes, on a log without rows */
     row_add(s, &p, log_header);
     progress_plot(s, &p);
@@ -4328,6 +4320,18 @@ static void out_check(struct session *s)
     if (ended) s->o.file = s->o.out;
 }
 
+/* Some schemes look at data before the first step: show them the first batch, which training sees
+ * again. */
+static void profile(struct session *s)
+{
+    char err[DN_ERR_MAX];
+    uint64_t place = s->place;
+    batch_next(s, &s->batch[0], 0);
+    s->place = place;
+    dn_batch view = batch_view(&s->batch[0]);
+    check(dn_profile(s->m, &view, err), err);
+}
+
 /* Everything a run needs. */
 static void train_open(struct session *s)
 {
@@ -4356,6 +4360,7 @@ static void train_open(struct session *s)
     model_make(s, DN_TRAIN);
     if (s->o.file) run_restore(s, s->o.file);
     else if (s->o.init) init_load(s, s->o.init);
+    else profile(s);
     if (!has_ended(s)) checkpoint_save(s, OUT, 1);
 }
 
@@ -4396,19 +4401,6 @@ static dn_status train_step(struct session *s, struct progress *p, int64_t step,
     p->seconds += seconds() - begun;
     p->steps++;
     return DN_OK;
-}
-
-/* Some schemes look at data before the first step: show them the first batch, which training sees
- * again. */
-static void profile(struct session *s)
-{
-    char err[DN_ERR_MAX];
-    uint64_t place = s->place;
-    if (begun_from(&s->o)) return;
-    batch_next(s, &s->batch[0], 0);
-    s->place = place;
-    dn_batch view = batch_view(&s->batch[0]);
-    check(dn_profile(s->m, &view, err), err);
 }
 
 /* The run diverged at `step`: go back to the last checkpoint, and return its step.  The same
@@ -4490,12 +4482,12 @@ static void say_how_to_resume(const struct session *s)
         *s->o.out ? "; to go on:" : "; nothing was saved");
     if (!*s->o.out) return;
     shell_print(stderr, s->argv[0]);
-    for (char **word = s->argv + 1; *word; word += used ? used : 1) {
+    for (char **word = s->argv + 1; *word; word += used) {
         used = option_read(word, name, &value);
         if (strcmp(*word, "--") == 0) continue;               /* --resume shall not follow it */
         if (*word == s->o.model_word) continue;               /* it would be a second model */
-        if (used && is_among("stop-after force resume model init", name)) continue;
-        for (int i = 0; i < (used ? used : 1); i++) {
+        if (is_among("stop-after force resume model init", name)) continue;
+        for (int i = 0; i < used; i++) {
             fputc(' ', stderr);
             shell_print(stderr, word[i]);
         }
@@ -4563,8 +4555,8 @@ static void run_report(struct session *s, const struct progress *p)
 static int run_train(struct session *s)
 {
     struct progress p;
+    int lost = 0;
     train_open(s);
-    profile(s);
     progress_open(s, &p);
     signals_watch(1);
     int ended = train_loop(s, &p);
@@ -4579,8 +4571,8 @@ static int run_train(struct session *s)
         say("note: %s is of step %lld; --resume goes on from there", s->saved,
             step_of_file(s->saved));
     for (int i = 0; i < OUTPUTS; i++)
-        if (s->lost[i]) fail(1, "%s", s->lost[i]);
-    return ended || !s->told ? 0 : 128 + s->told;
+        if (s->lost[i]) say("%s: %s", program, s->lost[i]), lost = 1;
+    return lost ? 1 : ended || !s->told ? 0 : 128 + s->told;
 }
 
 /* ---- commands ---------------------------------------------------------------------------- */
@@ -4588,10 +4580,7 @@ static int run_train(struct session *s)
 /* Translate some lines, at most o.rows; *all counts those that are cut. */
 static void lines_translate(struct session *s, struct text t, struct corpus *all)
 {
-    struct corpus c = {0};
-    c.name = "stdin";
-    c.in[0].memory = t.at;
-    c.in[0].n = t.n;
+    struct corpus c = { .name = "stdin", .in = { { .memory = t.at, .n = t.n } } };
     c.lines = lines_count(&c.in[0]);
     corpus_encode(&c, &s->tok, (size_t)s->o.model.ctx, 0);
     if (c.cut && !all->cut) all->first_cut = s->translator.before + c.first_cut;
@@ -4610,9 +4599,8 @@ static void lines_translate(struct session *s, struct text t, struct corpus *all
 static int run_translate(struct session *s)
 {
     struct text t = { NULL, 0 };
-    struct corpus all = {0};
+    struct corpus all = { .name = "stdin" };
     size_t room = 0, seen = 0, begun = 0;
-    all.name = "stdin";
     model_open(s);
     if (is_text(s)) fail(2, "%s is a language model: it does not translate", s->o.file);
     if (s->o.n_best > s->o.beam) fail(2, "--n-best %d needs a --beam as wide", s->o.n_best);
@@ -4726,16 +4714,17 @@ static int score_file(struct session *s)
 /* Open the data to score a model on. */
 static void score_open(struct session *s)
 {
-    if (is_text(s) ? s->o.source || s->o.target || s->o.references : s->o.text != NULL)
-        fail(2, is_text(s) ? "a language model is scored on --text"
-                           : "a translator is scored on --source and --target");
-    if (is_text(s))
-        s->test = corpus_open(NULL, s->o.text ? s->o.text : "data/test.en");
-    else if (!s->o.source != !s->o.target)
-        fail(2, "%s needs --source and --target", s->o.verb);
-    else
-        s->test = corpus_open(s->o.source ? s->o.source : "data/test.de",
-                              s->o.target ? s->o.target : "data/test.en");
+    const struct options *o = &s->o;
+    if (is_text(s)) {
+        if (o->source || o->target || o->references)
+            fail(2, "a language model is scored on --text");
+        s->test = corpus_open(NULL, o->text ? o->text : "data/test.en");
+    } else {
+        if (o->text) fail(2, "a translator is scored on --source and --target");
+        if (!o->source != !o->target) fail(2, "%s needs --source and --target", o->verb);
+        s->test = corpus_open(o->source ? o->source : "data/test.de",
+                              o->target ? o->target : "data/test.en");
+    }
     references_open(s);
     corpus_encode(&s->test, &s->tok, (size_t)s->o.model.ctx, 0);
     batches_make(s);
@@ -4866,9 +4855,9 @@ static int run_export(struct session *s)
 {
     struct score before, after;
     if (!s->o.int8) s->o.model.threads = 1;
-    model_open(s);
     if (!s->o.c_header) fail(2, "export needs --c-header FILE");
     outputs_check(s, "c-header");
+    model_open(s);
     if (s->o.int8) {
         score_open(s);
         before = score_of(s, &s->test);
@@ -4888,12 +4877,12 @@ static int run_export(struct session *s)
  * without moments.  Tokenizer and configuration are the first one's, which is loaded last. */
 static int run_average(struct session *s)
 {
-    model_open(s);
     if (!s->o.words || !*s->o.out) fail(2, "average needs two models or more, and --out NAME");
     outputs_check(s, "out");
     if (!s->o.force && file_exists(s->o.out))
         fail(2, "%s exists; --out NAME keeps it, --force replaces it", s->o.out);
     mark_read(s->o.out, s->mark[OUT]);
+    model_open(s);
     const size_t n = dn_param_count(s->m);
     dn_real *value = dn_tensor_at(s->m, 0).value;
     needed_for = "the sum of the models";
@@ -4933,7 +4922,6 @@ static int run_verify(struct session *s)
     s->o.out = "";
     s->o.log = s->o.plot = NULL;
     train_open(s);
-    profile(s);
     long long first = dn_step_count(s->m), step = first, last = -1, above = -1;
     for (size_t i = 1; i < l.n; i++) {
         const char *row = l.text.at + l.start[i], *end = l.text.at + l.start[i + 1];
@@ -4975,10 +4963,11 @@ static int run_info(struct session *s)
     printf("# memory: %.1f MiB to train, %.1f MiB to use", (double)train/1048576,
            (double)dn_model_bytes(c, DN_INFER, err)/1048576);
     int at_once = c->arch == DN_ENC_DEC ? s->o.rows*s->o.beam : 1;
-    if (c->arch != DN_ENCODER)
-        printf(" and %.1f to generate %d at a time",
-               (double)dn_generator_bytes(c, at_once, err)/1048576, at_once);
+    size_t generate = c->arch == DN_ENCODER ? 0 : dn_generator_bytes(c, at_once, err);
+    if (generate)
+        printf(" and %.1f to generate %d at a time", (double)generate/1048576, at_once);
     putchar('\n');
+    if (!generate && c->arch != DN_ENCODER) fail(2, "%s", err);
     stdout_flush();
     model_make(s, DN_INFER);
     printf("# parameters: %zu in %d tensors\n", dn_param_count(s->m), dn_tensor_count(s->m));
@@ -5061,17 +5050,14 @@ static const struct command *command_find(const char *name)
 /* Does the command use the option, or one of those that this is another name for? */
 static int is_used(const struct command *c, const char *name)
 {
-    int n, model = c->uses && is_among(c->uses, "model"), alias = 0;
-    const dn_field *field = dn_fields(&n);
+    int alias = 0;
     for (int i = 0; i < LENGTH(aliases); i++) {
         if (strcmp(aliases[i].word, name) != 0) continue;
         if (is_used(c, aliases[i].name)) return 1;
         alias = 1;
     }
     if (alias) return 0;
-    for (int i = 0; i < n && model; i++)
-        if (strcmp(field[i].name, name) == 0)
-            return 1;
+    if (c->uses && is_among(c->uses, "model") && field_find(name)) return 1;
     return is_among(every, name) || (c->uses ? is_among(c->uses, name) : !is_among(others, name));
 }
 
@@ -5080,12 +5066,12 @@ static void words_check(const struct command *c, char **argv)
 {
     char name[WORD_MAX];
     const char *value;
-    for (int i = 1, used; argv[i] && strcmp(argv[i], "--") != 0; i += used ? used : 1) {
-        used = option_read(argv + i, name, &value);
-        if (!used || is_used(c, name)) continue;
+    for (int i = 1; argv[i] && strcmp(argv[i], "--") != 0; ) {
+        i += option_read(argv + i, name, &value);
+        if (!*name || is_used(c, name)) continue;
         if (c->uses)
             fail(2, "%s (%s) does not use --%s; it uses %s", c->name, c->help, name, c->uses);
-        fail(2, "training does not use --%s", name);
+        fail(2, "%s does not use --%s", c == commands ? "training" : c->name, name);
     }
 }
 
@@ -5106,9 +5092,8 @@ static void help_row(const char *name, const char *help, const dn_field *field, 
     const char *choice;
     int column = printf("  --%-17s", name);
     wrap(&column, help);
-    if (field && field->kind == DN_CHOICE) column += printf(",");
     for (int k = 0; field && (choice = dn_choice(field, k)) != NULL; k++) {
-        wrap(&column, k ? "" : "one of");
+        if (k == 0) column += printf(","), wrap(&column, "one of");
         wrap(&column, choice);
     }
     if (value && *value) {
@@ -5137,12 +5122,12 @@ static void usage_print(const char *self)
 /* Presets, and other names of the options that the command uses. */
 static void help_names(const struct command *c)
 {
-    int column = 0;
-    if (is_used(c, "preset"))
+    int shown = is_used(c, "preset") ? LENGTH(presets) : 0;
+    if (shown)
         puts("\nPresets (--arch sets the one of its name); --config and the command line\noverride "
              "them, and --print-config shows them");
-    for (int i = 0; i < LENGTH(presets) && is_used(c, "preset"); i++) {
-        column = printf("  %-19s", presets[i].name);
+    for (int i = 0; i < shown; i++) {
+        int column = printf("  %-19s", presets[i].name);
         wrap(&column, presets[i].help ? presets[i].help : presets[i].values);
         putchar('\n');
     }
@@ -5162,7 +5147,7 @@ static void help_print(const char *self, const struct command *c, const char *ar
     int n;
     const char *group = "";
     const dn_field *field = dn_fields(&n);
-    options_default(&o, arch);
+    options_default(&o, c->run == run_sample ? "decoder" : arch);
     if (c == commands) usage_print(self);
     else printf("usage: %s %s %s [OPTIONS]  %s\n", program, c->name, c->what, c->help);
     printf("In brackets: the defaults%s%s.\n", c->uses ? "" : " of --arch ", c->uses ? "" : arch);
@@ -5228,7 +5213,10 @@ static void options_read(struct session *s, int argc, char **argv)
 {
     struct options *o = &s->o;
     options_default(o, NULL);
-    for (int pass = 1; pass <= 4; pass++) options_pass(s, argc, argv);
+    for (int pass = 1; pass <= 4; pass++) {
+        options_pass(s, argc, argv);
+        command_find(o->verb);                /* a wrong one is refused before files are read */
+    }
     if (begun_from(o) && !o->help) {          /* --vocab is a limit for a tokenizer yet to learn */
         int most = o->model.vocab;
         o->model.vocab = config_of_file(s, o, begun_from(o))->vocab;
@@ -5242,17 +5230,14 @@ static void options_read(struct session *s, int argc, char **argv)
     }
     if (!o->out) o->out = is_verb(o, "plot") ? "-" : is_verb(o, "average") ? ""
                          : o->file ? o->file : "model.safetensors";
-    if (strcmp(o->tokenize, "13a") != 0 && strcmp(o->tokenize, "none") != 0
-        && strcmp(o->tokenize, "char") != 0)
+    if (!is_among("13a none char", o->tokenize))
         fail(2, "--tokenize cannot be '%s'; it is 13a, none or char", o->tokenize);
-    if (o->file && strcmp(o->file, "-") == 0) fail(2, "a MODEL cannot be -, standard input");
     int stdins = 0;
-    for (const struct option *p = table; p < table + LENGTH(table); p++)
-        stdins += p->kind == INPUT && word_of(o, p) && strcmp(word_of(o, p), "-") == 0;
+    for (const struct option *p = table; p < table + LENGTH(table); p++) {
+        const char *word = p->kind == INPUT ? value_of(o, p, NULL) : NULL;
+        stdins += word && strcmp(word, "-") == 0;
+    }
     if (stdins > 1) fail(2, "only one file can be -, standard input");
-    if (o->decimals > 17) fail(2, "--decimals must be at most 17, not %d", o->decimals);
-    if (!(fabs(o->length_penalty) <= 10))
-        fail(2, "--length-penalty must be from -10 to 10, not %g", o->length_penalty);
     if (o->beam > o->model.vocab)
         fail(2, "--beam must be at most the vocabulary, %d, not %d", o->model.vocab, o->beam);
     if (o->rows > INT_MAX/o->beam) fail(2, "--rows and --beam are too large together");
@@ -5262,8 +5247,7 @@ static void options_read(struct session *s, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct session s = {0};
-    s.argv = argv;
+    struct session s = { .argv = argv };
     int code = 0;
     streams_keep();
 #ifdef SIGXFSZ
@@ -5289,9 +5273,10 @@ int main(int argc, char **argv)
         version_print();
     else if (s.o.print_config)
         options_print(&s.o);
+    else if (ranks > 1 && command->run != run_train)
+        fail(2, "mpirun is for training");
     else
-        code = ranks == 1 || command->run == run_train ? command->run(&s)
-               : (fail(2, "mpirun is for training"), 2);
+        code = command->run(&s);
     stdout_flush();
     session_free(&s);
     ranks_close();
