@@ -4009,6 +4009,9 @@ static double t_header_hostile(void)
         { "\"step\":\"0\"", "\"step\":\"\"" },        { "\"step\":\"0\"", "\"step\":\"07\"" },
         { "\"shape\":[5,2]", "\"shape\":[05,2]" },
         { "\"config.dim\":\"2\"", "\"config.dim\":\"\"" }, { "]}}", "]}}x" },
+        { "\"step\":\"0\"", "\"step\":\"0\",\"note\":\"\\u00e4\"" },
+        { "\"step\":\"0\"", "\"step\":\"0\",\"note\":\"\303\244\"" },
+        { "\"step\":\"0\"", "\"step\":\"0\",\"note\":\"\1\"" }, { "]}}", "]},\"cut off" },
     };
     dn_config c;
     double e = 0;
