@@ -3805,6 +3805,9 @@ static double t_entries(void)
     MUST(e, sum[0] == 2 && sum[1] == 10 && sum[2] == 1);
     io.size--;
     MUST(e, refused(dn_entries(&io, &visit, err), DN_EFORMAT) && strstr(err, "cut short"));
+    MUST(e, header_replace(&file_a, "[1,2]", "[3,6148914691236517206]"));       /* 4 modulo 2^64 */
+    io = io_of(&file_a);
+    MUST(e, refused(dn_entries(&io, &visit, err), DN_EFORMAT) && strstr(err, "too large"));
     return e;
 }
 
@@ -4049,6 +4052,10 @@ static double t_header_sentences(void)
     MUST(e, m && save(m, &file_a) == DN_OK);
     file_a.bytes[file_a.n - 1] ^= 1;
     MUST(e, refused(load(m, &file_a), DN_EFORMAT) && strstr(err, "left the key 'checksum' out"));
+    m = unsigned_file(&c);
+    MUST(e, m && header_replace(&file_a, "\"decoder.0.self_attn.k.weight\"",
+                                "\"decoder.0.self_attn.q.weight\""));
+    MUST(e, refused(load(m, &file_a), DN_EFORMAT) && strstr(err, "is there twice"));
     return e;
 }
 
