@@ -3805,7 +3805,10 @@ static double t_entries(void)
     MUST(e, sum[0] == 2 && sum[1] == 10 && sum[2] == 1);
     io.size--;
     MUST(e, refused(dn_entries(&io, &visit, err), DN_EFORMAT) && strstr(err, "cut short"));
-    MUST(e, header_replace(&file_a, "[1,2]", "[3,6148914691236517206]"));       /* 4 modulo 2^64 */
+    MUST(e, header_replace(&file_a, "\"shape\":[]", "\"dtype\":\"I64\""));
+    io = io_of(&file_a);
+    MUST(e, refused(dn_entries(&io, &visit, err), DN_EFORMAT) && strstr(err, "lacks dtype, shape"));
+    MUST(e, header_replace(&file_a, "[1,2]", "[3,6148914691236517206]"));    /* 2 modulo 2^63 */
     io = io_of(&file_a);
     MUST(e, refused(dn_entries(&io, &visit, err), DN_EFORMAT) && strstr(err, "too large"));
     return e;
