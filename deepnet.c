@@ -1346,7 +1346,8 @@ static double first_value(const dn_model *m, const struct tensor *t, int r, int 
     }
 }
 
-/* Each row of a tensor is a random stream of its own, so any thread may draw any tensor. */
+/* Each row of a tensor is a random stream of its own, so any thread may draw any tensor.  Rows are
+ * not shared out: a team for each of thousands of small tensors costs more than it draws. */
 static void model_draw(dn_model *m)
 {
     uint64_t seed = rng_key((uint64_t)m->c.seed, STREAM_INIT);
@@ -4384,7 +4385,7 @@ static int entry_check(struct reader *in, const dn_entry *e, const uint64_t span
         || (!in->visit && span[0] != in->filled))
         return bad(in, "tensor '%s' has wrong data_offsets", e->name);
     if (span[1] > in->data)
-        return bad(in, "the file ends within tensor '%s'; was it cut short?", e->name);
+        return bad(in, "the file ends before the end of tensor '%s'; was it cut short?", e->name);
     return 1;
 }
 

@@ -126,7 +126,8 @@ static size_t input_read(void *to, size_t n)
     return k < 0 ? SIZE_MAX : (size_t)k;
 }
 
-/* Is this something that must not be replaced, such as /dev/null?  2: nor written, a directory. */
+/* Is this something that must not be replaced, such as /dev/null?  2: a directory,
+ * which cannot be written either. */
 static int is_special(const char *path)
 {
     struct stat s;
@@ -328,7 +329,7 @@ static int64_t size_of(FILE *f)
 static volatile sig_atomic_t caught;          /* the first signal; a second one ends the program */
 
 #ifdef HAVE_POSIX
-/* A write that a signal interrupts goes on, which signal() leaves open. */
+/* With SA_RESTART a write that a signal interrupts goes on; with signal() it may fail. */
 static void signals_to(void (*handler)(int))
 {
     struct sigaction to = { .sa_handler = handler, .sa_flags = SA_RESTART }, old;
@@ -1400,6 +1401,8 @@ static int option_read(char **word, char name[WORD_MAX], const char **value)
     *name = 0;
     if (word[0][0] != '-' || !word[0][1] || strcmp(word[0], "--") == 0) return 1;
     *value = name_read(name, word[0] + (word[0][1] == '-' ? 2 : 1));
+    if (**value && **value != '=') *name = 0;                 /* a blank is in no name */
+    if (!*name) return 1;
     if (**value == '=') {
         ++*value;
         return 1;
@@ -1718,7 +1721,7 @@ static void corpus_free(struct corpus *c)
 
 struct batch {
     int rows, enc_n, dec_n;                   /* rows, and tokens in each stream so far */
-    int labelled;                             /* batch_score() has seen a label in the text */
+    int labelled;                             /* batch_score(): the text has had a label so far */
     int *enc, *enc_len, *dec, *dec_len, *label;   /* one block from enc on; NULL: only count */
 };
 
@@ -1953,7 +1956,7 @@ static int batch_score(const struct session *s, struct batch *b, const struct co
         *done = end;
     }
     for (int i = 0; i < b->dec_n; i++) b->labelled |= b->label[i] != DN_IGNORE;
-    if (*done == n && !b->labelled) batch_need_label(b);      /* there was none in all of it */
+    if (b->dec_n && *done == n && !b->labelled) batch_need_label(b);
     return b->rows;
 }
 
@@ -2393,8 +2396,9 @@ static FILE *checkpoint_open(const char *path, dn_io *io)
  * be read. */
 static void mark_read(const char *path, char mark[17])
 {
+    enum { AT = 37 };                         /* behind {"__metadata__":{"checksum":" */
     FILE *f = fopen(path, "rb");
-    int found = f && seek_to(f, 37);
+    int found = f && seek_to(f, AT);
     mark[found ? fread(mark, 1, 16, f) : 0] = 0;
     if (f ? !found || ferror(f) : errno != ENOENT) strcpy(mark, "?");
     if (f) fclose(f);
@@ -2569,16 +2573,26 @@ static void written(struct session *s, int which, char *why)
         say("note: %s; the run goes on%s", why, which == LOG ? "" : ", to try again");
 }
 
-/* The name of OUT, OUT.best or one that is kept; but where another run has replaced what was there
- * or what this run wrote, a name of its own: a new string. */
+/* Has another run replaced OUT, OUT.best or one that is kept since this run wrote or found it? */
+static int is_replaced(const struct session *s, int which)
+{
+    char mark[17];
+    mark_read(which == OUT ? s->o.out : s->beside[which], mark);
+    return *mark && *mark != '?' && *s->mark[which] != '?' && strcmp(mark, s->mark[which]) != 0;
+}
+
+/* Its name, or if it is another run's by now, one that no file has: a new string. */
 static char *name_of_output(const struct session *s, int which)
 {
     const char *path = which == OUT ? s->o.out : s->beside[which];
-    char mark[17], end[32] = "";
-    mark_read(path, mark);
-    if (*mark && *mark != '?' && *s->mark[which] != '?' && strcmp(mark, s->mark[which]) != 0)
-        snprintf(end, sizeof end, ".%ld", process_id());
-    return joined(path, end);
+    char end[32], *name = NULL;
+    if (!is_replaced(s, which)) return joined(path, "");
+    for (long n = process_id(); !name || file_exists(name); n++) {
+        free(name);
+        snprintf(end, sizeof end, ".run%ld", n);
+        name = joined(path, end);
+    }
+    return name;
 }
 
 /* Write OUT, OUT.best or one that is kept: first beside it, then on the disk, and only then in its
@@ -2602,10 +2616,15 @@ static int checkpoint_save(struct session *s, int which, int trial)
         dn_io io = { p.f, 0, NULL, io_write };
         int good = p.f && dn_save(s->m, note, notes, &io, err) == DN_OK;
         if (trial) part_finish(&p, good && fflush(p.f) == 0, 1);
-        else written(s, which, part_close(&p, good, err, 0));
-        if (!trial && !s->lost[which] && strcmp(name, out) != 0)
-            fail(1, "%s is another run's by now; this run stops, and its model is %s", out, name);
-        if (!trial && !s->lost[which]) mark_read(out, s->mark[which]);
+        else {
+            char mark[17] = "?";              /* of this one, not of what may replace it at once */
+            if (good && p.part && fflush(p.f) == 0) mark_read(p.part, mark);
+            written(s, which, part_close(&p, good, err, 0));
+            if (strcmp(name, out) != 0)
+                fail(1, "%s is another run's by now; this run stops%s%s", out, s->lost[which] ? ": "
+                     : ", and its model is ", s->lost[which] ? s->lost[which] : name);
+            if (!s->lost[which]) strcpy(s->mark[which], mark);
+        }
         free(name);
     }
     int lost = ranks_most(s->lost[which] != NULL);
@@ -2710,6 +2729,8 @@ static int is_rollback(const struct options *o)
 static int must_go_back(const struct session *s, dn_status status, const char *err)
 {
     if (status == DN_EDIVERGED && s->saved) {
+        if (ranks_most(!rank && same_file(s->saved, s->o.out) && is_replaced(s, OUT)))
+            fail(3, "diverged: %s; %s is another run's by now", err, s->saved);
         if (is_rollback(&s->o) && s->halved < HALVED_MAX) return 1;
         fail(3, "diverged: %s; %s is as it was", err, s->saved);
     }
@@ -2857,7 +2878,7 @@ static void model_make(struct session *s, enum dn_purpose purpose)
     if (s->o.file) {
         model_load(s->m, s->o.file, "");
         if (dn_model_reconfigure(s->m, &now, err) != DN_OK) fail(2, "%s: %s", s->o.file, err);
-        if (purpose == DN_TRAIN) changes_say(&c, &now);
+        if (purpose == DN_TRAIN) changes_say(&c, dn_model_config(s->m));
     }
     say("model: %s parameters, step %lld", human((double)dn_param_count(s->m), count),
         (long long)dn_step_count(s->m));
@@ -4567,7 +4588,7 @@ static int run_train(struct session *s)
     ranks_alone(1);
     if (ended && !rank) run_report(s, &p);
     else if (!rank && !s->lost[OUT]) say_how_to_resume(s);
-    if (s->lost[OUT] && s->saved)
+    if (s->lost[OUT] && s->saved && file_exists(s->saved))
         say("note: %s is of step %lld; --resume goes on from there", s->saved,
             step_of_file(s->saved));
     for (int i = 0; i < OUTPUTS; i++)
@@ -5147,7 +5168,7 @@ static void help_print(const char *self, const struct command *c, const char *ar
     int n;
     const char *group = "";
     const dn_field *field = dn_fields(&n);
-    options_default(&o, c->run == run_sample ? "decoder" : arch);
+    options_default(&o, arch);
     if (c == commands) usage_print(self);
     else printf("usage: %s %s %s [OPTIONS]  %s\n", program, c->name, c->what, c->help);
     printf("In brackets: the defaults%s%s.\n", c->uses ? "" : " of --arch ", c->uses ? "" : arch);
