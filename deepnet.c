@@ -2192,8 +2192,9 @@ static int extent_of(const dn_config *c, int stack, enum extent e)
     case OF_V:       return c->vocab;
     case OF_CTX:     return c->ctx;
     case OF_OUTS:    return outputs_of(c, stack);
-    default:         return 0;
+    case VECTOR:     break;
     }
+    return 0;
 }
 
 static const char *kind_name(enum kind kind)

@@ -1770,7 +1770,7 @@ struct session {
     int halved;                               /* how often the run went back to it, with half */
     double asked;                             /* the learning rate; the one first asked for */
     char *lost[OUTPUTS];                      /* what could not be written, the last time: why */
-    char mark[OUTPUTS][17];                   /* of what is there and may be replaced; below */
+    char mark[OUTPUTS][17];                   /* checksums of what may be replaced, mark_read() */
     int last;                                 /* no step follows */
     int told;                                 /* the signal that one of the ranks has caught */
     struct translator translator;
@@ -2562,6 +2562,18 @@ static long long best_of_note(char *note, const char *path, double *loss, int *s
     return step;
 }
 
+/* Has a run of these options nothing left to do, after so many steps and, behind the best, so many
+ * validations? */
+static int is_over(const struct options *o, int64_t step, int stalled)
+{
+    return step >= o->model.steps || (o->patience && stalled >= o->patience);
+}
+
+static int has_ended(const struct session *s)
+{
+    return is_over(&s->o, dn_step_count(s->m), s->stalled);
+}
+
 /* An output of the run was written, or was not, for which there is a sentence.  Then the run goes
  * on: the old file is whole, and the next one may find room.  What is still lost at the end makes
  * the status. */
@@ -2573,24 +2585,28 @@ static void written(struct session *s, int which, char *why)
         say("note: %s; the run goes on%s", why, which == LOG ? "" : ", to try again");
 }
 
+static const char *path_of(const struct session *s, int which)
+{
+    return which == OUT ? s->o.out : s->beside[which];
+}
+
 /* Has another run replaced OUT, OUT.best or one that is kept since this run wrote or found it? */
 static int is_replaced(const struct session *s, int which)
 {
     char mark[17];
-    mark_read(which == OUT ? s->o.out : s->beside[which], mark);
+    mark_read(path_of(s, which), mark);
     return *mark && *mark != '?' && *s->mark[which] != '?' && strcmp(mark, s->mark[which]) != 0;
 }
 
 /* Its name, or if it is another run's by now, one that no file has: a new string. */
 static char *name_of_output(const struct session *s, int which)
 {
-    const char *path = which == OUT ? s->o.out : s->beside[which];
     char end[32], *name = NULL;
-    if (!is_replaced(s, which)) return joined(path, "");
+    if (!is_replaced(s, which)) return joined(path_of(s, which), "");
     for (long n = process_id(); !name || file_exists(name); n++) {
         free(name);
         snprintf(end, sizeof end, ".run%ld", n);
-        name = joined(path, end);
+        name = joined(path_of(s, which), end);
     }
     return name;
 }
@@ -2602,7 +2618,7 @@ static char *name_of_output(const struct session *s, int which)
 static int checkpoint_save(struct session *s, int which, int trial)
 {
     char best[96], rate[48], err[DN_ERR_MAX] = "a write failed";
-    const char *out = which == OUT ? s->o.out : s->beside[which];
+    const char *out = path_of(s, which);
     dn_note note[4] = { { "tokenizer", s->tok_note }, { "data", s->data_note } };
     int notes = *s->data_note ? 2 : 1;        /* an average has none */
     if (!*s->o.out) return 1;
@@ -2663,27 +2679,19 @@ static int rate_restore(dn_config *c, double *asked, const char *path)
 /* Does the run go on in the file that it was resumed from? */
 static int is_in_place(const struct options *o) { return o->file && same_file(o->file, o->out); }
 
-/* Has the run of this checkpoint, with these options, nothing left to do? */
-static int file_has_ended(const struct options *o, const char *path)
-{
-    double loss;
-    int stalled = 0;
-    best_of_note(note_of_file(path, "best"), path, &loss, &stalled);
-    return step_of_file(path) >= o->model.steps || (o->patience && stalled >= o->patience);
-}
-
 /* What --out NAME and --force are for: OUT or one beside it is there, and was made by another run,
  * by other options or of other data; or by this one, which has come further.  Returns whether it is
  * this run's and has ended.  Before the tokenizer is learned, only the options tell. */
 static int replace_check(struct session *s, int which)
 {
     static const char how[] = "--out NAME keeps it, --force replaces it";
-    const char *path = which == OUT ? s->o.out : s->beside[which];
+    const char *path = path_of(s, which);
     char err[DN_ERR_MAX], ours[DN_NAME_MAX], theirs[DN_NAME_MAX];
     int n, own = is_in_place(&s->o), early = !*s->data_note;
     dn_config c, now = own ? *config_of_file(s, &s->o, s->o.file) : s->o.model;
     dn_io io;
-    double asked;
+    double asked, loss;
+    int stalled = 0;
     const dn_field *field = dn_fields(&n);
     mark_read(path, s->mark[which]);
     if (s->o.force || !file_exists(path) || (own && which == OUT)) return 0;
@@ -2712,7 +2720,8 @@ static int replace_check(struct session *s, int which)
     free(data);
     if (which != OUT) return 0;
     long long there = step_of_file(path), first = s->o.file ? step_of_file(s->o.file) : 0;
-    if (there > first && !file_has_ended(&s->o, path))
+    best_of_note(note_of_file(path, "best"), path, &loss, &stalled);
+    if (there > first && !is_over(&s->o, there, stalled))
         fail(2, "%s has come to step %lld of this run; --resume %s goes on, --force begins anew",
              path, there, path);
     say(there > first ? "note: %s is what this command makes; --force trains anew"
@@ -3987,12 +3996,6 @@ static const char *last_row(struct text rows)
     size_t at = rows.n;
     while (at > 1 && rows.at[at - 2] != '\n') at--;
     return rows.at + (at ? at - 1 : 0);
-}
-
-static int has_ended(const struct session *s)
-{
-    return dn_step_count(s->m) >= s->o.model.steps
-           || (s->o.patience && s->stalled >= s->o.patience);
 }
 
 /* Does a row of the log end in the hash of these parameters? */
