@@ -3858,8 +3858,9 @@ double dn_gain_of(const dn_config *c, int stack, int layer, enum dn_matrix which
 
 dn_gains dn_gains_of(const dn_config *c, int stack, int layer)
 {
-    return (dn_gains){ factor_of(c, schemes[c->norm].a, stack, layer),
-                       dn_gain_of(c, stack, layer, DN_V) };
+    const struct scheme *scheme = &schemes[c->norm];
+    return (dn_gains){ factor_of(c, scheme->a, stack, layer), dn_gain_of(c, stack, layer, DN_V),
+                       factor_of(c, scheme->b, stack, layer) };
 }
 
 /* Fixed are the fields from which sizes, values already drawn, or what was learned follow: all but

@@ -578,7 +578,7 @@ static void plain_branch(const dn_model *m, const char *base, plain_seq y, plain
 /* [tab:alpha-beta] once more, from the paper's figure 2, with pow(). */
 static dn_gains plain_gains(int arch, int stack, double n, double m)
 {
-    dn_gains g;
+    dn_gains g = { .branch = 1 };
     if (arch == DN_ENC_DEC && stack == 0) {
         g.alpha = 0.81*pow(pow(n, 4)*m, 1.0/16);
         g.beta = 0.87*pow(pow(n, 4)*m, -1.0/16);
@@ -617,19 +617,22 @@ static double plain_skip(const dn_model *m, const char *base, int i)
     return plain_alpha(c, plain_decoder(base), plain_layer(base));
 }
 
-/* b of the branch: the sub-layer's own scalar, or the one its layer shares. */
+/* b, where it is not learned. */
+static double plain_fixed_b(const dn_config *c, int decoder)
+{
+    const double layers = plain_layers(c, decoder);
+    return plain_is(c, "completep") ? 1/layers : plain_is(c, "depth-mup") ? pow(layers, -0.5) : 1;
+}
+
+/* b: the sub-layer's own scalar, or the one its layer shares. */
 static double plain_scale(const dn_model *m, const char *base)
 {
     const dn_config *c = dn_model_config(m);
     char layer[DN_NAME_MAX];
     if (plain_is(c, "r-fixup"))
         return (double)*param(m, base, "scale.weight");
-    if (plain_is(c, "completep"))
-        return 1.0/plain_layers(c, plain_decoder(base));
-    if (plain_is(c, "depth-mup"))
-        return pow(plain_layers(c, plain_decoder(base)), -0.5);
     if (!plain_is(c, "rezero"))
-        return 1;
+        return plain_fixed_b(c, plain_decoder(base));
     snprintf(layer, sizeof layer, "%s.%d.", plain_decoder(base) ? "decoder" : "encoder",
              plain_layer(base));
     return (double)*param(m, layer, "self_attn.scale.weight");
@@ -1123,7 +1126,7 @@ static double plain_gain(const dn_config *c, int decoder, int layer, const char 
     return 1;
 }
 
-/* alpha, beta as V's gain, and the gain of each matrix, of every scheme in every layer. */
+/* alpha, beta as V's gain, b, and the gain of each matrix, of every scheme in every layer. */
 static double t_gains(void)
 {
     double e = 0;
@@ -1145,6 +1148,8 @@ static double t_gains(void)
                               name_of("arch", arch), name_of("norm", norm), l, g.alpha, alpha);
                         worst(&e, fabs(g.beta/beta - 1), "beta of %s %s, layer %d: %g for %g",
                               name_of("arch", arch), name_of("norm", norm), l, g.beta, beta);
+                        worst(&e, fabs(g.branch/plain_fixed_b(&c, stack) - 1), "b of %s %s",
+                              name_of("arch", arch), name_of("norm", norm));
                         for (int k = 0; k < DN_MATRICES; k++) {
                             static const char *const names[] = { "q", "k", "v", "o", "w1", "w2" };
                             const double gain = dn_gain_of(&c, stack, l, (enum dn_matrix)k);
@@ -5277,7 +5282,7 @@ static void experiment_bound(const struct experiment *x, const dn_model *m, cons
                              int layers, struct outcome *f)
 {
     double squares[MAX_SUBS] = { 0 }, term[2] = { 0 };
-    dn_gains g[2] = { { 1, 1 }, { 1, 1 } };
+    dn_gains g[2] = { { 1, 1, 1 }, { 1, 1, 1 } };
     for (int s = 0; s < 2 && !strcmp(x->norm, "deepnorm"); s++)
         g[s] = plain_gains(x->arch, s, layers, layers);
     for (int i = 0; i < m->tensors; i++) {

@@ -126,12 +126,11 @@ static size_t input_read(void *to, size_t n)
     return k < 0 ? SIZE_MAX : (size_t)k;
 }
 
-/* Is this something that must not be replaced, such as /dev/null?  2: a directory,
- * which cannot be written either. */
+/* Can this be written but not replaced, such as /dev/null? */
 static int is_special(const char *path)
 {
     struct stat s;
-    return stat(path, &s) != 0 || S_ISREG(s.st_mode) ? 0 : S_ISDIR(s.st_mode) ? 2 : 1;
+    return stat(path, &s) == 0 && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode);
 }
 
 /* Are these names of one file? */
@@ -2500,8 +2499,8 @@ static void head_check(const struct place *a, FILE *f)
 static void output_try(const struct place *a)
 {
     if (is_special(a->path))
-        fail(1, "%s: not a regular file; --%s NAME names one to write%s", a->path,
-             a->head ? a->use : "out", a->head ? "" : ", --out '' writes none");
+        fail(1, "%s: not a regular file; --out NAME names one to write, --out '' writes none",
+             a->path);
     struct part p = part_open(a->path);
     part_finish(&p, 1, 1);
 }
@@ -2525,7 +2524,7 @@ static void outputs_check(struct session *s, const char *outputs)
     struct place p[LENGTH(table) + SERIES_MAX + 3];           /* words or kept, never both */
     int n = places_of(s, outputs, p);
     for (const struct place *a = p; a < p + n; a++) {
-        if (!a->written || (a->head && is_special(a->path) == 1)) continue;
+        if (!a->written || (a->head && is_special(a->path))) continue;
         if (a->head != log_header) output_try(a);
         int there = file_exists(a->path), opened = there || a->head;
         FILE *f = opened ? fopen(a->path, "a+b") : NULL;
@@ -3440,6 +3439,7 @@ static void gains_print(const dn_config *c)
         dn_gains low = dn_gains_of(c, stack, 0), high = dn_gains_of(c, stack, last);
         printf("# %s, %d layers: alpha %.6f, beta %.6f", stack ? "decoder" : "encoder", last + 1,
                low.alpha, low.beta);
+        if (low.branch < 1) printf(", branches times %.6f", low.branch);
         if (memcmp(&low, &high, sizeof low) != 0)
             printf(" in the first layer, %.6f, %.6f in the last", high.alpha, high.beta);
         putchar('\n');
@@ -4479,10 +4479,10 @@ static int train_loop(struct session *s, struct progress *p)
         }
         ended |= has_ended(s);
         s->last |= ended;
+        progress_step(s, p, step, &stats, val);
         if (ended && step < o->model.steps)
             say("ended at step %lld of %d: %s", (long long)step, o->model.steps,
                 late ? "--minutes are over" : "no better validation within --patience");
-        progress_step(s, p, step, &stats, val);
         if (s->best_step == step && s->beside[OUT_BEST] && !checkpoint_save(s, OUT_BEST, 0)) {
             s->best = best;                   /* OUT.best is still that */
             s->best_step = best_step;

@@ -59,7 +59,7 @@ def _struct(name, fields):
 
 Field = _struct("dn_field", "name:text kind:int at:size fallback:double low:double high:double"
                             " choices:at stride:size saved:int help:text")
-Gains = _struct("dn_gains", "alpha:double beta:double")
+Gains = _struct("dn_gains", "alpha:double beta:double branch:double")
 Sharing = _struct("dn_sharing", "parts:int desks:int")
 Tensor = _struct("dn_tensor", "name:name rows:int cols:int value:reals grad:reals")
 Batch = _struct("dn_batch", "rows:int enc:ints enc_len:ints dec:ints dec_len:ints label:ints")
