@@ -3439,9 +3439,9 @@ static void gains_print(const dn_config *c)
         dn_gains low = dn_gains_of(c, stack, 0), high = dn_gains_of(c, stack, last);
         printf("# %s, %d layers: alpha %.6f, beta %.6f", stack ? "decoder" : "encoder", last + 1,
                low.alpha, low.beta);
-        if (low.branch < 1) printf(", branches times %.6f", low.branch);
         if (memcmp(&low, &high, sizeof low) != 0)
             printf(" in the first layer, %.6f, %.6f in the last", high.alpha, high.beta);
+        if (low.branch < 1) printf("; branches times %.6f", low.branch);
         putchar('\n');
     }
 }
