@@ -161,8 +161,8 @@ dn_status dn_config_check(const dn_config *c, char *err);
 
 /* What the scheme c->norm makes of a layer (from 0) of the encoder (stack 0) or decoder (1), which
  * must be there: the first value of a, the factor of the skip; the gain of V's first values; and b,
- * the factor of the branch, where it is not learned.  With deepnorm the first two are alpha and
- * beta of [tab:alpha-beta], the same in every layer, and b is 1. */
+ * the factor of the branch, 1 where it is learned.  With deepnorm the first two are alpha and beta
+ * of [tab:alpha-beta], the same in every layer, and b is 1. */
 typedef struct dn_gains { double alpha, beta, branch; } dn_gains;
 dn_gains dn_gains_of(const dn_config *c, int stack, int layer);
 /* The gain of each matrix there: it is drawn with this times Xavier's sqrt(2/(rows + cols)).  V's

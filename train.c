@@ -4468,7 +4468,7 @@ static int train_loop(struct session *s, struct progress *p)
         dn_status status = train_step(s, p, step++, &stats, err);
         int late = ranks_most(o->minutes > 0 && seconds() - p->begun > 60*o->minutes);
         s->told = ranks_most(caught);         /* from here on all ranks know the same */
-        ended = step >= o->model.steps || late;
+        ended = has_ended(s) || late;
         s->last = ended || s->told || (o->stop_after && step - p->first >= o->stop_after);
         if (status == DN_OK && (ended || step % o->eval_every == 0))
             status = validate(s, step, &val, err);
