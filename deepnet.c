@@ -298,7 +298,7 @@ enum feature {
 
 /* An array of -1 elements, which no compiler takes, where the last op at the last place has no bit
  * left: a new feature or op cannot be mistaken for another. */
-typedef char features_fit[AT(PLACES - 1, OPS - 1) >> (OPS*PLACES - 1) == FIRST_AT ? 1 : -1];
+typedef char features_fit[AT(PLACES - 1, OPS - 1) >> (OPS*(int)PLACES - 1) == FIRST_AT ? 1 : -1];
 
 static const struct scheme {
     const char *name, *ops;

@@ -1386,7 +1386,7 @@ static double t_random(void)
         }
         for (int j = 0; j < 32; j++)
             for (int k = 0; k < 32; k++)
-                worst(&e, fabs(together[j][k] - N/2.0)/sqrt(N/4.0), "bits %d, %d, kind %d",
+                worst(&e, fabs(together[j][k] - (double)N/2)/sqrt(N/4), "bits %d, %d, kind %d",
                       j, k, kind);
     }
     return e;
@@ -1705,7 +1705,7 @@ static double t_drop_row(void)
             }
         }
         worst(&e, wrong, "%d wrong scales at p = %g", wrong, p);
-        worst(&e, fabs(zeros - p*N*ROWS)/sqrt(N*ROWS*p*(1 - p) + 1e-9), "share at p = %g", p);
+        worst(&e, fabs(zeros - p*(N*ROWS))/sqrt(N*ROWS*p*(1 - p) + 1e-9), "share at p = %g", p);
     }
     return e;
 }
@@ -1730,7 +1730,7 @@ static double t_sample(void)
         for (int v = 0; v < 6; v++)
             sum += kept[h][v]*exp((double)logits[v]/how[h].temperature);
         for (int i = 0; i < N; i++)
-            count[dn_sample(logits, 6, &how[h], (i + 0.5)/N, work)]++;
+            count[dn_sample(logits, 6, &how[h], (i + 0.5)/(double)N, work)]++;
         for (int v = 0; v < 6; v++)
             worst(&e, fabs(count[v]/(double)N
                            - kept[h][v]*exp((double)logits[v]/how[h].temperature)/sum),
@@ -1766,7 +1766,8 @@ static double t_mask_shares(void)
     for (int v = DN_SPECIALS; v < vocab; v++)
         chi += (seen[v] - each)*(seen[v] - each)/each;
     worst(&e, fabs(chi - ids)/sqrt(2*ids), "chi-square %g of %g other ids", chi, ids);
-    worst(&e, fabs(scored - 0.15*N)/sqrt(0.15*0.85*N), "%d of %d scored", scored, N);
+    worst(&e, fabs(scored - 0.15*(double)N)/sqrt(0.15*0.85*(double)N), "%d of %d scored", scored,
+          N);
     worst(&e, fabs(masked - 0.8*scored)/sqrt(0.8*0.2*scored), "%d masked", masked);
     worst(&e, fabs(kept - 0.1*scored)/sqrt(0.1*0.9*scored), "%d kept", kept);
     return e;
@@ -5104,7 +5105,7 @@ static double t_norm_jacobian(void)
             x[i] = (real)(scale*by_rule("x", (size_t)i));
             v[i] = (real)by_rule("v", (size_t)i);
             g[i] = 1;
-            mean += (double)x[i]/D;
+            mean += (double)x[i]/(double)D;
         }
         for (int i = 0; i < D; i++)
             length += ((double)x[i] - mean)*((double)x[i] - mean);
@@ -5198,7 +5199,8 @@ static const struct experiment {
 };
 
 static const int depths[] = { 6, 12, 25, 50, 100 };       /* layers of each stack            */
-enum { DEPTHS = 5, SEEDS = 3, MAX_SUBS = 5*100 };
+enum { DEPTHS = 5, MAX_SUBS = 5*100 };
+static const int seeds = 3;
 
 /* The two sides of theorems 4.2 and 4.3; of 4.3 also the first term alone, from a step that leaves
  * the decoder as it was.  UNIT is 1, for quotients. */
@@ -5293,12 +5295,12 @@ static void experiment_bound(const struct experiment *x, const dn_model *m, cons
     for (int i = 0; i < m->subs; i++) {
         const int s = m->sub[i].stack;
         term[s] += sqrt(2)*g[s].beta/g[s].alpha*sqrt(squares[i]);
-        f->step[i] += sqrt(squares[i])/SEEDS;
+        f->step[i] += sqrt(squares[i])/seeds;
     }
     if (x->arch == DN_ENC_DEC)
         term[0] *= layers*g[1].beta*g[1].beta/g[1].alpha;
-    f->side[ENCODER_BOUND] += term[0]/SEEDS;
-    f->side[BOUND] += (term[0] + term[1])/SEEDS;
+    f->side[ENCODER_BOUND] += term[0]/seeds;
+    f->side[BOUND] += (term[0] + term[1])/seeds;
 }
 
 static void experiment_run(const struct experiment *x, int layers, int seed, struct outcome *f)
@@ -5317,14 +5319,14 @@ static void experiment_run(const struct experiment *x, int layers, int seed, str
     const dn_real *before = top_states(m, &b);
     experiment_step(x, m, &b, old);
     experiment_bound(x, m, old, layers, f);
-    f->side[UPDATE] += update_of(m, &b, before)/SEEDS;
+    f->side[UPDATE] += update_of(m, &b, before)/seeds;
     if (x->arch == DN_ENC_DEC) {
         for (int i = 0; i < m->tensors; i++) {
             const struct tensor *t = &m->tensor[i];
             if (t->stack == 1)
                 memcpy(m->value + t->at, old + t->at, t->count*sizeof *old);
         }
-        f->side[ENCODER] += update_of(m, &b, before)/SEEDS;
+        f->side[ENCODER] += update_of(m, &b, before)/seeds;
     }
     free_blocks();
 }
@@ -5333,7 +5335,7 @@ static void experiment_mean(const struct experiment *x, int layers, struct outco
 {
     memset(f, 0, sizeof *f);
     f->side[UNIT] = 1;
-    for (int seed = 1; seed <= SEEDS; seed++)
+    for (int seed = 1; seed <= seeds; seed++)
         experiment_run(x, layers, seed, f);
 }
 
@@ -5377,12 +5379,13 @@ static double last_to_first(enum experiment_id id)
 /* Slope of ln ||dF|| over ln N, least squares. */
 static double depth_slope(enum experiment_id id)
 {
+    const double n = DEPTHS;
     double x = 0, y = 0, xx = 0, xy = 0;
     for (int i = 0; i < DEPTHS; i++) {
         const double u = log(depths[i]), v = log(outcome_at(id, i)->side[UPDATE]);
         x += u;  y += v;  xx += u*u;  xy += u*v;
     }
-    return (DEPTHS*xy - x*y)/(DEPTHS*xx - x*x);
+    return (n*xy - x*y)/(n*xx - x*x);
 }
 
 /* Largest over smallest ||dF||/eta for eta = 1, 0.01, 1e-4, at 50 layers. */

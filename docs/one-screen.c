@@ -59,9 +59,9 @@ static void linear_back(double *dx, double *dW, double *dy, double *x, double *W
 static void deepnorm(double *y, struct sum *r, const double *x, const struct norm *n)
 {
     double m = 0;
-    for (int j = 0; j < D; j++) m += (alpha*x[j] + r->G[j])/D;
+    for (int j = 0; j < D; j++) m += (alpha*x[j] + r->G[j])/(double)D;
     for (int j = 0; j < D; j++) r->z[j] = alpha*x[j] + r->G[j] - m;
-    r->s = 1/sqrt(dot(r->z, r->z, D)/D + 1e-5);
+    r->s = 1/sqrt(dot(r->z, r->z, D)/(double)D + 1e-5);
     for (int j = 0; j < D; j++) y[j] = n->g[j]*(r->z[j] *= r->s) + n->b[j];
 }
 
@@ -70,8 +70,8 @@ static void deepnorm_back(double *dx, struct sum *dr, struct norm *dn, const dou
                           const struct sum *r, const struct norm *n)
 {
     double dz[D], m = 0;
-    for (int j = 0; j < D; j++) m += (dz[j] = n->g[j]*dy[j])/D;
-    double along = dot(dz, r->z, D)/D;
+    for (int j = 0; j < D; j++) m += (dz[j] = n->g[j]*dy[j])/(double)D;
+    double along = dot(dz, r->z, D)/(double)D;
     for (int j = 0; j < D; j++) dr->G[j] = (dz[j] - m - along*r->z[j])*r->s;
     for (int j = 0; j < D; j++) dn->g[j] += dy[j]*r->z[j];
     add(dx, alpha, dr->G, D);  add(dn->b, 1, dy, D);
@@ -135,8 +135,8 @@ static int forward(int t, int id)
 
 static double backward(int t, int id, int next)
 {
-    double ds[V], loss = -log(guess[t][next]);
-    for (int v = 0; v < V; v++) ds[v] = (guess[t][v] - (v == next))/T;                   /* (11) */
+    double ds[V], loss = -log(guess[t][next])/(double)T;
+    for (int v = 0; v < V; v++) ds[v] = (guess[t][v] - (v == next))/(double)T;           /* (11) */
     linear_back(da[M][t].x, dw.embed, ds, a[M][t].x, w.embed, V, D);                     /* (10) */
     for (int i = M - 1; i >= 0; i--) {
         struct values *l = &a[i][t], *d = &da[i][t];
@@ -188,7 +188,7 @@ int main(int argc, char **argv)
         double loss = 0;
         memset(&dw, 0, sizeof dw);  memset(da, 0, sizeof da);
         for (int t = 0; t < T; t++) forward(t, text[t] - ' ');
-        for (int t = T - 1; t >= 0; t--) loss += backward(t, text[t] - ' ', text[t + 1] - ' ')/T;
+        for (int t = T - 1; t >= 0; t--) loss += backward(t, text[t] - ' ', text[t + 1] - ' ');
         if (golden) printf("%.17g\n", loss);
         else if (step == 1 || step%40 == 0) {
             printf("step %3d   loss %.3f   %c", step, loss, text[0]); /* then reads itself */

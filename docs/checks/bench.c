@@ -142,7 +142,7 @@ static void peak_call(void *what)
 
 static struct run peak_of(int *n)
 {
-    struct run r = { peak_call, n, 4.0*PEAK_ROWS*DN_VL*PEAK_TIMES**n, 0 };
+    struct run r = { peak_call, n, 4.0**n*(PEAK_ROWS*DN_VL*PEAK_TIMES), 0 };
     return r;
 }
 
@@ -593,8 +593,8 @@ static void tokenizer(void)
 {
     struct coding c = { {0}, get(TEXT + 64), get(TEXT), get(dn_tok_bytes(VOCAB)),
                         get(dn_tok_train_bytes(VOCAB, TEXT)), get(TEXT*sizeof(int)), 0 };
-    struct run r[] = { { train_call, &c, 1, 0 }, { encode_call, &c, TEXT*1e-6, 0 },
-                       { decode_call, &c, TEXT*1e-6, 0 } };
+    struct run r[] = { { train_call, &c, 1, 0 }, { encode_call, &c, TEXT/1000000, 0 },
+                       { decode_call, &c, TEXT/1000000, 0 } };
     text_make(c.text, TEXT);
     race(r, COUNT(r), 3);
     check(!memcmp(c.text, c.back, TEXT), "decoding changed bytes");

@@ -84,7 +84,7 @@ static int check_step(dn_model *m, const dn_tensor *tensor, double *x, double *g
     if (dn_train_step(m, &b, 1, &s, err)) return fail(step, "the library", err);
     if (differs(&loss, &s.loss, 1, 1)) return fail(step, "loss", "another number");
     for (const dn_tensor *t = tensor; t < tensor + TENSORS; g += size_of(t++))
-        if (differs(g, t->grad, size_of(t), 1.0/T)) return fail(step, t->name, "another gradient");
+        if (differs(g, t->grad, size_of(t), 1.0/length)) return fail(step, t->name, "other slopes");
     return 0;
 }
 
