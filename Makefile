@@ -12,6 +12,7 @@
 # make prove      no bytes up to a length make what reads them go wrong (cbmc, which Debian 13 has)
 # make mutants    a sign or two operands of deepnet.c wrong, 200 times: the tests notice (gcc, perl)
 # make ports      the tests on other machines, emulated; one checkpoint through all of them
+# make systems    the programs compile for macOS, the BSDs and others (python3 with venv)
 # make browser    docs/ports/browser/deepnet.html: train in a page (clang, wasi-libc)
 # make figures    the paper's experiments, small, into docs/figures (35 minutes on 2 cores)
 # make shared     libdeepnet.so
@@ -68,7 +69,7 @@ LINK      = $(LDFLAGS) -o $@ $(LDLIBS) -lm
 LIBRARY   = deepnet.c tokenizer.c deepnet.h .flags
 CORPUS    = $(foreach part,train val test,data/$(part).de data/$(part).en)
 CHECKS    = snippets lint stores same sanitize faults ranks coverage fuzz prove mutants python \
-            installed
+            installed systems
 PACKAGE   = deepnet deepnet.1 libdeepnet.a libdeepnet.so deepnet.pc
 VERSION   = $(shell sed -n 's/^.define DN_VERSION "\(.*\)"/\1/p' deepnet.h)
 
@@ -153,9 +154,10 @@ libdeepnet.a: $(LIBRARY)
 	$(AR) rcs $@ deepnet.o tokenizer.o
 	rm -f deepnet.o tokenizer.o
 
-# Only what deepnet.h declares is not static, so only that is exported.
+# Only what deepnet.h declares is not static, so only that is exported.  Apple has no -soname.
+SONAME = -Wl,-soname,$@.1
 libdeepnet.so: $(LIBRARY)
-	$(COMPILE) -fPIC -shared -Wl,-soname,$@.1 deepnet.c tokenizer.c $(LINK)
+	$(COMPILE) -fPIC -shared $(call works,$(SONAME)) deepnet.c tokenizer.c $(LINK)
 
 shared: libdeepnet.so
 

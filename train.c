@@ -33,6 +33,8 @@
 #if defined(__unix__) || defined(__APPLE__)
 #define HAVE_POSIX 1
 #define _XOPEN_SOURCE 700
+#define _DARWIN_C_SOURCE 1                /* there ru_maxrss is hidden otherwise, and here dirfd */
+#define _NETBSD_SOURCE 1
 #define _FILE_OFFSET_BITS 64
 #include <dirent.h>
 #include <fcntl.h>
@@ -4467,7 +4469,7 @@ static int train_loop(struct session *s, struct progress *p)
         long long best_step = s->best_step;
         dn_status status = train_step(s, p, step++, &stats, err);
         int late = ranks_most(o->minutes > 0 && seconds() - p->begun > 60*o->minutes);
-        s->told = ranks_most(caught);         /* from here on all ranks know the same */
+        s->told = ranks_most((int)caught);    /* from here on all ranks know the same */
         ended = has_ended(s) || late;
         s->last = ended || s->told || (o->stop_after && step - p->first >= o->stop_after);
         if (status == DN_OK && (ended || step % o->eval_every == 0))
