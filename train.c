@@ -33,8 +33,8 @@
 #if defined(__unix__) || defined(__APPLE__)
 #define HAVE_POSIX 1
 #define _XOPEN_SOURCE 700
-#define _DARWIN_C_SOURCE 1                /* there ru_maxrss is hidden otherwise, and here dirfd */
-#define _NETBSD_SOURCE 1
+#define _DARWIN_C_SOURCE 1                /* without it ru_maxrss is hidden there, */
+#define _NETBSD_SOURCE 1                  /* and here dirfd() */
 #define _FILE_OFFSET_BITS 64
 #include <dirent.h>
 #include <fcntl.h>
