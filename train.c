@@ -75,7 +75,10 @@ static const char *base_name(const char *path)
     return path;
 }
 
-/* How the files begin that are no checkpoints. */
+/* How the files begin that this program writes: a checkpoint behind its first bytes and up to the
+ * digits of its checksum, a drawing, parameters in C, a log. */
+enum { MODEL_HEAD_AT = 8 };
+static const char model_head[] = "{\"__metadata__\":{\"checksum\":\"";
 static const char svg_head[] = "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"100%\" viewBox=";
 static const char header_head[] = "/* Written by deepnet's train export";
 static const char log_header[] =
@@ -197,7 +200,7 @@ static long process_id(void) { return (long)getpid(); }
 static int is_ours(const char *begin, size_t n)
 {
     const char *const heads[] = { svg_head, header_head, log_header };
-    int ours = n == 16 && memcmp(begin + 8, "{\"__meta", 8) == 0;
+    int ours = n == 16 && memcmp(begin + MODEL_HEAD_AT, model_head, n - MODEL_HEAD_AT) == 0;
     for (int i = 0; i < 3; i++) ours |= strncmp(begin, heads[i], n) == 0;
     return ours;
 }
@@ -2397,9 +2400,8 @@ static FILE *checkpoint_open(const char *path, dn_io *io)
  * be read. */
 static void mark_read(const char *path, char mark[17])
 {
-    enum { AT = 37 };                         /* behind {"__metadata__":{"checksum":" */
     FILE *f = fopen(path, "rb");
-    int found = f && seek_to(f, AT);
+    int found = f && seek_to(f, MODEL_HEAD_AT + sizeof model_head - 1);
     mark[found ? fread(mark, 1, 16, f) : 0] = 0;
     if (f ? !found || ferror(f) : errno != ENOENT) strcpy(mark, "?");
     if (f) fclose(f);
@@ -4791,8 +4793,6 @@ static void report_lines(struct session *s, const struct corpus *c)
 static int run_score(struct session *s)
 {
     if (s->o.per_line && s->o.per_token) fail(2, "--per-line or --per-token, not both");
-    if (s->o.hypothesis && (s->o.per_line || s->o.per_token))
-        fail(2, "--per-line and --per-token need a model, not --hypothesis");
     if (s->o.hypothesis) return score_file(s);
     if (s->o.json) fail(2, "--json needs --hypothesis");
     int all = !s->o.per_line && !s->o.per_token;
@@ -5057,6 +5057,9 @@ static const struct command {
     { "plot", "FILE.csv...", "draw columns of CSV files, as SVG",
       "out force x y by title log-axes log", run_plot },
 };
+static const struct command of_file = {       /* `score` without a model */
+    "score --hypothesis", "", "BLEU and chrF of a file",
+    "hypothesis target references tokenize decimals json", run_score };
 static const char every[] = "config help version print-config";
 static const char others[] = "hypothesis references json c-header int8 by per-line per-token "
                              "n-best prompt-file map";
@@ -5292,7 +5295,7 @@ int main(int argc, char **argv)
     ranks_open(&argc, &argv);
     options_read(&s, argc, argv);
     const struct command *command = command_find(s.o.verb);
-    words_check(command, argv);
+    words_check(command->run == run_score && s.o.hypothesis ? &of_file : command, argv);
     if (s.o.help)
         help_print(argc > 0 ? argv[0] : program, command, arch_of(&s.o.model));
     else if (s.o.version)
