@@ -2401,7 +2401,7 @@ static FILE *checkpoint_open(const char *path, dn_io *io)
 static void mark_read(const char *path, char mark[17])
 {
     FILE *f = fopen(path, "rb");
-    int found = f && seek_to(f, MODEL_HEAD_AT + sizeof model_head - 1);
+    int found = f && seek_to(f, MODEL_HEAD_AT + strlen(model_head));
     mark[found ? fread(mark, 1, 16, f) : 0] = 0;
     if (f ? !found || ferror(f) : errno != ENOENT) strcpy(mark, "?");
     if (f) fclose(f);
