@@ -5057,9 +5057,9 @@ static const struct command {
     { "plot", "FILE.csv...", "draw columns of CSV files, as SVG",
       "out force x y by title log-axes log", run_plot },
 };
-static const struct command of_file = {       /* `score` without a model */
-    "score --hypothesis", "", "BLEU and chrF of a file",
-    "hypothesis target references tokenize decimals json", run_score };
+static const struct command of_file = {       /* what `score` uses without a model */
+    .name = "score --hypothesis", .help = "BLEU and chrF of a file",
+    .uses = "hypothesis target references tokenize decimals json" };
 static const char every[] = "config help version print-config";
 static const char others[] = "hypothesis references json c-header int8 by per-line per-token "
                              "n-best prompt-file map";
