@@ -63,7 +63,7 @@
  *   4. Means, variances, softmax sums, losses and norms are summed in acc (double).
  *   5. The same bits for any compiler, optimization level, vector width, number of threads,
  *      byte order: every sum has one stated order, every function is our own, a multiply-add
- *      is fused exactly where fmadd() stands, threads split only independent outputs.
+ *      is fused only in fmadd(), threads split only independent outputs.
  *   6. No allocation, no output, no exit, no global variable: see deepnet.h.
  */
 #include "deepnet.h"
@@ -79,7 +79,7 @@
 
 /* ---- 1 real numbers ---------------------------------------------------------------------- */
 
-/* a b + c is fused where fmadd() stands and nowhere else, whatever the compiler was told. */
+/* a b + c is fused in fmadd(), if there, and nowhere else, whatever the compiler was told. */
 #if defined __clang__ || !defined __GNUC__
 #pragma STDC FP_CONTRACT OFF
 #else
@@ -242,10 +242,10 @@ static struct mat  plain(const real *p, int ld)  { return (struct mat){ p, ld, 0
 static struct mat  turned(const real *p, int ld) { return (struct mat){ p, ld, 1 }; }
 static struct dest into(real *p, int ld)         { return (struct dest){ p, ld }; }
 
-/* C (M x N) = init + A B, each element one chain of fused multiply-adds over ascending k < K, and
- * K > 0.  init: NULL to start at 0, C itself to add to it, else a row of N numbers at which each
- * row starts (a bias).  C overlaps neither A nor B.  matmul1 is one thread's and works in
- * matmul_work() reals at w; matmul shares C out among the team. */
+/* C (M x N) = init + A B, each element one chain of fmadd() over ascending k < K, and K > 0.  init:
+ * NULL to start at 0, C itself to add to it, else a row of N numbers at which each row starts (a
+ * bias).  C overlaps neither A nor B.  matmul1 is one thread's and works in matmul_work() reals at
+ * w; matmul shares C out among the team. */
 static void matmul1(struct dest c, const real *init, struct mat a, struct mat b, int M, int N,
                     int K, real *w);
 static void matmul(const struct team *team, struct dest c, const real *init, struct mat a,
@@ -868,7 +868,8 @@ static size_t stat_at(const struct attention *att, const struct queries *rows, i
 
 /* P holds q k^T, n rows of `keys` numbers, and becomes softmax(scale q k^T), 0 for keys not seen.
  * stat, T x 2H: of each row the greatest argument and 1/(sum of exponentials), which softmax_rows
- * finds and softmax_again takes. */
+ * finds and softmax_again takes.  A fused fmadd() subtracts the greatest, which is rounded, from
+ * arguments that are not: a common factor, which cancels, while scores are below 2^31 (float). */
 static void softmax_rows(real *P, real *stat, const struct attention *att,
                          const struct queries *rows)
 {
@@ -1261,8 +1262,9 @@ struct stack {
 };
 
 /* What a sub-layer's backward pass needs besides its input x.  In DN_KEEP each sub-layer has its
- * own.  In DN_RECOMPUTE all share one, except r, which each keeps: backward refills the rest from x
- * and, having r, need not repeat the sub-layer's last product, unless br or a learned b reads G. */
+ * own.  In DN_RECOMPUTE all share one, but for r and the numbers of its norm: backward refills the
+ * rest from x and, having r, need not repeat the sub-layer's last product, unless br or a learned b
+ * reads G. */
 struct saved {
     real *n, *n_stat;                   /* in(x)                                     T x D, T x 2 */
     real *q;                            /* q, and for self-attention k, v beside it  T x 3D       */
@@ -1320,7 +1322,7 @@ struct dn_model {
     real *sinusoid;                     /* ctx x D, or NULL                                   */
     int threads, desks;                 /* parts of a step that are worked on at once         */
     struct desk *desk;
-    struct parts *tree;                 /* section 13: what parts leave, and their sums       */
+    struct parts *tree;                 /* section 12: what parts leave, and their sums       */
     int64_t step;
 };
 
@@ -1637,8 +1639,8 @@ static void sublayer_fwd(const struct pass *pass, const struct sublayer *sub, in
 
 /* The same backward: d holds dy and becomes dx; dmem += the gradient of the encoder's output.  x
  * has two ways to y: d carries a dr along the skip, for DeepNorm alpha dr, while dg goes through
- * the branch.  Without a norm at in the last product of G's backward adds the one onto the other,
- * else the sum stands at the end, behind (1). */
+ * the branch.  Where nothing stands at in, the last product of G's backward adds the one onto the
+ * other, else the sum stands at the end, behind (1). */
 static void sublayer_bwd(const struct pass *pass, const struct sublayer *sub, real *d, real *dmem)
 {
     const dn_model *m = pass->m;
@@ -1652,7 +1654,7 @@ static void sublayer_bwd(const struct pass *pass, const struct sublayer *sub, re
     struct residual res = residual_of(pass, sub);
     const real *n = in.op == ID ? io->x : saved->n;
     real *dg = desk->dg, *dn = desk->dn, *onto = NULL;
-    if (in.op == ID) dn = onto = d;     /* no norm between: the branch's dx goes onto a dr */
+    if (in.op == ID) dn = onto = d;     /* nothing between: the branch's dx goes onto a dr */
     if (m->c.memory == DN_RECOMPUTE) sublayer_fwd(pass, sub, 1);
     place_bwd(team, d, saved->r_stat, saved->r, &out, T, D);                           /* (5) */
     residual_bwd(team, d, dg, io->x, saved->br, &res, T, D);                           /* (4) */
@@ -2151,10 +2153,14 @@ struct parts {
     mutex lock;                         /* of all but stats and loss, while parts run         */
 };
 
-/* The gradient of each part needs an array until it is added to its sibling's.  If parts are taken
- * in ascending order, D at a time, at most 2 are needed, and for each level of 2, 4, ... P/2 nodes
- * min(D, nodes) more: those that end below these, or wait beside them.  But in small models each
- * part has its own, and all are added up in the end, by all threads. */
+/* How many arrays suffice for the gradients of P parts that are taken in ascending order, d desks'
+ * at a time.  Each of the k <= d parts that run holds one, and so does each complete subtree that
+ * waits for its sibling.  The parent of such a one lies on the way from the root to a part that
+ * runs, and not where two ways divide, which is in k - 1 nodes.  Of a level of n nodes at most
+ * min(d, n) lie on a way; so with all levels n = 1, 2, 4, ... P/2 the arrays are at most
+ *     k + (1 + sum of min(d, n) from n = 2 on) - (k - 1) = 2 + that sum.
+ * (Where k < d, the way to the part that is taken next counts as one of a part that runs.)
+ * But in small models each part has its own, and all are added up in the end, by all threads. */
 #ifndef DN_SMALL
 #define DN_SMALL (1u << 24)             /* scalars in all */
 #endif
@@ -2305,8 +2311,8 @@ static void saved_take(struct arena *arena, struct saved *saved, const dn_config
     if (schemes[c->norm].more & (SCALED|GATED)) saved->br = take_reals(arena, T, D);
 }
 
-/* r = a x + b br(G), where LayerNorm stands behind it: T x D.  For DeepNorm this is the one thing
- * besides x that DN_RECOMPUTE keeps of a sub-layer. */
+/* r = a x + b drop(br(G)), where a norm stands behind it, and that norm's numbers: T x D, T x 2.
+ * For DeepNorm these are all that DN_RECOMPUTE keeps of a sub-layer besides x. */
 static void sum_take(struct arena *arena, struct saved *saved, const dn_config *c, unsigned kinds,
                      const struct use *use)
 {
@@ -3141,10 +3147,10 @@ struct dn_generator {
     int *len;                           /* tokens of each row so far                          */
     int *lane;                          /* of each row: its past is ctx rows of the cache, and
                                            of ids, from row lane ctx on                       */
-    int *lane_next, *taken;             /* beam search: after this id; is a lane taken?       */
+    int *taken;                         /* beam search: do rows go on from a lane?            */
     int *parent, *feed, *one;           /* beam search: row gone on from, id fed, 1           */
     int *ids, *ended;                   /* beam search: capacity x ctx                        */
-    double *score, *score_next;         /* capacity                                           */
+    double *score;                      /* capacity                                           */
     struct candidate *list;             /* 2 beam for each source                             */
     struct ending *ending;              /* beam for each source, the best first;              */
     int *ends;                          /* how many of them there are                         */
@@ -3161,7 +3167,6 @@ static void generator_lay(struct arena *arena, dn_generator *gen, const dn_confi
     desk_lay(arena, &gen->desk, c, &use);
     gen->len    = take(arena, sizeof(int), R, 1, 1);
     gen->lane   = take(arena, sizeof(int), R, 1, 1);
-    gen->lane_next = take(arena, sizeof(int), R, 1, 1);
     gen->taken  = take(arena, sizeof(int), R, 1, 1);
     gen->parent = take(arena, sizeof(int), R, 1, 1);
     gen->feed   = take(arena, sizeof(int), R, 1, 1);
@@ -3169,7 +3174,6 @@ static void generator_lay(struct arena *arena, dn_generator *gen, const dn_confi
     gen->ids    = take(arena, sizeof(int), T, 1, 1);
     gen->ended  = take(arena, sizeof(int), T, 1, 1);
     gen->score  = take(arena, sizeof(double), R, 1, 1);
-    gen->score_next = take(arena, sizeof(double), R, 1, 1);
     gen->list  = take(arena, sizeof(struct candidate), R, 2, 1);
     gen->ending = take(arena, sizeof(struct ending), R, 1, 1);
     gen->ends  = take(arena, sizeof(int), R, 1, 1);
@@ -3423,35 +3427,32 @@ static void lane_copy(dn_generator *gen, int to, int from, int n)
  * its lane; another one copies it into a lane of their source from which no row goes on. */
 static void rows_adopt(dn_generator *gen)
 {
-    size_t rows = (size_t)gen->rows;
     memset(gen->taken, 0, (size_t)gen->capacity*sizeof *gen->taken);
-    for (int r = 0; r < gen->rows; r++) {
-        int lane = gen->lane[gen->parent[r]];
-        gen->lane_next[r] = gen->taken[lane]++ ? -1 : lane;
-    }
+    for (int r = 0; r < gen->rows; r++)         /* from here on the lane of that row */
+        gen->parent[r] = gen->lane[gen->parent[r]];
+    for (int r = 0; r < gen->rows; r++)
+        gen->lane[r] = gen->taken[gen->parent[r]]++ ? -1 : gen->parent[r];
     for (int r = 0; r < gen->rows; r++) {
         int lane = gen->found[r/gen->beam].source*gen->beam;    /* the first of its source's */
-        if (gen->lane_next[r] >= 0) continue;
+        if (gen->lane[r] >= 0) continue;
         while (gen->taken[lane]) lane++;
         gen->taken[lane] = 1;
-        lane_copy(gen, lane, gen->lane[gen->parent[r]], gen->len[r]);
-        gen->lane_next[r] = lane;
+        lane_copy(gen, lane, gen->parent[r], gen->len[r]);
+        gen->lane[r] = lane;
     }
-    memcpy(gen->lane, gen->lane_next, rows*sizeof *gen->lane);
-    memcpy(gen->score, gen->score_next, rows*sizeof *gen->score);
 }
 
 /* A hypothesis of source i has ended: the first n - 1 ids of a row, and a last one unless that is
- * DN_EOS.  It takes its place behind those that ended before and are no worse; a living one, with
- * which the search must do at its limit, behind all. */
-static void ending_add(dn_generator *gen, int i, double score, int row, int n, int last, int living)
+ * DN_EOS.  Then it takes its place behind those that ended before and are no worse; one with a last
+ * id, with which the search must do at its limit, behind all. */
+static void ending_add(dn_generator *gen, int i, double score, int row, int n, int last)
 {
-    int ctx = gen->m->c.ctx, first = i*gen->beam, k = gen->ends[i]++;
-    struct ending *list = gen->ending + first, new = { score, n - (last == DN_EOS), first + k };
+    int ctx = gen->m->c.ctx, first = i*gen->beam, k = gen->ends[i]++, ended = last == DN_EOS;
+    struct ending *list = gen->ending + first, new = { score, n - ended, first + k };
     int *ids = ROW(gen->ended, new.row, ctx);
     memcpy(ids, ROW(gen->ids, gen->lane[row], ctx) + 1, (size_t)(n - 1)*sizeof(int));
     ids[n - 1] = last;
-    for (; k > 0 && !living && list[k - 1].score < score; k--) list[k] = list[k - 1];
+    for (; k > 0 && ended && list[k - 1].score < score; k--) list[k] = list[k - 1];
     list[k] = new;
 }
 
@@ -3473,20 +3474,20 @@ static void beam_advance(dn_generator *gen, int i, double penalty, int limit)
         if (c->id != DN_EOS) {
             int r = i*B + alive++;
             gen->parent[r] = c->row;
-            gen->score_next[r] = c->score;
+            gen->score[r] = c->score;
             gen->feed[r] = c->id;
         } else if (k < B && gen->ends[from] < B) {
-            ending_add(gen, from, normalized(c->score, length, penalty), c->row, length, DN_EOS, 0);
+            ending_add(gen, from, normalized(c->score, length, penalty), c->row, length, DN_EOS);
         }
     }
     for (int r = i*B; length >= limit && r < i*B + alive && gen->ends[from] < B; r++)
-        ending_add(gen, from, normalized(gen->score_next[r], length, penalty), gen->parent[r],
-                   length, gen->feed[r], 1);
+        ending_add(gen, from, normalized(gen->score[r], length, penalty), gen->parent[r], length,
+                   gen->feed[r]);
     f->done = gen->ends[from] == B || length >= limit;
     for (; alive < B; alive++) {
         int r = i*B + alive;
         gen->parent[r] = r;
-        gen->score_next[r] = NO_HYPOTHESIS;
+        gen->score[r] = NO_HYPOTHESIS;
         gen->feed[r] = DN_EOS;
     }
 }
@@ -3503,7 +3504,7 @@ static int sources_leave(dn_generator *gen, int n)
         if (has_stack(&gen->m->c, ENC)) source[left] = source[i];
         for (int k = 0; k < B; k++) {
             gen->parent[left*B + k] = gen->parent[i*B + k];
-            gen->score_next[left*B + k] = gen->score_next[i*B + k];
+            gen->score[left*B + k] = gen->score[i*B + k];
             gen->feed[left*B + k] = gen->feed[i*B + k];
         }
         left++;
@@ -3878,6 +3879,8 @@ dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err)
     if (dn_config_check(c, err)) return DN_EINVAL;
     now.parts = parts_of(c);
     config_round(&now);
+    if (!has_stack(c, ENC)) now.enc_layers = m->c.enc_layers;       /* of no stack: any number */
+    if (!has_stack(c, DEC)) now.dec_layers = m->c.dec_layers;
     for (const dn_field *f = fields; f < fields + FIELDS; f++) {
         if (dn_may_change(f) || field_value(&now, f) == field_value(&m->c, f)) continue;
         dn_config_get(&m->c, f, before);
@@ -4987,7 +4990,7 @@ DN_INLINE void tile(int mr, struct dest c, struct start init, const real *a, ptr
     }
 }
 
-/* m <= MR rows and n columns of C from one strip of A, as it lies or (m < MR) packed, and B.
+/* m <= MR rows and n columns of C from one strip of A, packed or (m = MR) as it lies, and B.
  * A tile that C's edge cuts is computed whole in e.  Three calls of tile, because each is a loop of
  * its own once its constants are known. */
 static void strip(struct dest c, struct start init, struct mat a, struct panels b, int m, int n,
@@ -5213,7 +5216,7 @@ static void matmul(const struct team *team, struct dest c, const real *init, str
  * at which rates were found, if there is one; here that is one layer. */
 static double later_factor(const dn_config *c, enum law law, int stack, int layer)
 {
-    double L = imax(subs_of(c, stack), 2), N = layers_of(c, stack);
+    double L = subs_of(c, stack), N = layers_of(c, stack);
     switch (law) {
     case ADMIN:      return sqrt((L + 1)/ln(L + 1) - 1);
     case SUBLAYERS:  return layer ? L : 1;
@@ -5250,8 +5253,9 @@ static double correlation(const dn_config *c, int stack, int layer)
     return r;
 }
 
-/* DeepScaleLM's deviations, over Xavier's, are those that give G variance 1: sqrt((1 - p)/r)/D is
- * the variance of V and O, and sqrt(2 (1 - p)/(D F)) that of W1 and W2. */
+/* DeepScaleLM's deviations, over Xavier's, are those that give drop(G) variance 1, hence G variance
+ * 1 - p.  That is r D^2 s^4 in attention and D F s^4/2 behind ReLU, so the variance s^2 is
+ * sqrt((1 - p)/r)/D of V and O, and sqrt(2 (1 - p)/(D F)) of W1 and W2. */
 static double later_gain(const dn_config *c, int stack, int layer, enum slot slot)
 {
     double own = layers_of(c, stack), D = c->dim, F = ffn_width(c), keep = 1 - c->dropout;

@@ -4538,6 +4538,9 @@ static double t_config_check(void)
         dn_model *m = make_model(&d, DN_TRAIN);
         train(m, 1, &e);
         MUST(e, save(m, &file_a) == DN_OK && load(make_model(&d, DN_TRAIN), &file_a) == DN_OK);
+        if (arch == DN_DECODER) d.enc_layers = 3;
+        if (arch == DN_ENCODER) d.dec_layers = 3;
+        MUST(e, load(make_model(&d, DN_TRAIN), &file_a) == DN_OK);
         MUST(e, dn_model_reconfigure(m, &d, err) == DN_OK);
         d.enc_layers = d.dec_layers = 0;
         MUST(e, refused(dn_config_check(&d, err), DN_EINVAL) && strstr(err, "layers"));
