@@ -262,7 +262,38 @@ static FILE *temporary_open(char *where, size_t n)
 static int flush_to_disk(FILE *f) { return fflush(f) == 0 && fsync(fileno(f)) == 0; }
 typedef off_t offset;
 #else
+#ifdef _WIN32
+#include <fcntl.h>
+#include <io.h>
+#include <process.h>
+/* All that is needed of windows.h, whose other names would be in the way. */
+__declspec(dllimport) unsigned long long __stdcall GetTickCount64(void);
+__declspec(dllimport) int __stdcall MoveFileExA(const char *, const char *, unsigned long);
+typedef int64_t offset;
+#define fseeko _fseeki64
+#define ftello _ftelli64
+static double seconds(void) { return 1e-3*(double)GetTickCount64(); }
+static long process_id(void) { return _getpid(); }
+static int is_terminal(FILE *f) { return _isatty(_fileno(f)); }
+static int flush_to_disk(FILE *f) { return fflush(f) == 0 && _commit(_fileno(f)) == 0; }
+
+/* rename() does not replace: 1; 8: the new name is on the disk before this returns. */
+static int file_move(const char *from, const char *to)
+{
+    int moved = MoveFileExA(from, to, 1 | 8);
+    if (!moved) errno = EACCES;
+    return moved;
+}
+#else
+typedef long offset;
+#define fseeko fseek
+#define ftello ftell
 static double seconds(void) { return (double)time(NULL); }
+static long process_id(void) { return 0; }
+static int is_terminal(FILE *f) { (void)f; return 0; }
+static int flush_to_disk(FILE *f) { return fflush(f) == 0; }
+static int file_move(const char *from, const char *to) { return rename(from, to) == 0; }
+#endif
 static double peak_memory(void) { return 0; }
 static int terminal_width(void) { return 0; }
 static void streams_keep(void) {}
@@ -278,17 +309,8 @@ static int same_file(const char *a, const char *b) { return strcmp(a, b) == 0; }
 static int link_read(const char *path, char *to, size_t n) { return (void)path, (void)to, n == 0; }
 static FILE *file_create(const char *path, const char *old) { return (void)old, fopen(path, "wb"); }
 static int file_keep(FILE *f) { return f != NULL; }
-static long process_id(void) { return 0; }
 static void stale_remove(const char *path) { (void)path; }
 static int is_others(const char *path) { (void)path; return 0; }
-static int file_move(const char *from, const char *to)
-{
-#ifdef _WIN32
-    remove(to);                               /* on Windows rename() does not replace */
-#endif
-    return rename(from, to) == 0;
-}
-
 static FILE *temporary_open(char *where, size_t n)
 {
     snprintf(where, n, "a temporary file");
@@ -299,20 +321,6 @@ static FILE *temporary_open(char *where, size_t n)
 #endif
 }
 
-static int flush_to_disk(FILE *f) { return fflush(f) == 0; }
-#ifdef _WIN32
-#include <fcntl.h>
-#include <io.h>
-static int is_terminal(FILE *f) { return _isatty(_fileno(f)); }
-typedef int64_t offset;
-#define fseeko _fseeki64
-#define ftello _ftelli64
-#else
-static int is_terminal(FILE *f) { (void)f; return 0; }
-typedef long offset;
-#define fseeko fseek
-#define ftello ftell
-#endif
 #endif
 
 static int seek_to(FILE *f, uint64_t at)
@@ -831,7 +839,7 @@ static void *resize(void *old, size_t count, size_t each)
 static void *grow(void *old, size_t *room, size_t need, size_t each)
 {
     if (need <= *room) return old;
-    *room = 2*need + 64;
+    *room = need <= SIZE_MAX/2 - 64 ? 2*need + 64 : need;
     return resize(old, *room, each);
 }
 
@@ -936,9 +944,8 @@ static char *unwritten(const char *name, const char *why)
 }
 
 /* End it.  If all went well it takes its place, and until then the other is as it was: whatever
- * happens, one complete file has that name (but on Windows there is a moment when none has).  If
- * not, it is removed, and returned is a sentence, with `why` where neither errno nor p has one.  A
- * trial is removed in any case. */
+ * happens, one complete file has that name.  If not, it is removed, and returned is a sentence,
+ * with `why` where neither errno nor p has one.  A trial is removed in any case. */
 static char *part_close(struct part *p, int good, const char *why, int trial)
 {
     good = good && p->f && !ferror(p->f);
@@ -1130,6 +1137,7 @@ static int byte_next(struct store *s)
 static struct text file_read(const char *name)
 {
     struct store s = store_open(name);
+    if (s.n > SIZE_MAX - 2) fail(1, "%s: longer than the memory of this machine", name);
     struct text t = { resize(NULL, (size_t)s.n + 2, 1), (size_t)s.n };
     store_read(&s, 0, t.n, t.at);
     t.at[t.n] = t.at[t.n + 1] = 0;
@@ -1178,21 +1186,21 @@ static size_t not_utf8(struct text t, int *more)
     return wrong;
 }
 
-/* The next line without its \n or \r\n, the first also without a byte order mark; valid until the
- * next call.  NULL after the last one, and then the first again.  No store_read() may come between
- * two lines: it moves f. */
+/* The next line without its \n or \r\n, nor a byte order mark before it; valid until the next
+ * call, with room for one byte behind it.  NULL after the last one, and then the first again.  No
+ * store_read() may come between two lines: it moves f. */
 static struct text line_next(struct store *s)
 {
     size_t n = 0, mark = 0;
-    int first = s->at == 0, c;
-    if (first) store_seek(s, 0);
+    int c;
+    if (s->at == 0) store_seek(s, 0);
     do {
         s->line = grow(s->line, &s->line_room, n + 1, 1);
         c = byte_next(s);
         s->line[n++] = (char)c;
     } while (c != EOF && c != '\n');
     n--;
-    if (first && n >= 3 && memcmp(s->line, "\xEF\xBB\xBF", 3) == 0) mark = 3;
+    if (n >= 3 && memcmp(s->line, "\xEF\xBB\xBF", 3) == 0) mark = 3;
     if (n == mark && c == EOF) {
         s->at = 0;
         return (struct text){ NULL, 0 };
@@ -1702,8 +1710,8 @@ static struct corpus pairs_hold_out(struct corpus *c)
         for (size_t i = 0; i < n; i++) {
             struct text line = line_next(all);
             int out = dn_shuffle(0, STREAM_HELD, (uint32_t)i, (uint32_t)n) < held.lines;
-            store_add(out ? &held.in[side] : &rest, line.at, line.n);
-            store_add(out ? &held.in[side] : &rest, "\n", 1);
+            line.at[line.n] = '\n';           /* where its end was */
+            store_add(out ? &held.in[side] : &rest, line.at, line.n + 1);
         }
         store_free(all);
         *all = rest;
@@ -1762,7 +1770,8 @@ struct session {
     char *names;                              /* of --references, and these */
     struct store reference[REFS_MAX];
     int more;                                 /* how many */
-    char data_note[96];                       /* the run's data, for the checkpoint */
+    char data_note[96];                       /* the run's data, for the checkpoint, */
+    uint64_t valid_hash;                      /* and what it is validated on */
     struct batch *batch;                      /* o.accum of them */
     uint64_t place;                           /* the next training pair, counted over epochs */
     double best;                              /* the lowest validation loss, */
@@ -2625,7 +2634,8 @@ static int checkpoint_save(struct session *s, int which, int trial)
     dn_note note[4] = { { "tokenizer", s->tok_note }, { "data", s->data_note } };
     int notes = *s->data_note ? 2 : 1;        /* an average has none */
     if (!*s->o.out) return 1;
-    snprintf(best, sizeof best, "%.17g %lld %d", s->best, s->best_step, s->stalled);
+    snprintf(best, sizeof best, "%.17g %lld %d %016llx", s->best, s->best_step, s->stalled,
+             (unsigned long long)s->valid_hash);
     snprintf(rate, sizeof rate, "%.17g %d", s->asked, s->halved);
     if (s->best_step) note[notes++] = (dn_note){ "best", best };
     if (s->halved) note[notes++] = (dn_note){ "rate", rate };
@@ -2634,8 +2644,10 @@ static int checkpoint_save(struct session *s, int which, int trial)
         struct part p = part_open(name);
         dn_io io = { p.f, 0, NULL, io_write };
         int good = p.f && dn_save(s->m, note, notes, &io, err) == DN_OK;
-        if (trial) part_finish(&p, good && fflush(p.f) == 0, 1);
-        else {
+        if (trial) {
+            char *said = part_close(&p, good && fflush(p.f) == 0, err, 1);
+            if (said) fail(1, "%s", said);
+        } else {
             char mark[17] = "?";              /* of this one, not of what may replace it at once */
             if (good && p.part && fflush(p.f) == 0) mark_read(p.part, mark);
             written(s, which, part_close(&p, good, err, 0));
@@ -2706,6 +2718,8 @@ static int replace_check(struct session *s, int which)
     if (status != DN_OK) fail(2, "%s exists and is no checkpoint; %s", path, how);
     rate_restore(&now, &asked, path);
     now.parts = dn_sharing_of(&now, DN_TRAIN).parts;
+    if (!layers_of(&now, 0)) now.enc_layers = c.enc_layers;
+    if (!layers_of(&now, 1)) now.dec_layers = c.dec_layers;
     for (int i = 0; i < n; i++) {
         dn_config_get(&now, &field[i], ours);
         dn_config_get(&c, &field[i], theirs);
@@ -4022,16 +4036,19 @@ static int is_log_of(const dn_model *m, struct text rows)
 }
 
 /* Keep the rows of the log up to this step, for --plot too.  A run that was killed has logged steps
- * after its last checkpoint, which now come again, and so has one that goes back; no other's rows
- * are cut, unless it may, and none by a run that has ended. */
+ * after its last checkpoint, which now come again, and so has one that goes back; none are cut by
+ * a run that has ended.  Another's are cut only if it may, and then those of this step too, of
+ * which its own follows. */
 static void rows_restore(const struct session *s, struct progress *p, int64_t step, int may)
 {
     const char *log = s->o.log;
     if (!file_exists(log)) return;
     free(p->rows.at);
     p->rows = file_read(log);
-    size_t all = p->room = p->rows.n, keep = has_ended(s) ? all : rows_until(p->rows, step);
-    if (all >= sizeof log_header && !may && !is_log_of(s->m, p->rows))
+    size_t all = p->room = p->rows.n;
+    int ours = is_log_of(s->m, p->rows);
+    size_t keep = ours && has_ended(s) ? all : rows_until(p->rows, step - !ours);
+    if (all >= sizeof log_header && !may && !ours)
         fail(2, "%s is the log of another run; --log NAME keeps it, --force cuts it", log);
     if (keep < all && !may && !is_in_place(&s->o))
         fail(2, "%s has rows after step %lld; --log NAME keeps them, --force cuts them", log,
@@ -4043,20 +4060,24 @@ static void rows_restore(const struct session *s, struct progress *p, int64_t st
     part_finish(&new, new.f && fwrite(p->rows.at, 1, keep, new.f) == keep, 0);
 }
 
-/* Open the log where the run stands.  When the run goes back, it is open already. */
+/* Open the log where the run stands.  When the run goes back, it is open already; a pipe or device
+ * then stays so, since its reader would take a close for the end. */
 static void log_open(const struct session *s, struct progress *p)
 {
     int64_t step = dn_step_count(s->m);
     p->rows.n = rows_until(p->rows, step);
     int may = p->csv || s->o.force;
     if (!s->o.log || rank) return;
+    int special = is_special(s->o.log);
+    if (p->csv && special) return;
     if (p->csv) fclose(p->csv);               /* Windows replaces no file that is open */
     ranks_alone(1);
-    if (!is_special(s->o.log)) rows_restore(s, p, step, may);
+    if (!special) rows_restore(s, p, step, may);
     ranks_alone(0);
     p->csv = fopen(s->o.log, "ab");
     if (!p->csv) fail(1, "%s: %s", s->o.log, strerror(errno));
-    if (!file_keep(p->csv)) fail(1, "%s: another run writes it; give --log another name", s->o.log);
+    if (!special && !file_keep(p->csv))
+        fail(1, "%s: another run writes it; give --log another name", s->o.log);
 }
 
 /* The seconds of the last row; 0: there is none. */
@@ -4120,6 +4141,8 @@ static void progress_step(struct session *s, struct progress *p, int64_t step,
              spent + p->before, nll, value, stats->lr, stats->grad_norm, rate,
              p->csv ? (unsigned long long)parameters_hash(s->m) : 0);
     row_add(s, p, line);
+    if (p->csv && (s->last || val >= 0 || step % s->o.save_every == 0))
+        flush_to_disk(p->csv);                /* before the checkpoint, which needs this row */
     sums_clear(p);
 }
 
@@ -4310,7 +4333,8 @@ static void data_note(struct session *s)
              (unsigned long)(hash >> 32), (unsigned long)(hash & 0xFFFFFFFF), s->o.accum);
     char *old = s->o.file ? note_of_file(s->o.file, "data") : NULL;
     ranks_same("the training data", hash);
-    ranks_same("the validation data", corpus_hash(&s->valid));
+    s->valid_hash = corpus_hash(&s->valid);
+    ranks_same("the validation data", s->valid_hash);
     ranks_same("an option or the build", options_hash(&s->o));
     if (old && (strncmp(old, s->data_note, (size_t)n) != 0 || (old[n] && old[n] != ' ')))
         fail(2, "%s was trained on other data or with another --accum; repeat its options, or "
@@ -4322,12 +4346,21 @@ static void data_note(struct session *s)
 }
 
 /* Continue after the checkpoint that is loaded.  The model has its step; the best validation so far
- * is a note; and the place among the pairs is counted anew, batch by batch, from lengths alone. */
+ * is a note, which holds for the data it was made on; and the place among the pairs is counted
+ * anew, batch by batch, from lengths alone. */
 static void run_restore(struct session *s, const char *path)
 {
     int64_t done = dn_step_count(s->m);
+    unsigned long long on = s->valid_hash;
+    char *note = note_of_file(path, "best");
+    if (note) sscanf(note, "%*s %*s %*s %llx", &on);
     s->stalled = 0;
-    s->best_step = best_of_note(note_of_file(path, "best"), path, &s->best, &s->stalled);
+    s->best_step = best_of_note(note, path, &s->best, &s->stalled);
+    if (s->valid.name && on != s->valid_hash) {
+        say("note: the best validation so far, %.3f, was on other data and no longer counts",
+            s->best);
+        s->best_step = s->stalled = 0;
+    }
     s->place = 0;
     for (int64_t i = 0; i < done && done < s->o.model.steps && !is_text(s); i++)
         step_skip(s);                         /* but not for a senseless step in the file */
