@@ -62,7 +62,8 @@ works     = $(shell echo 'int main(void){return 0;}' | $(CC) $(1) -x c - -o /dev
 OPENMP   := $(call works,-fopenmp)
 ARCH     := $(call works,$(ARCH))
 FMAFLAG   = $(if $(FMA),-DDN_FMA=$(FMA))
-FLAGS     = $(SEMANTICS) $(WARN) $(ARCH) $(FMAFLAG) $(CPPFLAGS) $(CFLAGS)
+MACHINE   = $(if $(filter $(PACKAGE),$@),$(call works,$(INSTALLED)),$(ARCH))
+FLAGS     = $(SEMANTICS) $(WARN) $(MACHINE) $(FMAFLAG) $(CPPFLAGS) $(CFLAGS)
 COMPILE   = $(if $(MPI),$(MPICC) -DDN_MPI,$(CC)) $(FLAGS) $(OPENMP)
 LINK      = $(LDFLAGS) -o $@ $(LDLIBS) -lm
 
@@ -82,8 +83,6 @@ BUILT      = $(COMPILE) $(LDFLAGS) / $(INSTALLED)
 FORCE:
 .DELETE_ON_ERROR:
 
-$(PACKAGE): private ARCH := $(call works,$(INSTALLED))
-
 train deepnet: train.c $(LIBRARY)
 	$(COMPILE) train.c deepnet.c tokenizer.c $(LINK)
 
@@ -91,7 +90,7 @@ data/corpus: data/corpus.c
 	$(CC) $(FLAGS) data/corpus.c $(LDFLAGS) -o $@
 
 $(subst .,%,$(CORPUS)): data/corpus
-	data/corpus data
+	$(RUN) data/corpus data
 
 # What includes deepnet.c is built without it.
 test.f64: test.c $(LIBRARY)
@@ -176,6 +175,7 @@ install: $(PACKAGE)
 	ln -sf libdeepnet.so.1 $(DESTDIR)$(LIBDIR)/libdeepnet.so
 	install -m 644 deepnet.pc $(DESTDIR)$(LIBDIR)/pkgconfig
 	install -m 644 deepnet.1 $(DESTDIR)$(MANDIR)/man1
+	@[ -n "$(DESTDIR)" ] || [ "$$(uname)" != Linux ] || ldconfig 2>/dev/null || :
 
 uninstall:
 	rm -f $(addprefix $(DESTDIR),$(BINDIR)/deepnet $(INCLUDEDIR)/deepnet.h \

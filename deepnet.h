@@ -52,7 +52,7 @@
  * Threads of the caller's: models are independent of each other; one call at a time for a model or
  * a generator; but generators of one model may work at the same time while nothing changes it.
  * (rule:apart of test.c does this, also under ThreadSanitizer.)
- * With threads = 0 all calls for a model must find OpenMP with the same number of threads.
+ * With threads = 0 OpenMP's number of threads must not change between the calls for a model.
  *
  * Contents:  1 types and limits   2 configuration   3 model and memory   4 training
  *            5 generation   6 checkpoints   7 tokenizer   8 random numbers
@@ -118,8 +118,8 @@ enum dn_schedule   { DN_INV_SQRT, DN_COSINE, DN_CONSTANT };
 enum dn_memory     { DN_KEEP, DN_RECOMPUTE };
 
 /* Every field, its range, its default and its meaning stand in ONE table, dn_fields() below;
- * option parsers, checkpoints and checks loop over it.  Layers of a stack that arch lacks may be
- * any number; a model has the default for one out of range. */
+ * option parsers, checkpoints and checks loop over it.  The number of layers of a stack that arch
+ * lacks is not checked; a model has the default where it is out of range. */
 typedef struct dn_config {
     int arch, norm, enc_layers, dec_layers, dim, heads, ffn, vocab, ctx;
     int activation, bias, positions, tie;
@@ -320,10 +320,10 @@ int dn_sample(const dn_real *logits, int vocab, const dn_sampling *how, double u
 /* Translate n sources with beam search (beam 1: greedy), all at once; n*beam <= rows of g.
  * score of a hypothesis = sum of log p / length^length_penalty, which is from -10 to 10.  out holds
  * n x ctx ids; out_len[i] of them are the translation, without DN_BOS and DN_EOS; at most
- * 2 enc_len[i] + 10.  A decoder alone ignores enc and continues DN_BOS.  After each id of every
- * hypothesis progress is told how many ids these have and how many sources are not done; unless it
- * returns 0 the search ends there with DN_EIO, and out and out_len are unspecified.  progress must
- * not use g. */
+ * 2 enc_len[i] + 10.  A decoder alone ignores enc and continues DN_BOS.  Each time
+ * the hypotheses have grown by one id, progress is called with their length and the number of
+ * sources that are not done; unless it returns 0 the search ends there with DN_EIO, and out and
+ * out_len are unspecified.  progress must not use g. */
 typedef struct dn_beam {
     int beam;
     double length_penalty;
@@ -332,8 +332,8 @@ typedef struct dn_beam {
 } dn_beam;
 dn_status dn_translate(dn_generator *g, int n, const int *enc, const int *enc_len,
                        const dn_beam *how, int *out, int *out_len, char *err);
-/* Of the last dn_translate: hypothesis k of source i, from 0, the best first; but behind those that
- * ended come those which the limit has cut.  At most `beam` for each source, k = 0 being what out
+/* Of the last dn_translate: hypothesis k of source i, from 0: the best first of those that ended,
+ * then those which the limit has cut.  At most `beam` for each source, k = 0 being what out
  * has; of a search that was stopped, those that had ended.  ids NULL: there are no more.  They are
  * valid until g translates or starts again. */
 typedef struct dn_hypothesis { const int *ids; int length; double score; } dn_hypothesis;

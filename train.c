@@ -636,7 +636,7 @@ static const struct option {
       "passes over the data, instead of --steps; the later of the two counts" },
     { "minutes", REAL, AT(minutes), "0", 0, INT_MAX, "Run",
       "of training, and then stop; 0: no limit" },
-    { "accum", COUNT, AT(accum), "1", 1, INT_MAX, "Run", "batches for one step" },
+    { "accum", COUNT, AT(accum), "1", 1, 65536, "Run", "batches for one step" },
     { "stop-after", COUNT, AT(stop_after), "0", 0, INT_MAX, "Run",
       "save and stop after this many steps" },
     { "eval-every", COUNT, AT(eval_every), "200", 1, INT_MAX, "Run", "steps between validations" },
@@ -684,7 +684,7 @@ static const struct option {
     { "map", WORD, AT(map), NULL, 0, 0, "Use",
       "check-init: what names end in, as END=KIND,...; KIND is q, k, v, o, w1, w2, qkv, qk, kv" },
     { "stride", COUNT, AT(stride), "0", 0, INT_MAX, "Use",
-      "tokens a window moves when a text is scored; 0: half of --ctx" },
+      "tokens a window moves when a decoder scores a text; 0: half of --ctx" },
 
     { "plot", OUTPUT, AT(plot), NULL, 0, 0, "Plot", "draw the loss of this run here, as SVG" },
     { "log", OUTPUT, AT(log), NULL, 0, 0, "Plot",
@@ -996,6 +996,7 @@ struct store {
     size_t room;
     uint64_t n, from, at;                     /* bytes; where they begin, above 0 only if they were
                                                  split off; the next one to be read */
+    int goes_on;                              /* they are not the beginning of a text */
     char *line;                               /* where line_next() leaves one */
     size_t line_room;
 };
@@ -1186,21 +1187,21 @@ static size_t not_utf8(struct text t, int *more)
     return wrong;
 }
 
-/* The next line without its \n or \r\n, nor a byte order mark before it; valid until the next
- * call, with room for one byte behind it.  NULL after the last one, and then the first again.  No
- * store_read() may come between two lines: it moves f. */
+/* The next line without its \n or \r\n, the first also without a byte order mark; valid until the
+ * next call, with room for one byte behind it.  NULL after the last one, and then the first again.
+ * No store_read() may come between two lines: it moves f. */
 static struct text line_next(struct store *s)
 {
     size_t n = 0, mark = 0;
-    int c;
-    if (s->at == 0) store_seek(s, 0);
+    int first = s->at == 0, c;
+    if (first) store_seek(s, 0);
     do {
         s->line = grow(s->line, &s->line_room, n + 1, 1);
         c = byte_next(s);
         s->line[n++] = (char)c;
     } while (c != EOF && c != '\n');
     n--;
-    if (n >= 3 && memcmp(s->line, "\xEF\xBB\xBF", 3) == 0) mark = 3;
+    if (first && !s->goes_on && n >= 3 && memcmp(s->line, "\xEF\xBB\xBF", 3) == 0) mark = 3;
     if (n == mark && c == EOF) {
         s->at = 0;
         return (struct text){ NULL, 0 };
@@ -1666,6 +1667,7 @@ static void pairs_encode(struct corpus *c, const dn_tokenizer *t, size_t most, i
 static void corpus_encode(struct corpus *c, const dn_tokenizer *t, size_t most, int drop)
 {
     if (!c->name) return;
+    needed_for = "the texts";
     for (int side = 0; side < 2; side++) {
         struct sequences *q = &c->seq[side];
         q->width = t->vocab <= 1 << 16 ? 2 : 3;
@@ -1678,7 +1680,8 @@ static void corpus_encode(struct corpus *c, const dn_tokenizer *t, size_t most, 
         text_encode(&c->in[1], t, &c->seq[1], &c->strange);
 }
 
-/* Split off the last tenth of a text for validation, from the start of a line if it has one. */
+/* Split off the last tenth of a text for validation, from the start of a line if it has one, else
+ * of a character. */
 static struct corpus text_hold_out(struct corpus *c)
 {
     struct corpus held = {0};
@@ -1686,7 +1689,10 @@ static struct corpus text_hold_out(struct corpus *c)
     uint64_t tenth = all->n - all->n/10;
     store_seek(all, tenth - 1);               /* a line may begin exactly at the tenth */
     for (int b = 0; b != '\n' && b != EOF; ) b = byte_next(all);
-    if (all->at == all->n) all->at = tenth;
+    if (all->at == all->n) {
+        for (store_seek(all, tenth); (byte_next(all) & 0xC0) == 0x80; ) tenth++;
+        all->at = tenth;
+    }
     if (all->at == all->n) return held;
     held.in[1] = store_split(all);
     held.name = "the last tenth, held out";
@@ -3103,7 +3109,7 @@ static void show_samples(struct session *s)
     struct corpus *c = s->valid.name ? &s->valid : s->test.name ? &s->test : NULL;
     int n = s->o.samples < s->o.rows ? s->o.samples : s->o.rows;
     line_clear();
-    for (int i = 0; i < n && s->o.model.arch == DN_DECODER; i++) {
+    for (int i = 0; i < s->o.samples && s->o.model.arch == DN_DECODER; i++) {
         say("--- sample");
         text_sample(s, stderr, s->o.length < 100 ? s->o.length : 100, i);
     }
@@ -3723,7 +3729,9 @@ static int ticks_log(double low, double high, int most, struct tick *t)
     for (int decade = (int)floor(low); decade <= high; decade++)
         for (int k = 1; k < (high - low > most ? 2 : 10); k++) {
             struct tick now = { k*pow(10, decade), "" };
-            if (log10(now.at) < low || log10(now.at) > high || n == TICKS_MAX) continue;
+            if (log10(now.at) < low || log10(now.at) > high || n == TICKS_MAX
+                || (high - low >= TICKS_MAX && decade % each))
+                continue;
             if (k == 1 ? decade % each == 0 : high - low < 2.2 && (k == 2 || k == 5))
                 now = tick_at(now.at, pow(10, decade));
             t[n++] = now;
@@ -4259,6 +4267,8 @@ static void model_check(struct session *s)
     char err[DN_ERR_MAX];
     int vocab = s->o.model.vocab, most = 1 << 24;
     if (dn_config_check(&s->o.model, err) != DN_OK) fail(2, "%s", err);
+    if (s->o.model.schedule == DN_COSINE && s->o.model.min_lr > s->o.model.lr)
+        fail(2, "lr is smaller than min-lr, where the cosine ends");
     if (!is_among("stop rollback", s->o.on_divergence))
         fail(2, "--on-divergence cannot be '%s'; it is stop or rollback", s->o.on_divergence);
     struct progress p = {0};                  /* --x, --y and --log-axes, on a log without rows */
@@ -4294,7 +4304,7 @@ static uint64_t options_hash(const struct options *o)
 {
     char value[DN_NAME_MAX];
     int n, others[] = { o->eval_every, o->patience, o->stop_after, o->accum, DN_FMA, o->save_every,
-                        o->keep, o->keep_best, is_rollback(o), *o->out != 0 };
+                        o->keep, o->keep_best, is_rollback(o), *o->out != 0, o->epochs, o->stride };
     uint64_t hash = HASH_START;
     const dn_field *field = dn_fields(&n);
     for (int i = 0; i < n; i++) {
@@ -4641,7 +4651,8 @@ static int run_train(struct session *s)
 /* Translate some lines, at most o.rows; *all counts those that are cut. */
 static void lines_translate(struct session *s, struct text t, struct corpus *all)
 {
-    struct corpus c = { .name = "stdin", .in = { { .memory = t.at, .n = t.n } } };
+    struct store in = { .memory = t.at, .n = t.n, .goes_on = s->translator.before > 0 };
+    struct corpus c = { .name = "stdin", .in = { in } };
     c.lines = lines_count(&c.in[0]);
     corpus_encode(&c, &s->tok, (size_t)s->o.model.ctx, 0);
     if (c.cut && !all->cut) all->first_cut = s->translator.before + c.first_cut;
@@ -4981,6 +4992,8 @@ static int run_verify(struct session *s)
     s->o.out = "";
     s->o.log = s->o.plot = NULL;
     train_open(s);
+    if (is_rollback(&s->o))
+        say("note: if the run went back, its log is true only from a checkpoint saved after that");
     long long first = dn_step_count(s->m), step = first, last = -1, above = -1;
     for (size_t i = 1; i < l.n; i++) {
         const char *row = l.text.at + l.start[i], *end = l.text.at + l.start[i + 1];
@@ -5017,7 +5030,6 @@ static int run_info(struct session *s)
     size_t train = dn_model_bytes(c, DN_TRAIN, err);
     if (!train) fail(2, "%s", err);
     config_print(c);
-    s->o.model.threads = 1;                   /* more would cost more than they save */
     gains_print(c);
     printf("# memory: %.1f MiB to train, %.1f MiB to use", (double)train/1048576,
            (double)dn_model_bytes(c, DN_INFER, err)/1048576);
@@ -5028,6 +5040,7 @@ static int run_info(struct session *s)
     putchar('\n');
     if (!generate && c->arch != DN_ENCODER) fail(2, "%s", err);
     stdout_flush();
+    s->o.model.threads = 1;                   /* more would cost more than they save */
     model_make(s, DN_INFER);
     printf("# parameters: %zu in %d tensors\n", dn_param_count(s->m), dn_tensor_count(s->m));
     printf("# step: %lld\n", (long long)dn_step_count(s->m));
@@ -5049,8 +5062,8 @@ static int run_plot(struct session *s)
         l[i] = lines_split(file_read(o->word[i]));
         plot_read(&p, o->word[i], &l[i]);
         if (p.n == n)
-            fail(1, "%s: there is no number to draw in '%s'%s", o->word[i], p.y[0],
-                 o->log_axes ? ", or none above 0" : "");
+            fail(1, "%s: there is no number to draw in '%s' beside one in '%s'%s", o->word[i],
+                 p.y[0], p.x, o->log_axes ? ", or none above 0" : "");
     }
     struct part part = part_open(*o->out ? o->out : "-");
     if (part.f) plot_print(&p, part.f);
@@ -5212,7 +5225,9 @@ static void help_print(const char *self, const struct command *c, const char *ar
     options_default(&o, arch);
     if (c == commands) usage_print(self);
     else printf("usage: %s %s %s [OPTIONS]  %s\n", program, c->name, c->what, c->help);
-    printf("In brackets: the defaults%s%s.\n", c->uses ? "" : " of --arch ", c->uses ? "" : arch);
+    printf("In brackets: the defaults%s%s.\n",
+           !c->uses ? " of --arch " : is_among(c->uses, "resume") ? ", if the MODEL has none" : "",
+           c->uses ? "" : arch);
     for (int i = 0; i < LENGTH(table); i++) {
         if (!is_used(c, table[i].name)) continue;
         if (strcmp(table[i].group, group) != 0) printf("\n%s\n", table[i].group);

@@ -35,3 +35,4 @@ sub(/^Exit status: /, "")  { section("exit status") }
     sub(/^ +/, "")
     print $0 == "" ? ".PP" : $0
 }
+END { exit !NR }        # a program that does not run has no page

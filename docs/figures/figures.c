@@ -296,8 +296,10 @@ static dn_model *model_make(const dn_config *c, void **block)
     *block = get(need, 1);
     dn_model *m = dn_model_init(c, DN_TRAIN, *block, need, err);
     if (!m) fail(err, "");
-    for (int i = 0; i < dn_tensor_count(m); i++)
-        if (strstr(dn_tensor_at(m, i).name, "norm.")) return m;
+    for (int i = 0; i < dn_tensor_count(m); i++) {
+        dn_tensor t = dn_tensor_at(m, i);
+        if (strstr(t.name, "norm.")) return m;
+    }
     third.lr /= 3;                      /* no LayerNorm anywhere */
     check(dn_model_reconfigure(m, &third, err), err);
     return m;

@@ -210,13 +210,13 @@ class _File(IO):
                 data = file.read(n)
                 C.memmove(to, data, len(data))
                 return int(len(data) != n)
-            except OSError:
+            except BaseException:                   # which ctypes would drop
                 return 1
 
         def write(user, data, n):
             try:
                 return int(file.write(C.string_at(data, n)) != n)
-            except OSError:
+            except BaseException:
                 return 1
         super().__init__(None, size, _READ(read), _WRITE(write))
 
@@ -279,7 +279,9 @@ class Model:
 
     @property
     def config(self):
-        return C.cast(lib.dn_model_config(self._m), C.POINTER(Config)).contents
+        """A copy; reconfigure() changes the model's."""
+        c = C.cast(lib.dn_model_config(self._m), C.POINTER(Config)).contents
+        return Config.from_buffer_copy(c)
 
     @property
     def step(self):
@@ -388,15 +390,25 @@ class Model:
 
     def translate_ids(self, sources, beam=1, length_penalty=1.0, progress=None):
         """Of lists of ids, each without its EOS.  progress(ids so far, sources left) may stop it by
-        a true value; then this is an Error."""
-        tell = progress and _PROGRESS(lambda user, ids, left: bool(progress(ids, left)))
+        a true value; then this is an Error, or by an exception."""
+        raised = []
+
+        def told(user, ids, left):
+            try:
+                return bool(progress(ids, left))
+            except BaseException as exception:      # which ctypes would drop
+                raised.append(exception)
+                return 1
         c, n = self.config, len(sources)
         g, block = self._generator(n*beam)
         enc, enc_len = _flat([[*row, EOS] for row in sources])
         out, out_len = np.empty((n, c.ctx), np.int32), np.empty(n, np.int32)
-        _call(lib.dn_translate, g, n, enc.ctypes.data, enc_len.ctypes.data,
-              C.byref(Beam(beam, length_penalty, tell or _PROGRESS())), out.ctypes.data,
-              out_len.ctypes.data)
+        how = Beam(beam, length_penalty, _PROGRESS(told) if progress else _PROGRESS())
+        try:
+            _call(lib.dn_translate, g, n, enc.ctypes.data, enc_len.ctypes.data, C.byref(how),
+                  out.ctypes.data, out_len.ctypes.data)
+        except Error as error:
+            raise raised[0] if raised else error
         return [row[:k] if len(s) else row[:0] for row, k, s in zip(out, out_len, sources)]
 
     def translate(self, lines, beam=1, length_penalty=1.0, progress=None):
@@ -411,9 +423,13 @@ class Model:
         """Notes included; a file that was there stays until all of the new one is written."""
         notes = dict(self.notes, **({"tokenizer": self.tokenizer.text} if self.tokenizer else {}))
         pairs = (Note*len(notes))(*[(k.encode(), v.encode()) for k, v in notes.items()])
-        with open(path + ".tmp", "wb") as file:
-            _call(lib.dn_save, self._m, pairs, len(notes), C.byref(_File(file)))
-        os.replace(path + ".tmp", path)
+        part = os.fspath(path) + ".tmp"
+        with open(part, "wb+") as file:
+            io = _File(file)
+            _call(lib.dn_save, self._m, pairs, len(notes), C.byref(io))
+            io.size = file.tell()                   # Ctrl-C in write() can leave a gap
+            _call(lib.dn_load_config, C.byref(Config()), C.byref(io))
+        os.replace(part, path)
 
     @classmethod
     def load(cls, path, purpose=INFER, notes=("tokenizer",), **values):
@@ -423,6 +439,7 @@ class Model:
             _call(lib.dn_load_config, C.byref(c), C.byref(io))
             self = cls(c, purpose, **values)
             _call(lib.dn_load, self._m, C.byref(io))
+            self.reconfigure(**values)              # what the file has had come back
             self.notes = {key: _note(io, key) for key in notes}
         self.notes = {key: text for key, text in self.notes.items() if text is not None}
         if "tokenizer" in self.notes:

@@ -1,11 +1,12 @@
 """The network of deepnet.c as a torch.nn.Module, for all schemes and architectures.
 
-    net = model.load("model.safetensors")           # a checkpoint of ./train
+    net = model.load("model.safetensors").eval()    # a checkpoint of ./train
     logits = net(source, decoder_input_ids=target)  # rows x tokens; with one stack net(ids)
     model.save(net, "other.safetensors")            # for ./train translate, score, sample
 
 What a scheme has where is read off the names of its tensors: an in_norm is there or not.  Beside
 them it has alpha, in skip(), a fixed b, and one factor.  docs/forward.md has the formulas.
+PyTorch 2.0 or later, 2.4 for keel and olmo2.
 """
 import safetensors.torch
 import torch

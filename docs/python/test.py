@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import unittest.mock
 
 import numpy as np
 import safetensors.numpy
@@ -221,7 +222,32 @@ def progress():
     with contextlib.suppress(deepnet.Error):
         m.translate_ids(sources, progress=lambda ids, left: ids == 2)
         return 1
+    with contextlib.suppress(ZeroDivisionError):
+        m.translate_ids(sources, progress=lambda ids, left: 1/0)
+        return 1
     return wrong
+
+
+def files():
+    """load() takes values; a configuration outlives its model; a file with a gap replaces none."""
+    network("decoder", 0, "deepnorm")
+    c = deepnet.Model.load("net", deepnet.TRAIN, lr=1e-5, dropout=0.25, threads=1).config
+    wrong = (c.lr, c.dropout, c.dim) != (1e-5, 0.25, 16)
+    m, whole = deepnet.Model.load("net"), open("net", "rb").read()
+
+    class Gap(deepnet._File):                       # as if Ctrl-C had come in one of the writes
+        def __init__(self, file):
+            super().__init__(file)
+            write, self.n = self.write, 0
+
+            def some(user, data, n):
+                self.n += 1
+                return 0 if self.n == 5 else write(user, data, n)
+            self.write = deepnet._WRITE(some)
+    with unittest.mock.patch.object(deepnet, "_File", Gap), contextlib.suppress(deepnet.Error):
+        m.save("net")
+        return 1
+    return wrong + (open("net", "rb").read() != whole)
 
 
 def programs():
@@ -288,6 +314,7 @@ TESTS = (                                           # bounds in float, in double
     ("weights of all attention are PyTorch's", lambda: np.max(ERRORS["attention"]), 1e-5, 1e-12),
     ("ln p of each label is PyTorch's", lambda: np.max(ERRORS["log p"]), 1e-5, 1e-12),
     ("beam search tells its progress, and can be stopped", progress, 0, 0),
+    ("load() takes values; what save() could not write replaces no file", files, 0, 0),
     ("logits of AutoModel", lambda: np.max(ERRORS["AutoModel"]), 1e-5, 1e-12),
     ("./train takes what model.py writes; deepnet.py does what it does", programs, 0, None),
     ("files of 16 bits are read as PyTorch's numbers; ./train begins with them", halves, 0, None),

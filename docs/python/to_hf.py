@@ -3,7 +3,8 @@
     python3 to_hf.py model.safetensors FOLDER       # torch, safetensors
 
     AutoModel.from_pretrained(FOLDER, trust_remote_code=True)(input_ids=...).logits
-    AutoTokenizer.from_pretrained(FOLDER), or tokenizers.Tokenizer.from_file(FOLDER/tokenizer.json)
+    AutoTokenizer.from_pretrained(FOLDER, trust_remote_code=True)
+    tokenizers.Tokenizer.from_file(FOLDER/tokenizer.json)           # the same
 
 config.json has the configuration and the shapes of the tensors; model.safetensors the parameters;
 tokenizer.json the merges; model.py and modeling_deepnet.py are copied.

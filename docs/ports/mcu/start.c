@@ -8,7 +8,7 @@
 
 enum { PAINT = 0x5a5a5a5a };
 
-static uint32_t stack[STACK/4];
+static uint32_t stack[STACK/4] __attribute__((aligned(8)));
 extern uint32_t __bss_start__[], __bss_end__[];
 
 int main(void);
