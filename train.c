@@ -3730,7 +3730,7 @@ static int ticks_log(double low, double high, int most, struct tick *t)
         for (int k = 1; k < (high - low > most ? 2 : 10); k++) {
             struct tick now = { k*pow(10, decade), "" };
             if (log10(now.at) < low || log10(now.at) > high || n == TICKS_MAX
-                || (high - low >= TICKS_MAX && decade % each))
+                || ((int)(high - low) >= TICKS_MAX && decade % each))
                 continue;
             if (k == 1 ? decade % each == 0 : high - low < 2.2 && (k == 2 || k == 5))
                 now = tick_at(now.at, pow(10, decade));
