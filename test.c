@@ -2590,10 +2590,8 @@ static dn_batch rows_of_part(const dn_config *c, const dn_batch *b, int P, int p
             some.rows++;
             *from = r + 1;
         } else if (some.rows == 0) {
-            some.enc += enc ? e : 0;
-            some.enc_len += enc;
-            some.dec += dec ? d : 0;
-            some.dec_len += dec;
+            if (enc) some.enc += e, some.enc_len++;
+            if (dec) some.dec += d, some.dec_len++;
             some.label += dec ? d : e;
         }
     }
@@ -3787,7 +3785,7 @@ static double t_types(void)
         }
         text[end++] = '}';
         file_a.n = 8 + end;
-        for (int i = 0; i < 8; i++) file_a.bytes[i] = (unsigned char)(end >> 8*i);
+        for (int i = 0; i < 8; i++) file_a.bytes[i] = (unsigned char)((uint64_t)end >> 8*i);
         memcpy(file_a.bytes + 8, text, end);
         for (uint64_t k = 0; k < dn_param_count(m); k++) {
             const uint64_t high = dn_random(round, 1, (uint32_t)k);
