@@ -2570,12 +2570,16 @@ static long long step_of_file(const char *path)
     return step;
 }
 
-/* What a file's note says of the best validation: its step, or 0.  The note is freed. */
-static long long best_of_note(char *note, const char *path, double *loss, int *stalled)
+/* What a file's note says of the best validation: its step, or 0 if there was none on this data.
+ * The note is freed. */
+static long long best_of_note(const struct session *s, char *note, const char *path, double *loss,
+                              int *stalled)
 {
     long long step = 0;
-    if (note && sscanf(note, "%lf %lld %d", loss, &step, stalled) != 3)
+    unsigned long long on = s->valid_hash;
+    if (note && sscanf(note, "%lf %lld %d %llx", loss, &step, stalled, &on) < 3)
         fail(1, "%s: the note 'best' is malformed", path);
+    if (s->valid.name && on != s->valid_hash) step = *stalled = 0;
     free(note);
     return step;
 }
@@ -2743,7 +2747,7 @@ static int replace_check(struct session *s, int which)
     free(data);
     if (which != OUT) return 0;
     long long there = step_of_file(path), first = s->o.file ? step_of_file(s->o.file) : 0;
-    best_of_note(note_of_file(path, "best"), path, &loss, &stalled);
+    best_of_note(s, note_of_file(path, "best"), path, &loss, &stalled);
     if (there > first && !is_over(&s->o, there, stalled))
         fail(2, "%s has come to step %lld of this run; --resume %s goes on, --force begins anew",
              path, there, path);
@@ -4267,7 +4271,7 @@ static void model_check(struct session *s)
     char err[DN_ERR_MAX];
     int vocab = s->o.model.vocab, most = 1 << 24;
     if (dn_config_check(&s->o.model, err) != DN_OK) fail(2, "%s", err);
-    if (s->o.model.schedule == DN_COSINE && s->o.model.min_lr > s->o.model.lr)
+    if (!s->o.file && s->o.model.schedule == DN_COSINE && s->o.model.min_lr > s->o.model.lr)
         fail(2, "lr is smaller than min-lr, where the cosine ends");
     if (!is_among("stop rollback", s->o.on_divergence))
         fail(2, "--on-divergence cannot be '%s'; it is stop or rollback", s->o.on_divergence);
@@ -4361,16 +4365,13 @@ static void data_note(struct session *s)
 static void run_restore(struct session *s, const char *path)
 {
     int64_t done = dn_step_count(s->m);
-    unsigned long long on = s->valid_hash;
     char *note = note_of_file(path, "best");
-    if (note) sscanf(note, "%*s %*s %*s %llx", &on);
+    int known = note != NULL;
     s->stalled = 0;
-    s->best_step = best_of_note(note, path, &s->best, &s->stalled);
-    if (s->valid.name && on != s->valid_hash) {
+    s->best_step = best_of_note(s, note, path, &s->best, &s->stalled);
+    if (known && !s->best_step)
         say("note: the best validation so far, %.3f, was on other data and no longer counts",
             s->best);
-        s->best_step = s->stalled = 0;
-    }
     s->place = 0;
     for (int64_t i = 0; i < done && done < s->o.model.steps && !is_text(s); i++)
         step_skip(s);                         /* but not for a senseless step in the file */
@@ -4582,7 +4583,7 @@ static char *best_load(struct session *s)
         dn_io io;
         FILE *f = path && file_exists(path) ? checkpoint_open(path, &io) : NULL;
         if (f)                                /* open until it is loaded: another may replace it */
-            is_it = best_of_note(note_of(&io, path, "best"), path, &loss, &stalled)
+            is_it = best_of_note(s, note_of(&io, path, "best"), path, &loss, &stalled)
                     == s->best_step && loss == s->best;
         if (is_it && dn_load(s->m, &io, err) != DN_OK) fail(1, "%s: %s", path, err);
         if (f) fclose(f);
