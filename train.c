@@ -311,6 +311,7 @@ static FILE *file_create(const char *path, const char *old) { return (void)old, 
 static int file_keep(FILE *f) { return f != NULL; }
 static void stale_remove(const char *path) { (void)path; }
 static int is_others(const char *path) { (void)path; return 0; }
+
 static FILE *temporary_open(char *where, size_t n)
 {
     snprintf(where, n, "a temporary file");
@@ -320,7 +321,6 @@ static FILE *temporary_open(char *where, size_t n)
     return tmpfile();
 #endif
 }
-
 #endif
 
 static int seek_to(FILE *f, uint64_t at)
@@ -915,15 +915,17 @@ static struct part part_open(const char *name)
 {
     char end[32];
     int dash = strcmp(name, "-") == 0;
-    struct part p = { dash ? "standard output" : name, link_target(name), NULL, NULL, NULL };
+    struct part p = { dash ? "standard output" : name, link_target(name), NULL, NULL,
+                      "a write failed" };
     errno = 0;
     if (dash || is_special(p.path)) {
         p.f = dash ? stdout : fopen(p.path, "wb");
         return p;
     }
     stale_remove(p.path);
-    if (is_others(p.path)) p.why = "only its owner may replace it";
-    errno = p.why ? 0 : EEXIST;
+    int refused = is_others(p.path);
+    if (refused) p.why = "only its owner may replace it";
+    errno = refused ? 0 : EEXIST;
     for (long n = process_id(), last = n + 100; !p.f && errno == EEXIST && n < last; n++) {
         snprintf(end, sizeof end, ".%ld.tmp", n);
         free(p.part);
@@ -945,14 +947,14 @@ static char *unwritten(const char *name, const char *why)
 
 /* End it.  If all went well it takes its place, and until then the other is as it was: whatever
  * happens, one complete file has that name.  If not, it is removed, and returned is a sentence,
- * with `why` where neither errno nor p has one.  A trial is removed in any case. */
-static char *part_close(struct part *p, int good, const char *why, int trial)
+ * with p->why where errno has none.  A trial is removed in any case. */
+static char *part_close(struct part *p, int good, int trial)
 {
     good = good && p->f && !ferror(p->f);
     if (good && p->part && !trial) good = flush_to_disk(p->f);
     if (p->f && p->f != stdout && fclose(p->f) != 0) good = 0;
     if (good && p->part) good = trial ? remove(p->part) == 0 : file_move(p->part, p->path);
-    why = errno ? strerror(errno) : p->why ? p->why : why;
+    const char *why = errno ? strerror(errno) : p->why;
     if (p->f && p->part && !good) remove(p->part);
     free(p->part);
     free(p->path);
@@ -962,7 +964,7 @@ static char *part_close(struct part *p, int good, const char *why, int trial)
 /* End it, where a failure is the end of the program. */
 static void part_finish(struct part *p, int good, int trial)
 {
-    char *said = part_close(p, good, "a write failed", trial);
+    char *said = part_close(p, good, trial);
     if (said) fail(1, "%s", said);
 }
 
@@ -2639,7 +2641,7 @@ static char *name_of_output(const struct session *s, int which)
  * removes it; only then a failure ends the program.  Returns whether it is there. */
 static int checkpoint_save(struct session *s, int which, int trial)
 {
-    char best[96], rate[48], err[DN_ERR_MAX] = "a write failed";
+    char best[96], rate[48], err[DN_ERR_MAX];
     const char *out = path_of(s, which);
     dn_note note[4] = { { "tokenizer", s->tok_note }, { "data", s->data_note } };
     int notes = *s->data_note ? 2 : 1;        /* an average has none */
@@ -2654,13 +2656,12 @@ static int checkpoint_save(struct session *s, int which, int trial)
         struct part p = part_open(name);
         dn_io io = { p.f, 0, NULL, io_write };
         int good = p.f && dn_save(s->m, note, notes, &io, err) == DN_OK;
-        if (trial) {
-            char *said = part_close(&p, good && fflush(p.f) == 0, err, 1);
-            if (said) fail(1, "%s", said);
-        } else {
+        if (p.f && !good) p.why = err;
+        if (trial) part_finish(&p, good && fflush(p.f) == 0, 1);
+        else {
             char mark[17] = "?";              /* of this one, not of what may replace it at once */
             if (good && p.part && fflush(p.f) == 0) mark_read(p.part, mark);
-            written(s, which, part_close(&p, good, err, 0));
+            written(s, which, part_close(&p, good, 0));
             if (strcmp(name, out) != 0)
                 fail(1, "%s is another run's by now; this run stops%s%s", out, s->lost[which] ? ": "
                      : ", and its model is ", s->lost[which] ? s->lost[which] : name);
@@ -3982,7 +3983,7 @@ static void progress_plot(struct session *s, const struct progress *p)
     if (drawing.n > 0 && (s->last || !is_special(s->o.plot))) {
         struct part part = part_open(s->o.plot);
         if (part.f) plot_print(&drawing, part.f);
-        written(s, PLOT, part_close(&part, 1, "a write failed", 0));
+        written(s, PLOT, part_close(&part, 1, 0));
     }
     plot_free(&drawing);
     free(l.text.at);
@@ -4131,7 +4132,8 @@ static void progress_step(struct session *s, struct progress *p, int64_t step,
     double now = seconds(), spent = now - p->begun, rate = p->tokens/(p->seconds + 1e-9);
     double nll = p->nll/p->steps;
     double left = spent/(double)(step - p->first)*(double)(s->o.model.steps - step);
-    int due = s->last || val >= 0 || step % s->o.log_every == 0 || step % s->o.save_every == 0;
+    int saves = s->last || val >= 0 || step % s->o.save_every == 0;
+    int due = saves || step % s->o.log_every == 0;
     int rewrite = !s->last && val < 0 && !rank && can_rewrite();
     if (!due && !(rewrite && now - p->drawn > 0.5)) return;
     if (s->o.minutes > 0 && left > 60*s->o.minutes - spent) left = 60*s->o.minutes - spent;
@@ -4153,8 +4155,7 @@ static void progress_step(struct session *s, struct progress *p, int64_t step,
              spent + p->before, nll, value, stats->lr, stats->grad_norm, rate,
              p->csv ? (unsigned long long)parameters_hash(s->m) : 0);
     row_add(s, p, line);
-    if (p->csv && (s->last || val >= 0 || step % s->o.save_every == 0))
-        flush_to_disk(p->csv);                /* before the checkpoint, which needs this row */
+    if (p->csv && saves) flush_to_disk(p->csv);         /* before the checkpoint that needs it */
     sums_clear(p);
 }
 
