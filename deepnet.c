@@ -79,7 +79,7 @@
 
 /* ---- 1 real numbers ---------------------------------------------------------------------- */
 
-/* a b + c is fused in fmadd(), if there, and nowhere else, whatever the compiler was told. */
+/* a b + c is fused in fmadd(), if at all, and nowhere else, whatever the compiler was told. */
 #if defined __clang__ || !defined __GNUC__
 #pragma STDC FP_CONTRACT OFF
 #else
@@ -2322,8 +2322,8 @@ static void sum_take(struct arena *arena, struct saved *saved, const dn_config *
 }
 
 /* Who keeps what: without a backward pass all sub-layers write into one struct saved; in DN_KEEP
- * each has its own; in DN_RECOMPUTE each has its r, and all else is shared.  For DeepNorm, reals
- * per token and sub-layer, with x (recompute: x and r):
+ * each has its own; in DN_RECOMPUTE each has what sum_take() takes, and all else is shared.  For
+ * DeepNorm, reals per token and sub-layer, x included:
  *
  *                        keep                            recompute
  *     self-attention     x, q, k, v, c, r: 6D + 2H + 2   2D + 2
@@ -3147,7 +3147,7 @@ struct dn_generator {
     int *len;                           /* tokens of each row so far                          */
     int *lane;                          /* of each row: its past is ctx rows of the cache, and
                                            of ids, from row lane ctx on                       */
-    int *taken;                         /* beam search: do rows go on from a lane?            */
+    int *taken;                         /* beam search: is a lane in use again?               */
     int *parent, *feed, *one;           /* beam search: row gone on from, id fed, 1           */
     int *ids, *ended;                   /* beam search: capacity x ctx                        */
     double *score;                      /* capacity                                           */
@@ -3442,9 +3442,9 @@ static void rows_adopt(dn_generator *gen)
     }
 }
 
-/* A hypothesis of source i has ended: the first n - 1 ids of a row, and a last one unless that is
- * DN_EOS.  Then it takes its place behind those that ended before and are no worse; one with a last
- * id, with which the search must do at its limit, behind all. */
+/* A hypothesis of source i is final: the first n - 1 ids of a row, and `last`.  If that is DN_EOS,
+ * which does not count as one of its ids, it goes behind those that ended and are no worse;
+ * otherwise the limit has cut it, and it goes behind all. */
 static void ending_add(dn_generator *gen, int i, double score, int row, int n, int last)
 {
     int ctx = gen->m->c.ctx, first = i*gen->beam, k = gen->ends[i]++, ended = last == DN_EOS;
@@ -3879,7 +3879,8 @@ dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err)
     if (dn_config_check(c, err)) return DN_EINVAL;
     now.parts = parts_of(c);
     config_round(&now);
-    if (!has_stack(c, ENC)) now.enc_layers = m->c.enc_layers;       /* of no stack: any number */
+    /* The layers of a stack that is not there may be any number. */
+    if (!has_stack(c, ENC)) now.enc_layers = m->c.enc_layers;
     if (!has_stack(c, DEC)) now.dec_layers = m->c.dec_layers;
     for (const dn_field *f = fields; f < fields + FIELDS; f++) {
         if (dn_may_change(f) || field_value(&now, f) == field_value(&m->c, f)) continue;

@@ -197,7 +197,7 @@ dn_model *dn_model_borrow(const dn_config *c, const dn_real *values, void *block
 const dn_config *dn_model_config(const dn_model *m);
 /* Change what may change between runs: dropout, smoothing, rates, schedule, Adam, clip: every
  * field but arch to tie, batch_tokens, parts, seed and memory to desks.  DN_EINVAL names the
- * first. */
+ * first of those that differ; how many layers a stack has that is not there does not matter. */
 dn_status dn_model_reconfigure(dn_model *m, const dn_config *c, char *err);
 /* Is this one of the fields that it changes? */
 int       dn_may_change(const dn_field *f);
@@ -332,10 +332,10 @@ typedef struct dn_beam {
 } dn_beam;
 dn_status dn_translate(dn_generator *g, int n, const int *enc, const int *enc_len,
                        const dn_beam *how, int *out, int *out_len, char *err);
-/* Of the last dn_translate: hypothesis k of source i, from 0: the best first of those that ended,
- * then those which the limit has cut.  At most `beam` for each source, k = 0 being what out
- * has; of a search that was stopped, those that had ended.  ids NULL: there are no more.  They are
- * valid until g translates or starts again. */
+/* Of the last dn_translate: hypothesis k, from 0, of source i.  First come those that ended, the
+ * best first, then those which the limit has cut; at most `beam` for each source, k = 0 being what
+ * out has.  A search that was stopped has those that it had found by then.  ids NULL: there are no
+ * more.  They are valid until g translates or starts again. */
 typedef struct dn_hypothesis { const int *ids; int length; double score; } dn_hypothesis;
 dn_hypothesis dn_hypothesis_at(const dn_generator *g, int i, int k);
 
@@ -361,9 +361,9 @@ dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn
 dn_status dn_load_config(dn_config *c, const dn_io *io, char *err);
 /* Load parameters (and moments and step in DN_TRAIN), which must be finite, into a model, and take
  * over the configuration in the file; what it does not say stays.  Only here is the checksum
- * verified.  Fields that dn_model_reconfigure cannot change, the seed included, must match, except
- * batch_tokens and parts in DN_INFER.  After a failure the model's values and configuration are
- * unspecified. */
+ * verified.  Fields that dn_model_reconfigure cannot change, the seed included, must match, as
+ * there, except batch_tokens and parts in DN_INFER.  After a failure the model's values and
+ * configuration are unspecified. */
 dn_status dn_load(dn_model *m, const dn_io *io, char *err);
 /* A note's text with its NUL; *size is the space in text and becomes the space needed.  text may
  * be NULL when *size is 0. */

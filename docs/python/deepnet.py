@@ -14,9 +14,12 @@
 The library is the one of the variable DEEPNET_LIBRARY, or of this copy, or an installed one.  What
 goes wrong there is an Error with the library's sentence.  lib has the functions by their names.
 """
+import contextlib
 import ctypes as C
 import os
 import re
+import sys
+import threading
 import types
 
 import numpy as np
@@ -35,7 +38,7 @@ BOS, EOS, MASK, SPECIALS = range(4)
 IGNORE = -1
 INFER, BORROW, TRAIN = range(3)
 ENCODER, DECODER, ENC_DEC = range(3)
-ERR_MAX, NAME_MAX = 256, 64
+ERR_MAX, NAME_MAX, EFORMAT = 256, 64, 3
 STREAM_SAMPLE = 0x73616d7000000000                  # of train.c: the random numbers of a sample
 
 # ---- deepnet.h: types and functions ------------------------------------------------------------
@@ -141,6 +144,24 @@ def _call(function, *arguments):
     return result
 
 
+_hooked = threading.RLock()                         # one hook is there for all threads
+
+
+@contextlib.contextmanager
+def _callbacks():
+    """What callbacks raise, which ctypes drops and goes on with any result, is raised at the end.
+    Python raises Ctrl-C before a callback's first line, so the callbacks cannot catch it."""
+    dropped = []
+    with _hooked:
+        before, sys.unraisablehook = sys.unraisablehook, lambda what: dropped.append(what.exc_value)
+        try:
+            yield dropped
+        finally:
+            sys.unraisablehook = before
+            if dropped:
+                raise dropped[0]
+
+
 def config(base=None, **values):
     """The defaults, or a copy of base, with these values: config(arch="decoder", dec_layers=6)."""
     c = Config()
@@ -201,23 +222,17 @@ def batch(enc=None, dec=None, label=None):
 
 
 class _File(IO):
-    """A file as the library reads or writes it."""
+    """A file as the library reads or writes it, under _callbacks()."""
 
     def __init__(self, file, size=0):
         def read(user, at, to, n):
-            try:
-                file.seek(at)
-                data = file.read(n)
-                C.memmove(to, data, len(data))
-                return int(len(data) != n)
-            except BaseException:                   # which ctypes would drop
-                return 1
+            file.seek(at)
+            data = file.read(n)
+            C.memmove(to, data, len(data))
+            return int(len(data) != n)
 
         def write(user, data, n):
-            try:
-                return int(file.write(C.string_at(data, n)) != n)
-            except BaseException:
-                return 1
+            return int(file.write(C.string_at(data, n)) != n)
         super().__init__(None, size, _READ(read), _WRITE(write))
 
 
@@ -389,26 +404,17 @@ class Model:
         return ids[len(ids) - length:]
 
     def translate_ids(self, sources, beam=1, length_penalty=1.0, progress=None):
-        """Of lists of ids, each without its EOS.  progress(ids so far, sources left) may stop it by
-        a true value; then this is an Error, or by an exception."""
-        raised = []
-
-        def told(user, ids, left):
-            try:
-                return bool(progress(ids, left))
-            except BaseException as exception:      # which ctypes would drop
-                raised.append(exception)
-                return 1
+        """Of lists of ids, each without its EOS.  progress(ids so far, sources left) may stop it: by
+        a true value, which is an Error here, or by an exception, which is raised here."""
         c, n = self.config, len(sources)
         g, block = self._generator(n*beam)
         enc, enc_len = _flat([[*row, EOS] for row in sources])
         out, out_len = np.empty((n, c.ctx), np.int32), np.empty(n, np.int32)
-        how = Beam(beam, length_penalty, _PROGRESS(told) if progress else _PROGRESS())
-        try:
+        with _callbacks() if progress else contextlib.nullcontext() as dropped:
+            told = _PROGRESS(lambda user, ids, left: bool(dropped or progress(ids, left)))
+            how = Beam(beam, length_penalty, told if progress else _PROGRESS())
             _call(lib.dn_translate, g, n, enc.ctypes.data, enc_len.ctypes.data, C.byref(how),
                   out.ctypes.data, out_len.ctypes.data)
-        except Error as error:
-            raise raised[0] if raised else error
         return [row[:k] if len(s) else row[:0] for row, k, s in zip(out, out_len, sources)]
 
     def translate(self, lines, beam=1, length_penalty=1.0, progress=None):
@@ -424,22 +430,19 @@ class Model:
         notes = dict(self.notes, **({"tokenizer": self.tokenizer.text} if self.tokenizer else {}))
         pairs = (Note*len(notes))(*[(k.encode(), v.encode()) for k, v in notes.items()])
         part = os.fspath(path) + ".tmp"
-        with open(part, "wb+") as file:
-            io = _File(file)
-            _call(lib.dn_save, self._m, pairs, len(notes), C.byref(io))
-            io.size = file.tell()                   # Ctrl-C in write() can leave a gap
-            _call(lib.dn_load_config, C.byref(Config()), C.byref(io))
+        with open(part, "wb") as file, _callbacks():
+            _call(lib.dn_save, self._m, pairs, len(notes), C.byref(_File(file)))
         os.replace(part, path)
 
     @classmethod
     def load(cls, path, purpose=INFER, notes=("tokenizer",), **values):
         """The model of a checkpoint, with other values where given, and these of its notes."""
-        with open(path, "rb") as file:
+        with open(path, "rb") as file, _callbacks():
             io, c = _File(file, os.path.getsize(path)), Config()
             _call(lib.dn_load_config, C.byref(c), C.byref(io))
             self = cls(c, purpose, **values)
             _call(lib.dn_load, self._m, C.byref(io))
-            self.reconfigure(**values)              # what the file has had come back
+            self.reconfigure(**values)              # dn_load has put the file's in their place
             self.notes = {key: _note(io, key) for key in notes}
         self.notes = {key: text for key, text in self.notes.items() if text is not None}
         if "tokenizer" in self.notes:
@@ -450,8 +453,9 @@ class Model:
 def _note(io, key):
     size = C.c_size_t(0)
     arguments = C.byref(io), key.encode()
-    lib.dn_load_note(*arguments, None, C.byref(size), C.create_string_buffer(ERR_MAX))
-    if not size.value:
+    err = C.create_string_buffer(ERR_MAX)
+    status = lib.dn_load_note(*arguments, None, C.byref(size), err)
+    if status == EFORMAT and not size.value:        # there is none
         return None
     text = C.create_string_buffer(size.value)
     _call(lib.dn_load_note, *arguments, text, C.byref(size))

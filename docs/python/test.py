@@ -229,23 +229,41 @@ def progress():
 
 
 def files():
-    """load() takes values; a configuration outlives its model; a file with a gap replaces none."""
+    """load() takes values; a configuration outlives its model; Ctrl-C in any callback comes out of
+    save() and load(), and the file that was there stays."""
     network("decoder", 0, "deepnorm")
     c = deepnet.Model.load("net", deepnet.TRAIN, lr=1e-5, dropout=0.25, threads=1).config
     wrong = (c.lr, c.dropout, c.dim) != (1e-5, 0.25, 16)
-    m, whole = deepnet.Model.load("net"), open("net", "rb").read()
+    m, plain = deepnet.Model.load("net"), deepnet._File
+    m.save("net")
+    whole = open("net", "rb").read()
 
-    plain = deepnet._File
+    def calls(what, method, last=None):
+        """How often what() calls a file's method; the last time, there is Ctrl-C."""
+        count, stopped = 0, False
 
-    def gap(file):                                  # as if Ctrl-C had come in the second write
-        some = unittest.mock.Mock(wraps=file)
-        some.write.side_effect = lambda data: (
-            len(data) if some.write.call_count == 2 else file.write(data))
-        return plain(some)
-    with unittest.mock.patch.object(deepnet, "_File", gap), contextlib.suppress(deepnet.Error):
-        m.save("net")
-        return 1
-    return wrong + (open("net", "rb").read() != whole)
+        def interrupted(file, *size):
+            def counted(given):
+                nonlocal count
+                count += 1
+                if count == last:
+                    raise KeyboardInterrupt
+                return doing(given)
+            some, doing = unittest.mock.Mock(wraps=file), getattr(file, method)
+            setattr(some, method, counted)
+            return plain(some, *size)
+        with unittest.mock.patch.object(deepnet, "_File", interrupted):
+            try:
+                what()
+            except KeyboardInterrupt:
+                stopped = True
+        return count if last is None or stopped else 0
+
+    for what, method in (lambda: m.save("net"), "write"), (lambda: deepnet.Model.load("net"), "read"):
+        n = calls(what, method)
+        wrong += n < 3 or sum(not calls(what, method, k) for k in range(1, n + 1))
+        wrong += open("net", "rb").read() != whole
+    return wrong
 
 
 def programs():
@@ -312,7 +330,7 @@ TESTS = (                                           # bounds in float, in double
     ("weights of all attention are PyTorch's", lambda: np.max(ERRORS["attention"]), 1e-5, 1e-12),
     ("ln p of each label is PyTorch's", lambda: np.max(ERRORS["log p"]), 1e-5, 1e-12),
     ("beam search tells its progress, and can be stopped", progress, 0, 0),
-    ("load() takes values; what save() could not write replaces no file", files, 0, 0),
+    ("load() takes values; Ctrl-C leaves save() and load(), and no file is lost", files, 0, 0),
     ("logits of AutoModel", lambda: np.max(ERRORS["AutoModel"]), 1e-5, 1e-12),
     ("./train takes what model.py writes; deepnet.py does what it does", programs, 0, None),
     ("files of 16 bits are read as PyTorch's numbers; ./train begins with them", halves, 0, None),
