@@ -908,7 +908,7 @@ static char *link_target(const char *path)
 
 /* A file that will replace another: the name of that, where it leads to, and until then a name
  * beside it which no other process uses.  "-" is stdout, and it and what is no regular file have no
- * other name.  Without f, why or errno says why. */
+ * other name.  why is the reason of a failure for which errno has none. */
 struct part { const char *name; char *path, *part; FILE *f; const char *why; };
 
 static struct part part_open(const char *name)
@@ -1692,8 +1692,9 @@ static struct corpus text_hold_out(struct corpus *c)
     store_seek(all, tenth - 1);               /* a line may begin exactly at the tenth */
     for (int b = 0; b != '\n' && b != EOF; ) b = byte_next(all);
     if (all->at == all->n) {
-        for (store_seek(all, tenth); (byte_next(all) & 0xC0) == 0x80; ) tenth++;
-        all->at = tenth;
+        int rest = 0;                         /* of a character: 3 bytes at most */
+        for (store_seek(all, tenth); rest < 4 && (byte_next(all) & 0xC0) == 0x80; ) rest++;
+        all->at = tenth + (uint64_t)(rest < 4 ? rest : 0);
     }
     if (all->at == all->n) return held;
     held.in[1] = store_split(all);
@@ -1758,6 +1759,10 @@ struct translator {
 enum { WRITERS = 64, REFS_MAX = 16 };         /* references beside --target */
 enum { OUT, PLOT, LOG, OUT_BEST, KEPT, OUTPUTS = KEPT + SERIES_MAX };    /* of a run */
 
+/* The best validation: its loss, its step, 0 for none yet, how many there were since, and the hash
+ * of the data. */
+struct best { double loss; long long step; int stalled; unsigned long long on; };
+
 struct session {
     struct options o;
     char **argv;                              /* the command line */
@@ -1782,9 +1787,7 @@ struct session {
     uint64_t valid_hash;                      /* and what it is validated on */
     struct batch *batch;                      /* o.accum of them */
     uint64_t place;                           /* the next training pair, counted over epochs */
-    double best;                              /* the lowest validation loss, */
-    long long best_step;                      /* its step, 0: none yet, */
-    int stalled;                              /* and the validations since then */
+    struct best best;
     char *beside[OUTPUTS];                    /* from OUT_BEST on, what the run writes of these:
                                                  OUT.best, OUT.1 and so on */
     const char *saved;                        /* the last checkpoint of the run, NULL: none; */
@@ -2572,18 +2575,17 @@ static long long step_of_file(const char *path)
     return step;
 }
 
-/* What a file's note says of the best validation: its step, or 0 if there was none on this data.
- * The note is freed. */
-static long long best_of_note(const struct session *s, char *note, const char *path, double *loss,
-                              int *stalled)
+/* What a file's note says of the best validation, which is none if it was on other data.  The note
+ * is freed. */
+static struct best best_of_note(const struct session *s, char *note, const char *path)
 {
-    long long step = 0;
-    unsigned long long on = s->valid_hash;
-    if (note && sscanf(note, "%lf %lld %d %llx", loss, &step, stalled, &on) < 3)
+    struct best best = { 0, 0, 0, s->valid_hash };
+    if (note && sscanf(note, "%lf %lld %d %llx", &best.loss, &best.step, &best.stalled,
+                       &best.on) < 3)
         fail(1, "%s: the note 'best' is malformed", path);
-    if (s->valid.name && on != s->valid_hash) step = *stalled = 0;
+    if (s->valid.name && best.on != s->valid_hash) best.step = best.stalled = 0;
     free(note);
-    return step;
+    return best;
 }
 
 /* Has a run of these options nothing left to do, after so many steps and, behind the best, so many
@@ -2595,7 +2597,7 @@ static int is_over(const struct options *o, int64_t step, int stalled)
 
 static int has_ended(const struct session *s)
 {
-    return is_over(&s->o, dn_step_count(s->m), s->stalled);
+    return is_over(&s->o, dn_step_count(s->m), s->best.stalled);
 }
 
 /* An output of the run was written, or was not, for which there is a sentence.  Then the run goes
@@ -2646,10 +2648,10 @@ static int checkpoint_save(struct session *s, int which, int trial)
     dn_note note[4] = { { "tokenizer", s->tok_note }, { "data", s->data_note } };
     int notes = *s->data_note ? 2 : 1;        /* an average has none */
     if (!*s->o.out) return 1;
-    snprintf(best, sizeof best, "%.17g %lld %d %016llx", s->best, s->best_step, s->stalled,
-             (unsigned long long)s->valid_hash);
+    snprintf(best, sizeof best, "%.17g %lld %d %016llx", s->best.loss, s->best.step,
+             s->best.stalled, s->best.on);
     snprintf(rate, sizeof rate, "%.17g %d", s->asked, s->halved);
-    if (s->best_step) note[notes++] = (dn_note){ "best", best };
+    if (s->best.step) note[notes++] = (dn_note){ "best", best };
     if (s->halved) note[notes++] = (dn_note){ "rate", rate };
     if (!rank) {
         char *name = name_of_output(s, which);
@@ -2716,8 +2718,7 @@ static int replace_check(struct session *s, int which)
     int n, own = is_in_place(&s->o), early = !*s->data_note;
     dn_config c, now = own ? *config_of_file(s, &s->o, s->o.file) : s->o.model;
     dn_io io;
-    double asked, loss;
-    int stalled = 0;
+    double asked;
     const dn_field *field = dn_fields(&n);
     mark_read(path, s->mark[which]);
     if (s->o.force || !file_exists(path) || (own && which == OUT)) return 0;
@@ -2748,8 +2749,8 @@ static int replace_check(struct session *s, int which)
     free(data);
     if (which != OUT) return 0;
     long long there = step_of_file(path), first = s->o.file ? step_of_file(s->o.file) : 0;
-    best_of_note(s, note_of_file(path, "best"), path, &loss, &stalled);
-    if (there > first && !is_over(&s->o, there, stalled))
+    struct best best = best_of_note(s, note_of_file(path, "best"), path);
+    if (there > first && !is_over(&s->o, there, best.stalled))
         fail(2, "%s has come to step %lld of this run; --resume %s goes on, --force begins anew",
              path, there, path);
     say(there > first ? "note: %s is what this command makes; --force trains anew"
@@ -4042,31 +4043,31 @@ static int row_is_of(const dn_model *m, const char *row, const char *end)
  * theirs. */
 static int is_log_of(const dn_model *m, struct text rows)
 {
-    if (!rows.n) return 0;
+    if (rows.n < sizeof log_header || strncmp(rows.at, log_header, sizeof log_header - 1) != 0)
+        return 0;
     rows.n = rows_until(rows, dn_step_count(m));
     const char *row = last_row(rows);
     return strtoll(row, NULL, 10) == dn_step_count(m) && row_is_of(m, row, rows.at + rows.n);
 }
 
 /* Keep the rows of the log up to this step, for --plot too.  A run that was killed has logged steps
- * after its last checkpoint, which now come again, and so has one that goes back; none are cut by
- * a run that has ended.  Another's are cut only if it may, and then those of this step too, of
- * which its own follows. */
-static void rows_restore(const struct session *s, struct progress *p, int64_t step, int may)
+ * after its last checkpoint, which now come again, and so has one that goes back, whose log is its
+ * own whatever is in it; none are cut by a run that has ended.  Another's go, all of them and only
+ * if they may. */
+static void rows_restore(const struct session *s, struct progress *p, int64_t step, int back)
 {
     const char *log = s->o.log;
     if (!file_exists(log)) return;
     free(p->rows.at);
     p->rows = file_read(log);
     size_t all = p->room = p->rows.n;
-    int ours = is_log_of(s->m, p->rows);
-    size_t keep = ours && has_ended(s) ? all : rows_until(p->rows, step - !ours);
-    if (all >= sizeof log_header && !may && !ours)
+    int ours = back || is_log_of(s->m, p->rows), may = back || s->o.force;
+    size_t keep = !ours ? 0 : has_ended(s) ? all : rows_until(p->rows, step);
+    if (!ours && !may && all >= sizeof log_header)
         fail(2, "%s is the log of another run; --log NAME keeps it, --force cuts it", log);
-    if (keep < all && !may && !is_in_place(&s->o))
+    if (ours && !may && keep < all && !is_in_place(&s->o))
         fail(2, "%s has rows after step %lld; --log NAME keeps them, --force cuts them", log,
              (long long)step);
-    if (strncmp(p->rows.at, log_header, sizeof log_header - 1) != 0) keep = 0;        /* --force */
     p->rows.n = keep;
     if (keep == all) return;
     struct part new = part_open(log);
@@ -4079,13 +4080,13 @@ static void log_open(const struct session *s, struct progress *p)
 {
     int64_t step = dn_step_count(s->m);
     p->rows.n = rows_until(p->rows, step);
-    int may = p->csv || s->o.force;
+    int back = p->csv != NULL;
     if (!s->o.log || rank) return;
     int special = is_special(s->o.log);
-    if (p->csv && special) return;
-    if (p->csv) fclose(p->csv);               /* Windows replaces no file that is open */
+    if (back && special) return;
+    if (back) fclose(p->csv);                 /* Windows replaces no file that is open */
     ranks_alone(1);
-    if (!special) rows_restore(s, p, step, may);
+    if (!special) rows_restore(s, p, step, back);
     ranks_alone(0);
     p->csv = fopen(s->o.log, "ab");
     if (!p->csv) fail(1, "%s: %s", s->o.log, strerror(errno));
@@ -4155,7 +4156,8 @@ static void progress_step(struct session *s, struct progress *p, int64_t step,
              spent + p->before, nll, value, stats->lr, stats->grad_norm, rate,
              p->csv ? (unsigned long long)parameters_hash(s->m) : 0);
     row_add(s, p, line);
-    if (p->csv && saves) flush_to_disk(p->csv);         /* before the checkpoint that needs it */
+    /* On the disk before the checkpoint, since is_log_of() will look for its row. */
+    if (p->csv && saves && !is_special(s->o.log) && !flush_to_disk(p->csv)) log_failed(s);
     sums_clear(p);
 }
 
@@ -4368,11 +4370,10 @@ static void run_restore(struct session *s, const char *path)
     int64_t done = dn_step_count(s->m);
     char *note = note_of_file(path, "best");
     int known = note != NULL;
-    s->stalled = 0;
-    s->best_step = best_of_note(s, note, path, &s->best, &s->stalled);
-    if (known && !s->best_step)
+    s->best = best_of_note(s, note, path);
+    if (known && !s->best.step)
         say("note: the best validation so far, %.3f, was on other data and no longer counts",
-            s->best);
+            s->best.loss);
     s->place = 0;
     for (int64_t i = 0; i < done && done < s->o.model.steps && !is_text(s); i++)
         step_skip(s);                         /* but not for a senseless step in the file */
@@ -4445,15 +4446,12 @@ static dn_status validate(struct session *s, int64_t step, double *val, char *er
     dn_status status = evaluate(s, &s->valid, &sum, err);
     if (status != DN_OK) return status;
     *val = mean_nll(&sum);
-    s->stalled++;
-    if (!s->best_step || *val < s->best) {
-        s->best = *val;
-        s->best_step = step;
-        s->stalled = 0;
-    }
-    if (s->stalled == 10 && !s->o.patience)
+    s->best.stalled++;
+    if (!s->best.step || *val < s->best.loss)
+        s->best = (struct best){ *val, step, 0, s->valid_hash };
+    if (s->best.stalled == 10 && !s->o.patience)
         say("note: no validation has been better than %.3f, at step %lld, for 10 of them; "
-            "--patience N stops then", s->best, s->best_step);
+            "--patience N stops then", s->best.loss, s->best.step);
     return DN_OK;
 }
 
@@ -4512,8 +4510,8 @@ static int train_loop(struct session *s, struct progress *p)
         say("note: no step, nothing to log or to plot; --force trains anew");
     if (ended && strcmp(s->saved, o->out) != 0) checkpoint_save(s, OUT, 0);  /* and nothing more */
     while (!s->last) {
-        double val = -1, best = s->best;
-        long long best_step = s->best_step;
+        double val = -1;
+        struct best before = s->best;
         dn_status status = train_step(s, p, step++, &stats, err);
         int late = ranks_most(o->minutes > 0 && seconds() - p->begun > 60*o->minutes);
         s->told = ranks_most((int)caught);    /* from here on all ranks know the same */
@@ -4532,9 +4530,9 @@ static int train_loop(struct session *s, struct progress *p)
         if (ended && step < o->model.steps)
             say("ended at step %lld of %d: %s", (long long)step, o->model.steps,
                 late ? "--minutes are over" : "no better validation within --patience");
-        if (s->best_step == step && s->beside[OUT_BEST] && !checkpoint_save(s, OUT_BEST, 0)) {
-            s->best = best;                   /* OUT.best is still that */
-            s->best_step = best_step;
+        if (s->best.step == step && s->beside[OUT_BEST] && !checkpoint_save(s, OUT_BEST, 0)) {
+            before.stalled = 0;
+            s->best = before;                 /* OUT.best is still that */
         }
         if (o->keep && (ended || step % o->save_every == 0))
             checkpoint_save(s, KEPT + (int)((step - 1)/o->save_every%o->keep), 0);
@@ -4576,16 +4574,16 @@ static void say_how_to_resume(const struct session *s)
 static char *best_load(struct session *s)
 {
     const char *of[] = { s->o.out, s->o.file };
-    int is_last = s->best_step >= dn_step_count(s->m);
+    int is_last = !s->best.step || s->best.step >= dn_step_count(s->m);
     for (int i = 0; i < 2 && s->o.keep_best && *s->o.out && !is_last; i++) {
         char err[DN_ERR_MAX], *path = of[i] ? joined(of[i], ".best") : NULL;
-        double loss = -1;
-        int stalled, is_it = 0;
+        int is_it = 0;
         dn_io io;
         FILE *f = path && file_exists(path) ? checkpoint_open(path, &io) : NULL;
-        if (f)                                /* open until it is loaded: another may replace it */
-            is_it = best_of_note(s, note_of(&io, path, "best"), path, &loss, &stalled)
-                    == s->best_step && loss == s->best;
+        if (f) {                              /* open until it is loaded: another may replace it */
+            struct best best = best_of_note(s, note_of(&io, path, "best"), path);
+            is_it = best.step == s->best.step && best.loss == s->best.loss;
+        }
         if (is_it && dn_load(s->m, &io, err) != DN_OK) fail(1, "%s: %s", path, err);
         if (f) fclose(f);
         if (is_it) return path;
@@ -4616,7 +4614,8 @@ static void say_how_to_use(const struct session *s, const char *model)
 static void run_report(struct session *s, const struct progress *p)
 {
     char spent[16], *best = best_load(s);
-    if (best) say("the best validation, %.3f, was at step %lld: %s", s->best, s->best_step, best);
+    if (best) say("the best validation, %.3f, was at step %lld: %s", s->best.loss,
+                  s->best.step, best);
     if (s->test.name || s->valid.name) report(s, s->test.name ? &s->test : &s->valid);
     clock_text(seconds() - p->begun, spent);
     if (peak_memory() > 0) say("time %s, peak memory %.0f MiB", spent, peak_memory());
@@ -4995,7 +4994,8 @@ static int run_verify(struct session *s)
     s->o.log = s->o.plot = NULL;
     train_open(s);
     if (is_rollback(&s->o))
-        say("note: if the run went back, its log is true only from a checkpoint saved after that");
+        say("note: if the run went back, the rows after that are true only from a checkpoint saved "
+            "then or later");
     long long first = dn_step_count(s->m), step = first, last = -1, above = -1;
     for (size_t i = 1; i < l.n; i++) {
         const char *row = l.text.at + l.start[i], *end = l.text.at + l.start[i + 1];
@@ -5064,7 +5064,7 @@ static int run_plot(struct session *s)
         l[i] = lines_split(file_read(o->word[i]));
         plot_read(&p, o->word[i], &l[i]);
         if (p.n == n)
-            fail(1, "%s: there is no number to draw in '%s' beside one in '%s'%s", o->word[i],
+            fail(1, "%s: no row has a number in both '%s' and '%s'%s", o->word[i],
                  p.y[0], p.x, o->log_axes ? ", or none above 0" : "");
     }
     struct part part = part_open(*o->out ? o->out : "-");
@@ -5228,7 +5228,8 @@ static void help_print(const char *self, const struct command *c, const char *ar
     if (c == commands) usage_print(self);
     else printf("usage: %s %s %s [OPTIONS]  %s\n", program, c->name, c->what, c->help);
     printf("In brackets: the defaults%s%s.\n",
-           !c->uses ? " of --arch " : is_among(c->uses, "resume") ? ", if the MODEL has none" : "",
+           !c->uses ? " of --arch "
+                    : is_among(c->uses, "resume") ? ", where the file sets none" : "",
            c->uses ? "" : arch);
     for (int i = 0; i < LENGTH(table); i++) {
         if (!is_used(c, table[i].name)) continue;
