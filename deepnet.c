@@ -242,10 +242,10 @@ static struct mat  plain(const real *p, int ld)  { return (struct mat){ p, ld, 0
 static struct mat  turned(const real *p, int ld) { return (struct mat){ p, ld, 1 }; }
 static struct dest into(real *p, int ld)         { return (struct dest){ p, ld }; }
 
-/* C (M x N) = init + A B, each element one chain of fmadd() over ascending k < K, and K > 0.  init:
- * NULL to start at 0, C itself to add to it, else a row of N numbers at which each row starts (a
- * bias).  C overlaps neither A nor B.  matmul1 is one thread's and works in matmul_work() reals at
- * w; matmul shares C out among the team. */
+/* C (M x N) = init + A B, each element one chain of fmadd() over ascending k < K; M, N, K > 0.
+ * init: NULL to start at 0, C itself to add to it, else a row of N numbers at which each row starts
+ * (a bias).  C overlaps neither A nor B.  matmul1 is one thread's and works in matmul_work() reals
+ * at w; matmul shares C out among the team. */
 static void matmul1(struct dest c, const real *init, struct mat a, struct mat b, int M, int N,
                     int K, real *w);
 static void matmul(const struct team *team, struct dest c, const real *init, struct mat a,
@@ -1264,11 +1264,12 @@ struct stack {
 /* What a sub-layer's backward pass needs besides its input x.  In DN_KEEP each sub-layer has its
  * own.  In DN_RECOMPUTE all share one, but for r and the numbers of its norm: backward refills the
  * rest from x and, having r, need not repeat the sub-layer's last product, unless br or a learned b
- * reads G. */
+ * reads G.  k and v lie by themselves in cross-attention and, as they stay from pass to pass, in a
+ * generator's decoder: ctx rows for each sequence, one sequence behind the other. */
 struct saved {
     real *n, *n_stat;                   /* in(x)                                     T x D, T x 2 */
     real *q;                            /* q, and for self-attention k, v beside it  T x 3D       */
-    real *kv;                           /* k, v of cross-attention                   S x 2D       */
+    real *kv;                           /* k, v by themselves, else NULL             S x 2D       */
     real *c, *c_stat;                   /* attention's output; softmax's numbers  T x D, T x 2H   */
     real *h;                            /* feed-forward before the activation        T x F        */
     real *mid_stat;                     /*                                           T x 2        */
@@ -1284,7 +1285,7 @@ struct desk {
     struct team team;
     struct work {
         real *x, *y;                    /* a sub-layer's input and output            T x D        */
-        struct saved *saved;
+        struct saved saved;
     } *sub;                             /* of each sub-layer of the model                         */
     struct stream {
         int tokens;                     /* T of the pass                                          */
@@ -1297,8 +1298,6 @@ struct desk {
         real *d;                        /* gradient of the stream                    T x D        */
     } stream[2];
     struct span *cross;                 /* queries of the decoder on keys of the encoder          */
-    real **cache;                       /* a generator's: k, v of each sub-layer, ctx x 2D for
-                                         * each sequence, NULL where none are; else NULL          */
     real *g, *u, *w;                    /* G, act(h), mid            T x D, T x F, the wider      */
     real *dg, *dn, *dc, *du;            /* of G, in(x), c, u    T x D, T x D, T x D, T x F        */
     real *dq, *dkv;                     /* of q (k, v) and of cross k, v         T x 3D, S x 2D   */
@@ -1383,7 +1382,7 @@ struct pass {
     int rows;                           /* sequences                                          */
     int drop;                           /* with dropout                                       */
     uint64_t key;                       /* of the dropout masks                               */
-    const real *mem;                    /* output of the encoder, S x D                       */
+    const real *mem;                    /* output of the encoder, S x D; a generator has none */
     acc *profile;                       /* Admin's profiling: its running deviation, or NULL  */
 };
 
@@ -1445,32 +1444,25 @@ static struct residual residual_of(const struct pass *pass, const struct sublaye
                               grad_of(pass, scale), drop };
 }
 
-/* A generator's keys and values of a sub-layer; NULL while they are not kept between passes. */
-static real *cache_of(const struct pass *pass, const struct sublayer *sub)
-{
-    return pass->desk->cache ? pass->desk->cache[sub->index] : NULL;
-}
-
 /* Queries on keys: of each sequence on its own, or of the decoder on the encoder's output.  Only
  * the decoder's self-attention is causal. */
 static struct attention attention_of(const struct pass *pass, const struct sublayer *sub)
 {
     const dn_config *c = &pass->m->c;
     int self = sub->kind == SELF, D = c->dim, E = D/c->heads;
-    int beside = self && !cache_of(pass, sub);          /* k, v lie beside q, in rows of 3D */
+    int alone = pass->desk->sub[sub->index].saved.kv != NULL;   /* else k, v lie beside q */
     return (struct attention){
         self ? pass->desk->stream[sub->stack].span : pass->desk->cross, pass->rows, c->heads, E,
-        self && sub->stack == DEC, self ? 3*D : D, beside ? 3*D : 2*D,
+        self && sub->stack == DEC, self ? 3*D : D, alone ? 2*D : 3*D,
         (real)(1/sqrt((double)E)), dropout_for(pass, sub->index, DROP_WEIGHTS, c->attn_dropout) };
 }
 
-/* Where q, k and v lie: side by side, or k and v by themselves or in the cache. */
+/* Where q, k and v lie: side by side, or k and v by themselves. */
 static struct qkv qkv_of(const struct pass *pass, const struct sublayer *sub)
 {
-    const struct saved *saved = pass->desk->sub[sub->index].saved;
-    real *cache = cache_of(pass, sub), *q = saved->q;
-    real *k = cache ? cache : sub->kind == SELF ? q + pass->m->c.dim : saved->kv;
-    return (struct qkv){ q, k, k + pass->m->c.dim };
+    const struct saved *saved = &pass->desk->sub[sub->index].saved;
+    real *k = saved->kv ? saved->kv : saved->q + pass->m->c.dim;
+    return (struct qkv){ saved->q, k, k + pass->m->c.dim };
 }
 
 /* New keys and values, beside their queries in rows of 3D, go behind earlier ones, rows of 2D. */
@@ -1499,18 +1491,17 @@ static void attention_fwd(const struct pass *pass, const struct sublayer *sub, r
     const dn_model *m = pass->m;
     struct desk *desk = pass->desk;
     const struct team *team = &desk->team;
-    struct saved *saved = desk->sub[sub->index].saved;
+    struct saved *saved = &desk->sub[sub->index].saved;
     int D = m->c.dim, T = desk->stream[sub->stack].tokens, S = desk->stream[ENC].tokens;
     int self = sub->kind == SELF;
-    real *cache = cache_of(pass, sub);
     struct attention att = attention_of(pass, sub);
     struct qkv qkv = qkv_of(pass, sub);
     struct linear to_q = linear_of(pass, sub, WQ, att.ldq, D);
     struct linear to_kv = linear_of(pass, sub, WK, 2*D, D), to_g = linear_of(pass, sub, WO, D, D);
     struct at_place mid = place_of(pass, sub, MID);
     linear_fwd(team, qkv.q, in, &to_q, T);                                             /* (1) */
-    if (self && cache) cache_append(pass, cache, qkv.q);
-    if (!self && !cache) linear_fwd(team, qkv.k, pass->mem, &to_kv, S);                /* (2) */
+    if (self && saved->kv) cache_append(pass, saved->kv, qkv.q);
+    if (!self && pass->mem) linear_fwd(team, qkv.k, pass->mem, &to_kv, S);             /* (2) */
     attend_fwd(team, saved->c, saved->c_stat, &qkv, &att);                             /* (3) */
     if (!g) return;
     const real *o_in = place_fwd(team, desk->w, saved->mid_stat, saved->c, &mid, T, D); /* (4) */
@@ -1525,7 +1516,7 @@ static void attention_bwd(const struct pass *pass, const struct sublayer *sub, r
     const dn_model *m = pass->m;
     struct desk *desk = pass->desk;
     const struct team *team = &desk->team;
-    const struct saved *saved = desk->sub[sub->index].saved;
+    const struct saved *saved = &desk->sub[sub->index].saved;
     int D = m->c.dim, T = desk->stream[sub->stack].tokens, S = desk->stream[ENC].tokens;
     int self = sub->kind == SELF;
     struct attention att = attention_of(pass, sub);
@@ -1548,7 +1539,7 @@ static const real *ffn_hidden(const struct pass *pass, const struct sublayer *su
 {
     const dn_config *c = &pass->m->c;
     struct desk *desk = pass->desk;
-    const struct saved *saved = desk->sub[sub->index].saved;
+    const struct saved *saved = &desk->sub[sub->index].saved;
     int F = ffn_width(c), T = desk->stream[sub->stack].tokens;
     struct dropout drop = dropout_for(pass, sub->index, DROP_ACTIVATION, c->act_dropout);
     act_fwd(&desk->team, desk->u, saved->h, c->activation, &drop, T, F);
@@ -1571,7 +1562,7 @@ static void ffn_fwd(const struct pass *pass, const struct sublayer *sub, real *g
 {
     const dn_model *m = pass->m;
     const struct team *team = &pass->desk->team;
-    real *h = pass->desk->sub[sub->index].saved->h;
+    real *h = pass->desk->sub[sub->index].saved.h;
     int D = m->c.dim, F = ffn_width(&m->c), T = pass->desk->stream[sub->stack].tokens;
     struct linear to_h = linear_of(pass, sub, W1, F, D), to_g = linear_of(pass, sub, W2, D, F);
     struct at_place shift = act_shift(pass, sub), mid = place_of(pass, sub, MID);
@@ -1589,7 +1580,7 @@ static void ffn_bwd(const struct pass *pass, const struct sublayer *sub, real *d
     const dn_model *m = pass->m;
     struct desk *desk = pass->desk;
     const struct team *team = &desk->team;
-    const struct saved *saved = desk->sub[sub->index].saved;
+    const struct saved *saved = &desk->sub[sub->index].saved;
     int D = m->c.dim, F = ffn_width(&m->c), T = desk->stream[sub->stack].tokens;
     struct dropout drop = dropout_for(pass, sub->index, DROP_ACTIVATION, m->c.act_dropout);
     struct linear to_h = linear_of(pass, sub, W1, F, D), to_g = linear_of(pass, sub, W2, D, F);
@@ -1619,7 +1610,7 @@ static void sublayer_fwd(const struct pass *pass, const struct sublayer *sub, in
     struct desk *desk = pass->desk;
     const struct team *team = &desk->team;
     const struct work *io = &desk->sub[sub->index];
-    struct saved *saved = io->saved;
+    const struct saved *saved = &io->saved;
     int T = desk->stream[sub->stack].tokens, D = m->c.dim;
     struct at_place in = place_of(pass, sub, IN), br = place_of(pass, sub, BR);
     struct at_place out = place_of(pass, sub, OUT);
@@ -1647,7 +1638,7 @@ static void sublayer_bwd(const struct pass *pass, const struct sublayer *sub, re
     struct desk *desk = pass->desk;
     const struct team *team = &desk->team;
     const struct work *io = &desk->sub[sub->index];
-    const struct saved *saved = io->saved;
+    const struct saved *saved = &io->saved;
     int T = desk->stream[sub->stack].tokens, D = m->c.dim;
     struct at_place in = place_of(pass, sub, IN), br = place_of(pass, sub, BR);
     struct at_place out = place_of(pass, sub, OUT);
@@ -2286,18 +2277,18 @@ static void places_find(struct use *use, const dn_config *c)
 }
 
 /* What sub-layers of these kinds keep for backward, but for r: see struct saved for the shapes.  A
- * generator's cross-attention finds k and v in the cache, so S = 0 there. */
+ * generator's k and v are not among it. */
 static void saved_take(struct arena *arena, struct saved *saved, const dn_config *c, unsigned kinds,
                        const struct use *use)
 {
-    size_t T = use->T, S = use->cached ? 0 : T, D = (size_t)c->dim, H = (size_t)c->heads;
+    size_t T = use->T, D = (size_t)c->dim, H = (size_t)c->heads;
     if (use->at[IN] & kinds) {
         saved->n = take_reals(arena, T, D);
         saved->n_stat = take_reals(arena, T, 2);
     }
     if (kinds & SELF)       saved->q = take_reals(arena, T, 3*D);
     else if (kinds & CROSS) saved->q = take_reals(arena, T, D);
-    if (kinds & CROSS)      saved->kv = take_reals(arena, S, 2*D);
+    if ((kinds & CROSS) && !use->cached) saved->kv = take_reals(arena, T, 2*D);
     if (kinds & ATTENTION) {
         saved->c = take_reals(arena, T, D);
         saved->c_stat = take_reals(arena, T, 2*H);
@@ -2321,8 +2312,8 @@ static void sum_take(struct arena *arena, struct saved *saved, const dn_config *
     saved->r_stat = take_reals(arena, use->T, 2);
 }
 
-/* Who keeps what: without a backward pass all sub-layers write into one struct saved; in DN_KEEP
- * each has its own; in DN_RECOMPUTE each has what sum_take() takes, and all else is shared.  For
+/* Who keeps what: without a backward pass all sub-layers share everything but a generator's keys
+ * and values; in DN_KEEP nothing; in DN_RECOMPUTE each has what sum_take() takes as its own.  For
  * DeepNorm, reals per token and sub-layer, x included:
  *
  *                        keep                            recompute
@@ -2337,7 +2328,6 @@ static void saved_lay(struct arena *arena, struct desk *desk, const dn_config *c
     unsigned all = crossed(c) ? EACH : SELF|FFN;
     int first = first_of(c, DEC), subs = subs_of_both(c);
     int keep = use->train && c->memory == DN_KEEP;
-    struct saved *saved = take(arena, sizeof *saved, use->train ? (size_t)subs : 1, 1, 1);
     struct saved shared = {0};
     if (!keep) saved_take(arena, &shared, c, all, use);
     if (!use->train) sum_take(arena, &shared, c, all, use);
@@ -2346,9 +2336,10 @@ static void saved_lay(struct arena *arena, struct desk *desk, const dn_config *c
         struct saved own = shared;
         if (keep) saved_take(arena, &own, c, kind, use);
         if (use->train) sum_take(arena, &own, c, kind, use);
-        if (!saved) continue;
-        desk->sub[i].saved = &saved[use->train ? i : 0];
-        *desk->sub[i].saved = own;
+        if (use->cached && i >= first && kind != FFN)
+            own.kv = take_reals(arena, use->T, 2*(size_t)c->dim);
+        else if (kind != CROSS) own.kv = NULL;
+        if (desk->sub) desk->sub[i].saved = own;
     }
 }
 
@@ -2407,20 +2398,6 @@ static void stream_lay(struct arena *arena, struct desk *desk, const dn_config *
         x = y;
     }
     stream->last = mixed ? take_reals(arena, T, D) : x;
-    if (!stream->top_stat) stream->top = stream->last;          /* nothing stands after it */
-}
-
-/* A generator's keys and values, in rows of 2D: of the tokens so far in self-attention, of the
- * source in cross-attention; ctx rows for each sequence, one sequence behind the other. */
-static void cache_lay(struct arena *arena, struct desk *desk, const dn_config *c, size_t T)
-{
-    int first = first_of(c, DEC), subs = subs_of_both(c);
-    desk->cache = take(arena, sizeof(real *), (size_t)subs, 1, 1);
-    for (int i = 0; i < subs; i++) {
-        int none = i < first || kind_at(c, DEC, i - first) == FFN;
-        real *kv = none ? NULL : take_reals(arena, T, 2*(size_t)c->dim);
-        if (desk->cache) desk->cache[i] = kv;
-    }
 }
 
 /* What one sub-layer needs while it runs and the next overwrites: forward G, act(h) and what mid
@@ -2464,7 +2441,6 @@ static void desk_lay(struct arena *arena, struct desk *desk, const dn_config *c,
         stream_lay(arena, desk, c, s, use);
     }
     if (crossed(c)) desk->cross = take(arena, sizeof(struct span), use->rows, 1, 1);
-    if (use->cached) cache_lay(arena, desk, c, use->T);
     saved_lay(arena, desk, c, use);
     scratch_take(arena, desk, c, use);
 }
@@ -2577,7 +2553,6 @@ static void stacks_link(dn_model *m)
     for (int s = ENC; s <= DEC; s++) {
         struct stack *stack = &m->stack[s];
         int per = subs_per_layer(&m->c, s);
-        if (!has_stack(&m->c, s)) continue;
         for (int i = 0; i < stack->subs; i++) {
             struct sublayer *sub = &m->sub[stack->first + i], *foot = sub - i%per;
             sub->kind = kind_at(&m->c, s, i);
@@ -3026,7 +3001,7 @@ static void weights_copy(const struct pass *pass, const struct sublayer *sub, re
             const real *K = ROW(qkv.k, span->k0, att.ldk) + h*att.E;
             matmul1(into(to, rows.keys), NULL, plain(Q, att.ldq), turned(K, att.ldk), rows.n,
                     rows.keys, att.E, desk->team.product);
-            softmax_again(to, desk->sub[sub->index].saved->c_stat, &att, &rows);
+            softmax_again(to, desk->sub[sub->index].saved.c_stat, &att, &rows);
             to = ROW(to, rows.n, rows.keys);
         }
 }
@@ -3102,8 +3077,8 @@ dn_state dn_state_at(const dn_model *m, int stack, int i)
     int first = m->stack[stack].first, subs = m->stack[stack].subs;
     if (i < 0 || i > subs || !subs) return state;
     state.tokens = stream->tokens;
-    state.x = i < subs ? m->desk->sub[first + i].x : stream->top;
-    if (i < subs && m->sub[first + i].op[OUT] != ID) state.sum = m->desk->sub[first + i].saved->r;
+    state.x = i < subs ? m->desk->sub[first + i].x : stream->top ? stream->top : stream->last;
+    if (i < subs && m->sub[first + i].op[OUT] != ID) state.sum = m->desk->sub[first + i].saved.r;
     return state;
 }
 
@@ -3129,12 +3104,11 @@ void dn_mask_tokens(int *input, int *label, const int *tokens, int n, int vocab,
  * grows with the length, not with its square.  What the decoder computes is sections 6 to 9 as they
  * stand: only spans say that there are more keys than queries. */
 
-/* Beam search: a hypothesis is a row, a candidate is one more id for it, an ending is a hypothesis
- * that has ended, and found is how far a source has come. */
+/* Beam search: a hypothesis is a row, a candidate is one more id for it, and an ending is a
+ * hypothesis that has ended. */
 static const double NO_HYPOTHESIS = -1e30;              /* score of a row that has none       */
 struct candidate { double score; int row, id; };        /* row -1: none                      */
 struct ending { double score; int length, row; };       /* its ids are those of row in ended  */
-struct found { int source, done; };                     /* the caller's; no more to do        */
 
 /* Its cache takes M x 2 x 2D reals for each token of each sequence where there is an encoder, half
  * of that in a decoder alone.  All else takes a few T x D and T x F whatever the depth, but for
@@ -3154,7 +3128,7 @@ struct dn_generator {
     struct candidate *list;             /* 2 beam for each source                             */
     struct ending *ending;              /* beam for each source, the best first;              */
     int *ends;                          /* how many of them there are                         */
-    struct found *found;                /* one for each source that is not done               */
+    int *source;                        /* of each that is not done: the caller's number      */
 };
 
 /* T = capacity x ctx: a first feed may bring whole sequences, and sources are read whole.  R is the
@@ -3177,7 +3151,7 @@ static void generator_lay(struct arena *arena, dn_generator *gen, const dn_confi
     gen->list  = take(arena, sizeof(struct candidate), R, 2, 1);
     gen->ending = take(arena, sizeof(struct ending), R, 1, 1);
     gen->ends  = take(arena, sizeof(int), R, 1, 1);
-    gen->found = take(arena, sizeof(struct found), R, 1, 1);
+    gen->source = take(arena, sizeof(int), R, 1, 1);
 }
 
 /* rows x ctx, the tokens of a pass, is an int with room for the sums that loops make. */
@@ -3224,7 +3198,8 @@ static void sources_encode(dn_generator *gen, int n, const int *id, const int *l
     const real *mem = stack_fwd(&pass, ENC, id);
     for (const struct sublayer *sub = &m->sub[dec->first]; sub < m->sub + m->subs; sub++) {
         struct linear to_kv = linear_of(&pass, sub, WK, 2*D, D);
-        if (sub->kind == CROSS) linear_fwd(&desk->team, desk->cache[sub->index], mem, &to_kv, S);
+        real *kv = desk->sub[sub->index].saved.kv;
+        if (sub->kind == CROSS) linear_fwd(&desk->team, kv, mem, &to_kv, S);
     }
 }
 
@@ -3415,7 +3390,7 @@ static void lane_copy(dn_generator *gen, int to, int from, int n)
     memcpy(id + same, id_from + same, (size_t)(n - same)*sizeof *id);
     /* Self-attention only: what a source gave to cross-attention is the same for all its rows. */
     for (const struct sublayer *sub = &m->sub[m->stack[DEC].first]; sub < m->sub + m->subs; sub++) {
-        real *cache = gen->desk.cache[sub->index];
+        real *cache = gen->desk.sub[sub->index].saved.kv;
         if (sub->kind == SELF)
             memcpy(ROW(cache, (size_t)to*(size_t)ctx + (size_t)same, 2*D),
                    ROW(cache, (size_t)from*(size_t)ctx + (size_t)same, 2*D),
@@ -3433,7 +3408,7 @@ static void rows_adopt(dn_generator *gen)
     for (int r = 0; r < gen->rows; r++)
         gen->lane[r] = gen->taken[gen->parent[r]]++ ? -1 : gen->parent[r];
     for (int r = 0; r < gen->rows; r++) {
-        int lane = gen->found[r/gen->beam].source*gen->beam;    /* the first of its source's */
+        int lane = gen->source[r/gen->beam]*gen->beam;  /* the first of its source's */
         if (gen->lane[r] >= 0) continue;
         while (gen->taken[lane]) lane++;
         gen->taken[lane] = 1;
@@ -3460,19 +3435,19 @@ static void ending_add(dn_generator *gen, int i, double score, int row, int n, i
  * the first `beam` candidates.  A source is done with `beam` ends, or at its limit of ids, where
  * the living ones must do for those that have not ended.  Rows that are left without a hypothesis
  * are fed all the same, since every source has as many; their score keeps them out of every later
- * list. */
-static void beam_advance(dn_generator *gen, int i, double penalty, int limit)
+ * list.  Returns whether the source goes on; then it moves up to place `to` of those that do, and
+ * its rows adopt from where they were. */
+static int beam_advance(dn_generator *gen, int i, int to, double penalty, int limit)
 {
-    int B = gen->beam, alive = 0;
+    int B = gen->beam, alive = 0, from = gen->source[i];
     int length = gen->len[i*B];                         /* without DN_BOS, with what comes now */
     const struct candidate *list = gen->list + 2*(size_t)i*(size_t)B;
-    struct found *f = &gen->found[i];
-    int from = f->source;
+    struct span *span = gen->desk.stream[ENC].span;
     /* Best first, until every row has what it goes on with. */
     for (int k = 0; k < 2*B && alive < B && list[k].row >= 0; k++) {
         const struct candidate *c = &list[k];
         if (c->id != DN_EOS) {
-            int r = i*B + alive++;
+            int r = to*B + alive++;
             gen->parent[r] = c->row;
             gen->score[r] = c->score;
             gen->feed[r] = c->id;
@@ -3480,46 +3455,26 @@ static void beam_advance(dn_generator *gen, int i, double penalty, int limit)
             ending_add(gen, from, normalized(c->score, length, penalty), c->row, length, DN_EOS);
         }
     }
-    for (int r = i*B; length >= limit && r < i*B + alive && gen->ends[from] < B; r++)
+    for (int r = to*B; length >= limit && r < to*B + alive && gen->ends[from] < B; r++)
         ending_add(gen, from, normalized(gen->score[r], length, penalty), gen->parent[r], length,
                    gen->feed[r]);
-    f->done = gen->ends[from] == B || length >= limit;
     for (; alive < B; alive++) {
-        int r = i*B + alive;
-        gen->parent[r] = r;
+        int r = to*B + alive;
+        gen->parent[r] = i*B + alive;
         gen->score[r] = NO_HYPOTHESIS;
         gen->feed[r] = DN_EOS;
     }
-}
-
-/* The sources that are done leave: those behind them move up, and their rows adopt from where they
- * were.  Returns how many of n are left. */
-static int sources_leave(dn_generator *gen, int n)
-{
-    int B = gen->beam, left = 0;
-    struct span *source = gen->desk.stream[ENC].span;
-    for (int i = 0; i < n; i++) {
-        if (gen->found[i].done) continue;
-        gen->found[left] = gen->found[i];
-        if (has_stack(&gen->m->c, ENC)) source[left] = source[i];
-        for (int k = 0; k < B; k++) {
-            gen->parent[left*B + k] = gen->parent[i*B + k];
-            gen->score[left*B + k] = gen->score[i*B + k];
-            gen->feed[left*B + k] = gen->feed[i*B + k];
-        }
-        left++;
-    }
-    gen->rows = left*B;
-    return left;
+    gen->source[to] = from;
+    if (has_stack(&gen->m->c, ENC)) span[to] = span[i];
+    return gen->ends[from] < B && length < limit;
 }
 
 /* [op:beam]  A row is a hypothesis; the B rows of a source share its keys in cross-attention.  Each
  * step
  *     (1) feeds one id a row, first DN_BOS, and has the logits of the next,
  *     (2) lists the 2 B best continuations of each source,
- *     (3) divides them into those that ended and those that go on,
- *     (4) sends away the sources that are done, and
- *     (5) lets each row adopt the past of the one it goes on from,
+ *     (3) divides them into those that ended and those that go on; sources that are done leave, and
+ *     (4) lets each row adopt the past of the one it goes on from,
  * until every source has its B ends or is at its limit: ctx, and with a source 2 len + 10 ids. */
 dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_len,
                        const dn_beam *how, int *out, int *out_len, char *err)
@@ -3529,7 +3484,7 @@ dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_
         return fail(err, DN_EINVAL, "a length penalty is from -10 to 10");
     dn_status status = generator_begin(gen, n, how->beam, enc, enc_len, err);
     if (status) return status;
-    for (int i = 0; i < n; i++) gen->found[i] = (struct found){ i, 0 };
+    for (int i = 0; i < n; i++) gen->source[i] = i;
     for (int r = 0; r < gen->rows; r++) {       /* one hypothesis a source: no ids yet */
         gen->feed[r] = DN_BOS;
         gen->score[r] = r%gen->beam ? NO_HYPOTHESIS : 0;
@@ -3541,13 +3496,14 @@ dn_status dn_translate(dn_generator *gen, int n, const int *enc, const int *enc_
         if (!dn_generator_feed(gen, gen->feed, gen->one, err)) return DN_EINVAL;       /* (1) */
         PARALLEL_FOR(row_threads(&gen->desk.team, gen->rows, c->vocab),
         for (int i = 0; i < n; i++) list_fill(gen, i);)                                /* (2) */
+        int left = 0;
         for (int i = 0; i < n; i++) {                                                  /* (3) */
-            int from = gen->found[i].source;
-            int limit = has_stack(c, ENC) ? imin(c->ctx, 2*enc_len[from] + 10) : c->ctx;
-            beam_advance(gen, i, how->length_penalty, limit);
+            int limit = has_stack(c, ENC) ? imin(c->ctx, 2*enc_len[gen->source[i]] + 10) : c->ctx;
+            left += beam_advance(gen, i, left, how->length_penalty, limit);
         }
-        n = sources_leave(gen, n);                                                     /* (4) */
-        rows_adopt(gen);                                                               /* (5) */
+        n = left;
+        gen->rows = n*gen->beam;
+        rows_adopt(gen);                                                               /* (4) */
         if (how->progress && how->progress(how->user, t + 1, n)) {
             gen->rows = 0;
             return fail(err, DN_EIO, "the search was stopped after %d ids", (int64_t)t + 1);
@@ -3973,13 +3929,6 @@ static void put(struct writer *out, const void *from, size_t n)
 
 static void put_string(struct writer *out, const char *s) { put(out, s, strlen(s)); }
 
-static void put_number(struct writer *out, uint64_t v)
-{
-    char digits[24];
-    say(digits, sizeof digits, "%d", (int64_t)v);
-    put_string(out, digits);
-}
-
 static void put_pair(struct writer *out, const char *before, const char *key, const char *value)
 {
     const char *const part[] = { ",\"", before, key, "\":\"", value, "\"" };
@@ -4027,24 +3976,12 @@ static double number_from(const unsigned char *p, const struct dtype *d)
 static uint64_t put_entry(struct writer *out, const dn_model *m, const struct tensor *t, int copy,
                           uint64_t from)
 {
-    char name[DN_NAME_MAX];
+    char name[DN_NAME_MAX], shape[DN_NAME_MAX], entry[4*DN_NAME_MAX];
     uint64_t to = from + (uint64_t)t->count*WORD;
-    put_string(out, ",\"");
-    put_string(out, prefix[copy]);
-    put_string(out, tensor_name(m, t, name));
-    put_string(out, "\":{\"dtype\":\"");
-    put_string(out, dtypes[OWN].name);
-    put_string(out, "\",\"shape\":[");
-    put_number(out, (uint64_t)t->rows);
-    if (t->cols) {
-        put_string(out, ",");
-        put_number(out, (uint64_t)t->cols);
-    }
-    put_string(out, "],\"data_offsets\":[");
-    put_number(out, from);
-    put_string(out, ",");
-    put_number(out, to);
-    put_string(out, "]}");
+    say(shape, sizeof shape, t->cols ? "%d,%d" : "%d", (int64_t)t->rows, (int64_t)t->cols);
+    say(entry, sizeof entry, ",\"%s%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%d,%d]}",
+        prefix[copy], tensor_name(m, t, name), dtypes[OWN].name, shape, (int64_t)from, (int64_t)to);
+    put_string(out, entry);
     return to;
 }
 
@@ -4332,7 +4269,7 @@ static struct tensor *tensor_find(const dn_model *m, const char *name)
     for (int s = ENC; s <= DEC; s++) {
         const struct stack *stack = &m->stack[s];
         int per = subs_per_layer(&m->c, s), first = stack->first + layer*per;
-        if (!has_stack(&m->c, s) || layer >= layers_of(&m->c, s)) continue;
+        if (layer >= layers_of(&m->c, s)) continue;
         for (int i = 0; i < (layer < 0 ? 1 : per); i++) {
             real *const *param = layer < 0 ? stack->param : m->sub[first + i].param;
             for (const struct param *row = params; row < params + PARAMS; row++) {
@@ -5189,7 +5126,6 @@ static void matmul(const struct team *team, struct dest c, const real *init, str
     int pm = (M + DN_MR - 1)/DN_MR, pn = (N + DN_NR - 1)/DN_NR, tm = 1, tn = 1;
     int threads = enough(team->threads, (double)M*N*K);
     double best = -1;
-    if (M < 1 || N < 1) return;
     for (int t = 1; t <= threads && t <= pm; t++) {
         int u = imin(threads/t, pn);
         double rows = (pm + t - 1)/t*DN_MR, cols = (pn + u - 1)/u*DN_NR;

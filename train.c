@@ -863,22 +863,22 @@ static const char *clock_text(double s, char out[16])
     return out;
 }
 
-/* Print a word with the quotes that a POSIX shell needs. */
-static void shell_print(FILE *f, const char *word)
+/* Print a word on stderr with the quotes that a POSIX shell needs. */
+static void shell_print(const char *word)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                 "0123456789%+,-./:=@_";
     if (*word && word[strspn(word, plain)] == 0) {
-        fputs(word, f);
+        fputs(word, stderr);
         return;
     }
-    putc('\'', f);
+    putc('\'', stderr);
     for (; *word; word++)
         if (*word == '\'')
-            fputs("'\\''", f);
+            fputs("'\\''", stderr);
         else
-            putc(*word, f);
-    putc('\'', f);
+            putc(*word, stderr);
+    putc('\'', stderr);
 }
 
 /* a and b in one new string, which the caller frees. */
@@ -1426,12 +1426,12 @@ static int option_read(char **word, char name[WORD_MAX], const char **value)
     return is_flag(name) || !word[1] ? 1 : 2;
 }
 
-static void options_line(struct options *o, int argc, char **argv)
+static void options_line(struct options *o, char **argv)
 {
     char name[WORD_MAX];
     const char *value;
     int i = 1;
-    for (int n; i < argc && strcmp(argv[i], "--") != 0; i += n) {
+    for (int n; argv[i] && strcmp(argv[i], "--") != 0; i += n) {
         n = option_read(argv + i, name, &value);
         if (!*name) {
             word_set(o, argv[i]);
@@ -1441,7 +1441,7 @@ static void options_line(struct options *o, int argc, char **argv)
         if (!value) fail(2, "%s needs a value", argv[i]);
         option_set(o, "", name, value);
     }
-    while (++i < argc) word_set(o, argv[i]);                  /* behind "--" */
+    while (argv[i] && argv[++i]) word_set(o, argv[i]);        /* behind "--" */
     if (o->file && strcmp(o->file, "-") == 0) fail(2, "a MODEL cannot be -, standard input");
     if (o->model_word && o->file != o->model_word)
         fail(2, "'%s' and --resume '%s' are two models; give one", o->model_word, o->file);
@@ -1715,7 +1715,6 @@ static struct corpus pairs_hold_out(struct corpus *c)
     for (int side = 0; side < 2; side++) {
         struct store *all = &c->in[side], rest = {0};
         rest.name = held.in[side].name = all->name;
-        all->at = 0;
         for (size_t i = 0; i < n; i++) {
             struct text line = line_next(all);
             int out = dn_shuffle(0, STREAM_HELD, (uint32_t)i, (uint32_t)n) < held.lines;
@@ -2430,23 +2429,23 @@ static void mark_read(const char *path, char mark[17])
 /* The file whose options are the run's: it goes on from there, or begins with its parameters. */
 static const char *begun_from(const struct options *o) { return o->file ? o->file : o->init; }
 
-/* The configuration in a file, read only once; or for check-init, what another program's file tells
- * by its names, of which the next pass through the options may know more. */
-static const dn_config *config_of_file(struct session *s, const struct options *o, const char *path)
+/* The configuration in that file, read only once; or for check-init, what another program's file
+ * tells by its names, of which the next pass through the options may know more. */
+static const dn_config *config_of_file(struct session *s)
 {
     char err[DN_ERR_MAX];
+    const char *path = begun_from(&s->o);
     dn_io io;
     if (s->read && strcmp(s->read, path) == 0) return &s->of_file;
     FILE *f = checkpoint_open(path, &io);
-    s->read = path;
     dn_status status = dn_load_config(&s->of_file, &io, err);
-    if (status == DN_EIO || (status != DN_OK && !is_verb(o, "check-init")))
+    if (status == DN_EIO || (status != DN_OK && !is_verb(&s->o, "check-init")))
         fail(1, "%s: %s", path, err);
+    s->read = status == DN_OK ? path : NULL;
     if (status != DN_OK) {
-        struct network net = { .path = path, .map = o->map, .io = io };
+        struct network net = { .path = path, .map = s->o.map, .io = io };
         config_of_names(&net);
         s->of_file = net.c;
-        s->read = NULL;
     }
     fclose(f);
     return &s->of_file;
@@ -2659,7 +2658,7 @@ static int checkpoint_save(struct session *s, int which, int trial)
         dn_io io = { p.f, 0, NULL, io_write };
         int good = p.f && dn_save(s->m, note, notes, &io, err) == DN_OK;
         if (p.f && !good) p.why = err;
-        if (trial) part_finish(&p, good && fflush(p.f) == 0, 1);
+        if (trial) part_finish(&p, good, 1);
         else {
             char mark[17] = "?";              /* of this one, not of what may replace it at once */
             if (good && p.part && fflush(p.f) == 0) mark_read(p.part, mark);
@@ -2716,7 +2715,7 @@ static int replace_check(struct session *s, int which)
     const char *path = path_of(s, which);
     char err[DN_ERR_MAX], ours[DN_NAME_MAX], theirs[DN_NAME_MAX];
     int n, own = is_in_place(&s->o), early = !*s->data_note;
-    dn_config c, now = own ? *config_of_file(s, &s->o, s->o.file) : s->o.model;
+    dn_config c, now = own ? *config_of_file(s) : s->o.model;
     dn_io io;
     double asked;
     const dn_field *field = dn_fields(&n);
@@ -2845,7 +2844,7 @@ static void model_load(dn_model *m, const char *path, const char *next)
 static void init_load(struct session *s, const char *path)
 {
     char err[DN_ERR_MAX];
-    dn_config c = *config_of_file(s, &s->o, path), now = s->o.model;
+    dn_config c = *config_of_file(s), now = s->o.model;
     if (c.positions == DN_LEARNED && now.ctx > c.ctx)
         fail(2, "%s has learned %d positions; --ctx cannot be more", path, c.ctx);
     now.ctx = now.batch_tokens = c.batch_tokens = c.ctx;
@@ -2888,7 +2887,7 @@ static void model_make(struct session *s, enum dn_purpose purpose)
     char err[DN_ERR_MAX], count[16];
     dn_config now = s->o.model, c = now;
     if (s->o.file) {
-        c = *config_of_file(s, &s->o, s->o.file);
+        c = *config_of_file(s);
         c.memory = now.memory;
         c.threads = now.threads;
         c.desks = now.desks;
@@ -2950,7 +2949,7 @@ static dn_generator *generator(struct session *s, int which, int rows)
 {
     char err[DN_ERR_MAX];
     struct writer *w = &s->writer[which];
-    if (w->g && w->rows >= rows) return w->g;
+    if (w->rows >= rows) return w->g;
     size_t need = dn_generator_bytes(dn_model_config(s->m), rows, err);
     if (!need) fail(1, "%s", err);
     needed_for = "the generator";
@@ -2989,7 +2988,7 @@ static void translate(struct session *s, const struct sequences *q, size_t first
 {
     char err[WRITERS][DN_ERR_MAX];
     dn_status status[WRITERS];
-    size_t total = 0;
+    const uint64_t *start = q->start + first;
     struct translator *t = &s->translator;
     int shares = dn_sharing_of(dn_model_config(s->m), DN_INFER).desks;
     if (shares > n) shares = n;
@@ -2997,8 +2996,7 @@ static void translate(struct session *s, const struct sequences *q, size_t first
     for (int k = 0; k < shares; k++) generator(s, k, (n + shares - 1)/shares*s->o.beam);
     if (!t->in_len) translator_make(t, (size_t)s->o.rows, (size_t)s->o.model.ctx);
     for (int i = 0; i < n; i++) t->in_len[i] = (int)length_of(q, first + (size_t)i);
-    for (int i = 0; i < n; i++) total += (size_t)t->in_len[i];
-    ids_read(q, q->start[first], total, t->in_ids);
+    ids_read(q, *start, (size_t)(start[n] - *start), t->in_ids);
 #ifdef _OPENMP
 #pragma omp parallel for num_threads(shares) if(shares > 1)
 #endif
@@ -4085,34 +4083,29 @@ static void log_open(const struct session *s, struct progress *p)
     int special = is_special(s->o.log);
     if (back && special) return;
     if (back) fclose(p->csv);                 /* Windows replaces no file that is open */
-    ranks_alone(1);
     if (!special) rows_restore(s, p, step, back);
-    ranks_alone(0);
     p->csv = fopen(s->o.log, "ab");
     if (!p->csv) fail(1, "%s: %s", s->o.log, strerror(errno));
     if (!special && !file_keep(p->csv))
         fail(1, "%s: another run writes it; give --log another name", s->o.log);
 }
 
-/* The seconds of the last row; 0: there is none. */
-static double seconds_of(struct text rows)
-{
-    char *end = NULL;
-    if (rows.n) strtod(last_row(rows), &end);
-    return end && *end == ',' ? strtod(end + 1, NULL) : 0;
-}
-
+/* A log that goes on has a row of this model, see rows_restore(), and a new one begins with it. */
 static void progress_open(struct session *s, struct progress *p)
 {
-    char row[80];
+    char row[80], *end;
     *p = (struct progress){0};
     p->begun = p->drawn = seconds();
     p->first = dn_step_count(s->m);
     log_open(s, p);
-    p->before = seconds_of(p->rows);
-    if (!p->rows.n) row_add(s, p, log_header);
-    if (!p->csv || is_log_of(s->m, p->rows)) return;
-    snprintf(row, sizeof row, "%lld,%.2f,,,,,,%016llx\n", (long long)p->first, p->before,
+    if (p->rows.n) {
+        strtod(last_row(p->rows), &end);
+        p->before = *end == ',' ? strtod(end + 1, NULL) : 0;
+        return;
+    }
+    row_add(s, p, log_header);
+    if (!p->csv) return;
+    snprintf(row, sizeof row, "%lld,0.00,,,,,,%016llx\n", (long long)p->first,
              (unsigned long long)parameters_hash(s->m));
     row_add(s, p, row);
 }
@@ -4345,9 +4338,9 @@ static void data_note(struct session *s)
     char init[24] = "";
     if (s->o.init && !s->o.file)
         snprintf(init, sizeof init, " %016llx", (unsigned long long)file_hash(s->o.init));
-    int n = snprintf(s->data_note, sizeof s->data_note, "%.0f %08lx%08lx %d",
+    int n = snprintf(s->data_note, sizeof s->data_note, "%.0f %016llx %d",
              is_text(s) ? (double)text_tokens(&s->train) : (double)s->train.seq[0].n,
-             (unsigned long)(hash >> 32), (unsigned long)(hash & 0xFFFFFFFF), s->o.accum);
+             (unsigned long long)hash, s->o.accum);
     char *old = s->o.file ? note_of_file(s->o.file, "data") : NULL;
     ranks_same("the training data", hash);
     s->valid_hash = corpus_hash(&s->valid);
@@ -4368,10 +4361,8 @@ static void data_note(struct session *s)
 static void run_restore(struct session *s, const char *path)
 {
     int64_t done = dn_step_count(s->m);
-    char *note = note_of_file(path, "best");
-    int known = note != NULL;
-    s->best = best_of_note(s, note, path);
-    if (known && !s->best.step)
+    s->best = best_of_note(s, note_of_file(path, "best"), path);
+    if (!s->best.step && s->best.on != s->valid_hash)
         say("note: the best validation so far, %.3f, was on other data and no longer counts",
             s->best.loss);
     s->place = 0;
@@ -4516,16 +4507,14 @@ static int train_loop(struct session *s, struct progress *p)
         int late = ranks_most(o->minutes > 0 && seconds() - p->begun > 60*o->minutes);
         s->told = ranks_most((int)caught);    /* from here on all ranks know the same */
         ended = has_ended(s) || late;
-        s->last = ended || s->told || (o->stop_after && step - p->first >= o->stop_after);
         if (status == DN_OK && (ended || step % o->eval_every == 0))
             status = validate(s, step, &val, err);
         if (must_go_back(s, status, err)) {
             step = roll_back(s, p, step);
-            s->last = 0;
             continue;
         }
         ended |= has_ended(s);
-        s->last |= ended;
+        s->last = ended || s->told || (o->stop_after && step - p->first >= o->stop_after);
         progress_step(s, p, step, &stats, val);
         if (ended && step < o->model.steps)
             say("ended at step %lld of %d: %s", (long long)step, o->model.steps,
@@ -4552,7 +4541,7 @@ static void say_how_to_resume(const struct session *s)
     say("stopped after step %lld%s", (long long)dn_step_count(s->m),
         *s->o.out ? "; to go on:" : "; nothing was saved");
     if (!*s->o.out) return;
-    shell_print(stderr, s->argv[0]);
+    shell_print(s->argv[0]);
     for (char **word = s->argv + 1; *word; word += used) {
         used = option_read(word, name, &value);
         if (strcmp(*word, "--") == 0) continue;               /* --resume shall not follow it */
@@ -4560,11 +4549,11 @@ static void say_how_to_resume(const struct session *s)
         if (is_among("stop-after force resume model init", name)) continue;
         for (int i = 0; i < used; i++) {
             fputc(' ', stderr);
-            shell_print(stderr, word[i]);
+            shell_print(word[i]);
         }
     }
     fputs(" --resume ", stderr);
-    shell_print(stderr, s->o.out);
+    shell_print(s->o.out);
     fputc('\n', stderr);
 }
 
@@ -4597,15 +4586,15 @@ static void say_how_to_use(const struct session *s, const char *model)
 {
     static const char *const use[] = { "score", "sample", "translate" }; /* by dn_arch */
     fputs("next: ", stderr);
-    shell_print(stderr, s->argv[0]);
+    shell_print(s->argv[0]);
     fprintf(stderr, " %s %s", use[s->o.model.arch], *model == '-' ? "./" : "");
-    shell_print(stderr, model);
+    shell_print(model);
     int masked = s->o.model.arch == DN_ENCODER;
     const char *scored = s->o.valid_text ? s->o.valid_text : s->o.text;
     const char *from = masked ? scored : s->o.test_source;
     if (from) {
         fputs(masked ? " --text " : " < ", stderr);
-        shell_print(stderr, from);
+        shell_print(from);
     }
     fputc('\n', stderr);
 }
@@ -4856,13 +4845,13 @@ static void number_print(FILE *f, size_t i, const char *format, double x)
     fprintf(f, format, x);
 }
 
-/* The values of the vectors, or of all tensors, in C. */
-static void values_print(const struct session *s, FILE *f, int all)
+/* The values of all tensors in C; with --int8 only of the vectors. */
+static void values_print(const struct session *s, FILE *f)
 {
     size_t printed = 0;
     for (int i = 0; i < dn_tensor_count(s->m); i++) {
         const dn_tensor t = dn_tensor_at(s->m, i);
-        for (size_t j = 0; j < tensor_size(&t) && (all || !t.cols); j++)
+        for (size_t j = 0; j < tensor_size(&t) && !(s->o.int8 && t.cols); j++)
             number_print(f, printed++, "%.8ef", (double)t.value[j]);
     }
 }
@@ -4918,7 +4907,7 @@ static void header_print(const struct session *s, FILE *f)
         fputs("\n};\n\nstatic const float model_vectors[] = {\n", f);
     } else
         fputs("\n};\n\nstatic const float model_values[] = {\n", f);
-    values_print(s, f, !s->o.int8);
+    values_print(s, f);
     fputs("\n};\n", f);
 }
 
@@ -4988,7 +4977,7 @@ static int run_verify(struct session *s)
     if (!s->o.words) fail(2, "verify needs the LOG of a run, and the options of the run");
     const char *log = s->o.word[0];
     struct lines l = lines_split(file_read(log));
-    if (l.n == 0 || strncmp(l.text.at, log_header, sizeof log_header - 1) != 0)
+    if (strncmp(l.text.at, log_header, sizeof log_header - 1) != 0)
         fail(2, "%s is not the log of a run; --log of a run of this version writes one", log);
     s->o.out = "";
     s->o.log = s->o.plot = NULL;
@@ -5270,18 +5259,18 @@ static void version_print(void)
 
 /* Set all options anew, each source by what was known before: the weakest first, so that a stronger
  * one overrides it. */
-static void options_pass(struct session *s, int argc, char **argv)
+static void options_pass(struct session *s)
 {
     struct options *o = &s->o, known = *o;
+    const dn_config *of = begun_from(o) && !o->help ? config_of_file(s) : NULL;
     options_default(o, arch_of(&known.model));
-    if (begun_from(&known) && !known.help)
-        o->model = *config_of_file(s, &known, begun_from(&known));
+    if (of) o->model = *of;
     if (known.preset) preset_set(o, known.preset);
     if (known.config) {
         if (!s->config.start) s->config = lines_split(file_read(known.config));
         options_file(o, known.config, &s->config);
     }
-    options_line(o, argc, argv);
+    options_line(o, s->argv);
 }
 
 /* A stronger source names weaker ones, and a pass uses the names that the one before has found:
@@ -5289,17 +5278,17 @@ static void options_pass(struct session *s, int argc, char **argv)
  *     pass 2  --config, which may name the model's file and the preset
  *     pass 3  these two, which may name the architecture
  *     pass 4  the architecture's defaults, which name nothing: all is known. */
-static void options_read(struct session *s, int argc, char **argv)
+static void options_read(struct session *s)
 {
     struct options *o = &s->o;
     options_default(o, NULL);
     for (int pass = 1; pass <= 4; pass++) {
-        options_pass(s, argc, argv);
+        options_pass(s);
         command_find(o->verb);                /* a wrong one is refused before files are read */
     }
     if (begun_from(o) && !o->help) {          /* --vocab is a limit for a tokenizer yet to learn */
         int most = o->model.vocab;
-        o->model.vocab = config_of_file(s, o, begun_from(o))->vocab;
+        o->model.vocab = config_of_file(s)->vocab;
         if (most < o->model.vocab)
             fail(2, "%s has a vocabulary of %d, and vocab is to be at most %d; --vocab %d keeps it",
                  begun_from(o), o->model.vocab, most, o->model.vocab);
@@ -5327,7 +5316,7 @@ static void options_read(struct session *s, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct session s = { .argv = argv };
+    struct session s = {0};
     int code = 0;
     streams_keep();
 #ifdef SIGXFSZ
@@ -5344,7 +5333,8 @@ int main(int argc, char **argv)
     if (many && atoi(many) > 1) fail(2, "this is a build without MPI: make MPI=1");
 #endif
     ranks_open(&argc, &argv);
-    options_read(&s, argc, argv);
+    s.argv = argv;
+    options_read(&s);
     const struct command *command = command_find(s.o.verb);
     words_check(command->run == run_score && s.o.hypothesis ? &of_file : command, argv);
     if (s.o.help)
