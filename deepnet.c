@@ -3154,7 +3154,8 @@ static void generator_lay(struct arena *arena, dn_generator *gen, const dn_confi
     gen->source = take(arena, sizeof(int), R, 1, 1);
 }
 
-/* rows x ctx, the tokens of a pass, is an int with room for the sums that loops make. */
+/* rows x ctx, the tokens of a pass, and twice the rows, a beam's candidates, are ints with room for
+ * the sums that loops make. */
 size_t dn_generator_bytes(const dn_config *c, int rows, char *err)
 {
     struct arena arena = { NULL, 0, 0 };
@@ -3162,7 +3163,7 @@ size_t dn_generator_bytes(const dn_config *c, int rows, char *err)
     if (dn_config_check(c, err)) return 0;
     if (!has_stack(c, DEC))
         return fail(err, DN_EINVAL, "an encoder alone does not generate"), 0;
-    if (rows < 1 || rows > (1 << 30)/c->ctx)
+    if (rows < 1 || rows > (1 << 29)/c->ctx)
         return fail(err, DN_EINVAL, "cannot generate %d sequences at once", (int64_t)rows), 0;
     take(&arena, sizeof gen, 1, 1, 1);
     generator_lay(&arena, &gen, c);
@@ -3276,14 +3277,14 @@ const dn_real *dn_generator_feed(dn_generator *gen, const int *tokens, const int
 }
 
 /* A threshold t: the p >= t are at least `count` and weigh at least `mass`; without the smallest
- * of them, one of these would fail.  Ties stay or go together.  Found by halving, so the numbers
- * need not be sorted and nothing else is stored; p <= 1 < hi. */
+ * of them, one of these would fail.  Ties stay or go together.  Found by halving, at most until no
+ * double is between, so nothing need be sorted and nothing else is stored; p <= 1 < hi. */
 static double cut_at(const real *p, int n, double bar, int count, double mass)
 {
     double lo = bar, hi = 2;
-    int most = n, least = 0;            /* the numbers from lo up, from hi up */
-    for (int i = 0; i < 64 && most > least + 1; i++) {
-        double t = (lo + hi)/2, sum = 0;
+    int most = n, least = 0;            /* the numbers from lo up, at most, and from hi up */
+    for (double t = 1 + bar/2; most > least + 1 && lo < t && t < hi; t = (lo + hi)/2) {
+        double sum = 0;
         int k = 0;
         for (int j = 0; j < n; j++) {
             if ((double)p[j] < t) continue;
@@ -3610,7 +3611,7 @@ static const dn_field fields[] = {
     NUM("act-dropout", act_dropout, 0, 0, 0.99, "after the activation"),
     NUM("label-smoothing", label_smoothing, 0, 0, 0.99, "share of the uniform target"),
     INT("batch-tokens", batch_tokens, 1024, 1, 1 << 24, 1, "tokens of a stream per batch"),
-    INT("parts", parts, 0, 0, 4096, 1, "of a step, a power of two; 0: follows from batch-tokens"),
+    INT("parts", parts, 0, 0, 4096, 1, "of a step, a power of two; 0: from batch-tokens, dim, ctx"),
     NUM("lr", lr, 1e-3, 0, 100, "peak learning rate"),
     NUM("min-lr", min_lr, 0, 0, 100, "where cosine ends"),
     NUM("warmup-init", warmup_init, 1e-7, 0, 100, "rate where the warm-up starts"),
@@ -3696,7 +3697,8 @@ static int parse_decimal(const char *s, double *v)
     return 1;
 }
 
-/* The shortest decimal that parse_decimal reads back to v, or failing that 15 digits of it. */
+/* The shortest decimal that parse_decimal reads back to v, or failing that 15 digits of it, none
+ * below 1e-37. */
 static void print_decimal(char *to, size_t n, double v)
 {
     double a = v < 0 ? -v : v, m = 0;
@@ -4240,6 +4242,7 @@ static int get_metadata(struct reader *in)
         if (*p || p == value) return bad(in, "step cannot be '%s'", value);
     }
     if (strncmp(key, CONFIG_KEY, prefix_length)) return 1;
+    if (length >= sizeof value) return bad(in, "the value of %s is too long", key);
     const dn_field *f = field_find(key + prefix_length);
     if (f && !f->saved) return bad(in, "%s does not belong in a checkpoint", key);
     if (f) in->fields |= (uint64_t)1 << (f - fields);
@@ -4438,6 +4441,8 @@ dn_status dn_load_config(dn_config *c, const dn_io *io, char *err)
         return DN_EFORMAT;
     }
     in.config.parts = imax(in.config.parts, 1);
+    if (!(in.fields >> (field_find("batch-tokens") - fields) & 1))
+        in.config.batch_tokens = imax(in.config.batch_tokens, in.config.ctx);
     if (!dn_model_bytes(&in.config, DN_INFER, err)) return DN_EFORMAT;
     /* A small file cannot announce many parameters; ctx and batch-tokens can be anything. */
     if ((bytes_with(&in.config, DN_INFER, 1) - bytes_with(&in.config, DN_BORROW, 1))/(WORD/2)
@@ -4526,7 +4531,8 @@ static dn_status model_fill(struct reader *in)
     return DN_OK;
 }
 
-/* Whatever else there is to say of a damaged file, that it is damaged is said. */
+/* Whatever else there is to say of a damaged file whose header can be read, that it is damaged is
+ * said. */
 dn_status dn_load(dn_model *m, const dn_io *io, char *err)
 {
     struct reader in;

@@ -52,7 +52,8 @@
  * Threads of the caller's: models are independent of each other; one call at a time for a model or
  * a generator; but generators of one model may work at the same time while nothing changes it.
  * (rule:apart of test.c does this, also under ThreadSanitizer.)
- * With threads = 0 OpenMP's number of threads must not change between the calls for a model.
+ * With threads = 0 OpenMP's number of threads must not change between a function that tells bytes
+ * and the _init that takes them.
  *
  * Contents:  1 types and limits   2 configuration   3 model and memory   4 training
  *            5 generation   6 checkpoints   7 tokenizer   8 random numbers
@@ -81,7 +82,8 @@ typedef float dn_real;
 #define dn_model_bytes dn_model_bytes_1_1_f32
 #endif
 
-/* The class of results: with (1) or without fused multiply-add in hardware; -DDN_FMA= chooses. */
+/* The class of results: with (1) or without fused multiply-add in hardware; -DDN_FMA= chooses.  It
+ * is that of the flags of this compilation; a library that was compiled apart has its own. */
 #ifndef DN_FMA
 #if defined __FMA__ || defined __FP_FAST_FMAF || defined __ARM_FEATURE_FMA
 #define DN_FMA 1
@@ -153,8 +155,8 @@ void      dn_config_default(dn_config *c);
 /* Set one field from text, "lr" "5e-4"; in its name _ may stand for -.  DN_EINVAL: no such field,
  * or a value it cannot have. */
 dn_status dn_config_set(dn_config *c, const char *name, const char *value, char *err);
-/* Write a field's value, to 15 significant digits, as text for dn_config_set.  Here and in
- * dn_gains_of and dn_gain_of, c must be one that dn_config_check accepts. */
+/* Write a field's value, to 15 significant digits from 1e-37 up, as text for dn_config_set.  Here
+ * and in dn_gains_of and dn_gain_of, c must be one that dn_config_check accepts. */
 void      dn_config_get(const dn_config *c, const dn_field *f, char text[DN_NAME_MAX]);
 /* The first wrong field, by name and value, or DN_OK. */
 dn_status dn_config_check(const dn_config *c, char *err);
@@ -359,11 +361,12 @@ dn_status dn_save(const dn_model *m, const dn_note *notes, int n_notes, const dn
 /* Read and check a file's header; the configuration it was made with (with memory, threads and
  * desks, which are not in a file, at their defaults). */
 dn_status dn_load_config(dn_config *c, const dn_io *io, char *err);
-/* Load parameters (and moments and step in DN_TRAIN), which must be finite, into a model, and take
- * over the configuration in the file; what it does not say stays.  Only here is the checksum
- * verified.  Fields that dn_model_reconfigure cannot change, the seed included, must match, as
- * there, except batch_tokens and parts in DN_INFER.  After a failure the model's values and
- * configuration are unspecified. */
+/* Load parameters (in DN_TRAIN also moments), which must be finite, and the step (0 if the file has
+ * no moments) into a model, and take over the configuration in the file; what it does not say
+ * stays, but parts becomes 1 if it says anything else.  Only here is the checksum verified.  Fields
+ * that dn_model_reconfigure cannot change, the seed included, must match, as there, except
+ * batch_tokens and parts in DN_INFER.  After a failure the model's values and configuration are
+ * unspecified. */
 dn_status dn_load(dn_model *m, const dn_io *io, char *err);
 /* A note's text with its NUL; *size is the space in text and becomes the space needed.  text may
  * be NULL when *size is 0. */
@@ -398,8 +401,8 @@ typedef struct dn_tokenizer {
 } dn_tokenizer;
 
 /* Memory of a tokenizer with at most max_vocab ids, and scratch for learning one from n bytes;
- * 0 if max_vocab is not in DN_MIN_VOCAB .. 2^20, or n above 2^28.  Blocks are aligned as malloc's
- * are. */
+ * 0 if max_vocab is not in DN_MIN_VOCAB .. 2^20, or n is above 2^28 or too much for size_t.  Blocks
+ * are aligned as malloc's are. */
 size_t    dn_tok_bytes(int max_vocab);
 size_t    dn_tok_train_bytes(int max_vocab, size_t n);
 /* Learn merges from text until there are max_vocab ids or no pair occurs twice.  t lives in memory;

@@ -1757,6 +1757,10 @@ static double t_sample(void)
     }
     MUST(e, dn_sample(logits, 6, &greedy, 0.9, work) == 1);
     MUST(e, dn_sample(logits, 6, &how[0], 1 - 1e-16, work) == 5);
+    const dn_real cold[4] = { -3, (dn_real)-2.5, (dn_real)-2.6, 0 };    /* p as small as 1e-26 */
+    MUST(e, dn_sample(cold, 4, &(dn_sampling){ 0.05, 2, 1 }, 0, work) == 1);
+    MUST(e, dn_sample(cold, 4, &(dn_sampling){ 0.05, 3, 1 }, 0, work) == 1);
+    MUST(e, dn_sample(cold, 4, &(dn_sampling){ 0.05, 4, 1 }, 0, work) == 0);
     return e;
 }
 
@@ -3996,6 +4000,11 @@ static double t_too_large(void)
     MUST(e, load_config(&read, &file_a) == DN_EFORMAT && strstr(err, "too short"));
     MUST(e, header_replace(&file_a, "\"config.dim\"", "\"config.threads\":\"2\",\"config.dim\""));
     MUST(e, load_config(&read, &file_a) == DN_EFORMAT && strstr(err, "does not belong"));
+    MUST(e, unsigned_file(&c) && header_replace(&file_a, "\"config.ctx\":\"3\"",
+                                                "\"config.ctx\":\"2000\""));
+    MUST(e, load_config(&read, &file_a) == DN_EFORMAT && strstr(err, "less than ctx 2000"));
+    MUST(e, header_replace(&file_a, "\"config.batch-tokens\":\"6\",", ""));
+    MUST(e, load_config(&read, &file_a) == DN_OK && read.batch_tokens == 2000);
     return e;
 }
 
@@ -4048,6 +4057,8 @@ static double t_header_hostile(void)
         { "\"step\":\"0\"", "\"step\":\"\"" },        { "\"step\":\"0\"", "\"step\":\"07\"" },
         { "\"shape\":[5,2]", "\"shape\":[05,2]" },
         { "\"config.dim\":\"2\"", "\"config.dim\":\"\"" }, { "]}}", "]}}x" },
+        { "\"config.dim\":\"2\"", "\"config.dim\":\"000000000000000000000000000000000000000000000"
+                                    "000000000000000002x\"" },                /* 63 read well */
         { "\"step\":\"0\"", "\"step\":\"0\",\"note\":\"\\u00e4\"" },
         { "\"step\":\"0\"", "\"step\":\"0\",\"note\":\"\303\244\"" },
         { "\"step\":\"0\"", "\"step\":\"0\",\"note\":\"\1\"" }, { "]}}", "]},\"cut off" },

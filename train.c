@@ -30,9 +30,9 @@
  * generation, scoring, check-init, plot, progress, training, commands.  One session owns all
  * memory, and main frees it.
  */
+#define _XOPEN_SOURCE 700
 #if defined(__unix__) || defined(__APPLE__)
 #define HAVE_POSIX 1
-#define _XOPEN_SOURCE 700
 #define _DARWIN_C_SOURCE 1                /* without it ru_maxrss is hidden there, */
 #define _NETBSD_SOURCE 1                  /* and here dirfd() */
 #define _FILE_OFFSET_BITS 64
@@ -43,7 +43,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #endif
-#ifndef __wasi__
+#ifdef __wasi__
+#include <unistd.h>
+#else
 #define HAVE_SIGNALS 1
 #include <signal.h>
 #endif
@@ -177,13 +179,14 @@ static int file_keep(FILE *f)
     return file_lock(fileno(f)) || (errno != EACCES && errno != EAGAIN);
 }
 
-/* A new file to write, which stays locked while it is open, with the rights and where allowed the
- * owner of the one that it will replace; NULL and EEXIST: the name is taken. */
+/* A new file to write, with the rights and where allowed the owner of the one that it will replace.
+ * It stays locked while it is open, if nothing else of this process opens and closes it.  NULL and
+ * EEXIST: the name is taken. */
 static FILE *file_create(const char *path, const char *old)
 {
     struct stat s;
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "wb");
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0666);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "w+b");
     if (fd >= 0 && !f) close(fd), remove(path);
     if (!f) return NULL;
     file_lock(fd);
@@ -260,6 +263,9 @@ static FILE *temporary_open(char *where, size_t n)
 }
 
 static int flush_to_disk(FILE *f) { return fflush(f) == 0 && fsync(fileno(f)) == 0; }
+
+/* Keep the first n bytes of a file. */
+static int file_cut(FILE *f, size_t n) { return ftruncate(fileno(f), (off_t)n) == 0; }
 typedef off_t offset;
 #else
 #ifdef _WIN32
@@ -276,6 +282,7 @@ static double seconds(void) { return 1e-3*(double)GetTickCount64(); }
 static long process_id(void) { return _getpid(); }
 static int is_terminal(FILE *f) { return _isatty(_fileno(f)); }
 static int flush_to_disk(FILE *f) { return fflush(f) == 0 && _commit(_fileno(f)) == 0; }
+static int file_cut(FILE *f, size_t n) { return _chsize_s(_fileno(f), (int64_t)n) == 0; }
 
 /* rename() does not replace: 1; 8: the new name is on the disk before this returns. */
 static int file_move(const char *from, const char *to)
@@ -293,6 +300,11 @@ static long process_id(void) { return 0; }
 static int is_terminal(FILE *f) { (void)f; return 0; }
 static int flush_to_disk(FILE *f) { return fflush(f) == 0; }
 static int file_move(const char *from, const char *to) { return rename(from, to) == 0; }
+#ifdef __wasi__
+static int file_cut(FILE *f, size_t n) { return ftruncate(fileno(f), (off_t)n) == 0; }
+#else
+static int file_cut(FILE *f, size_t n) { return (void)f, (void)n, errno = 0; }    /* ISO C cannot */
+#endif
 #endif
 static double peak_memory(void) { return 0; }
 static int terminal_width(void) { return 0; }
@@ -307,7 +319,7 @@ static size_t input_read(void *to, size_t n)
 static int is_special(const char *path) { (void)path; return 0; }
 static int same_file(const char *a, const char *b) { return strcmp(a, b) == 0; }
 static int link_read(const char *path, char *to, size_t n) { return (void)path, (void)to, n == 0; }
-static FILE *file_create(const char *path, const char *old) { return (void)old, fopen(path, "wb"); }
+static FILE *file_create(const char *at, const char *old) { return (void)old, fopen(at, "w+b"); }
 static int file_keep(FILE *f) { return f != NULL; }
 static void stale_remove(const char *path) { (void)path; }
 static int is_others(const char *path) { (void)path; return 0; }
@@ -646,7 +658,8 @@ static const struct option {
       "steps between lines of progress" },
     { "sample-every", COUNT, AT(sample_every), "0", 0, INT_MAX, "Run",
       "steps between samples; 0: as --eval-every" },
-    { "samples", COUNT, AT(samples), "1", 0, INT_MAX, "Run", "how many samples; 0: none" },
+    { "samples", COUNT, AT(samples), "1", 0, INT_MAX, "Run",
+      "how many samples, of a translator at most --rows; 0: none" },
     { "patience", COUNT, AT(patience), "0", 0, INT_MAX, "Run",
       "stop after this many validations without a better one; 0: never" },
     { "on-divergence", WORD, AT(on_divergence), "stop", 0, 0, "Run",
@@ -2417,13 +2430,18 @@ static FILE *checkpoint_open(const char *path, dn_io *io)
 
 /* The checksum in a checkpoint, which tells it from every other; "": there is none, "?": it cannot
  * be read. */
+static void mark_of(FILE *f, char mark[17])
+{
+    int found = seek_to(f, MODEL_HEAD_AT + strlen(model_head));
+    mark[found ? fread(mark, 1, 16, f) : 0] = 0;
+    if (!found || ferror(f) || !seek_to(f, 0)) strcpy(mark, "?");        /* fflush may follow */
+}
+
 static void mark_read(const char *path, char mark[17])
 {
     FILE *f = fopen(path, "rb");
-    int found = f && seek_to(f, MODEL_HEAD_AT + strlen(model_head));
-    mark[found ? fread(mark, 1, 16, f) : 0] = 0;
-    if (f ? !found || ferror(f) : errno != ENOENT) strcpy(mark, "?");
-    if (f) fclose(f);
+    strcpy(mark, errno == ENOENT ? "" : "?");
+    if (f) mark_of(f, mark), fclose(f);
 }
 
 /* The file whose options are the run's: it goes on from there, or begins with its parameters. */
@@ -2574,6 +2592,16 @@ static long long step_of_file(const char *path)
     return step;
 }
 
+/* The step from which a run goes on that resumes the file: an average of models, which has no note
+ * of data, has no moments and begins anew. */
+static long long step_after(const char *path)
+{
+    char *data = note_of_file(path, "data");
+    long long step = data ? step_of_file(path) : 0;
+    free(data);
+    return step;
+}
+
 /* What a file's note says of the best validation, which is none if it was on other data.  The note
  * is freed. */
 static struct best best_of_note(const struct session *s, char *note, const char *path)
@@ -2661,7 +2689,7 @@ static int checkpoint_save(struct session *s, int which, int trial)
         if (trial) part_finish(&p, good, 1);
         else {
             char mark[17] = "?";              /* of this one, not of what may replace it at once */
-            if (good && p.part && fflush(p.f) == 0) mark_read(p.part, mark);
+            if (good && p.part && fflush(p.f) == 0) mark_of(p.f, mark);
             written(s, which, part_close(&p, good, 0));
             if (strcmp(name, out) != 0)
                 fail(1, "%s is another run's by now; this run stops%s%s", out, s->lost[which] ? ": "
@@ -2747,7 +2775,7 @@ static int replace_check(struct session *s, int which)
              how);
     free(data);
     if (which != OUT) return 0;
-    long long there = step_of_file(path), first = s->o.file ? step_of_file(s->o.file) : 0;
+    long long there = step_of_file(path), first = s->o.file ? step_after(s->o.file) : 0;
     struct best best = best_of_note(s, note_of_file(path, "best"), path);
     if (there > first && !is_over(&s->o, there, best.stalled))
         fail(2, "%s has come to step %lld of this run; --resume %s goes on, --force begins anew",
@@ -3749,7 +3777,7 @@ static int character(const char *s)
     static const long least[] = { 0, 0x20, 0x80, 0x800, 0x10000 };       /* code, by length */
     int lead = s[0] & 0xFF, n = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
     long code = n == 1 ? lead : lead & 0x7F >> n;
-    if (lead >= 0x80 && lead < 0xC0) return 0;
+    if ((lead >= 0x80 && lead < 0xC0) || lead >= 0xF8) return 0;
     for (int i = 1; i < n; i++) {
         if ((s[i] & 0xC0) != 0x80) return 0;
         code = code << 6 | (s[i] & 0x3F);
@@ -3957,11 +3985,16 @@ static void log_failed(struct session *s)
     if (!s->lost[LOG]) written(s, LOG, unwritten(s->o.log, strerror(errno)));
 }
 
-/* Add a line to the log and to what will be drawn. */
+/* Add a line to the log and to what will be drawn.  One that was written in part goes again, or the
+ * next would stand in the same line. */
 static void row_add(struct session *s, struct progress *p, const char *row)
 {
     size_t n = strlen(row);
-    if (p->csv && (fputs(row, p->csv) < 0 || fflush(p->csv) != 0)) log_failed(s);
+    int64_t end = p->csv ? size_of(p->csv) : -1;
+    if (p->csv && (fputs(row, p->csv) < 0 || fflush(p->csv) != 0)) {
+        log_failed(s);
+        if (end >= 0 && size_of(p->csv) > end) file_cut(p->csv, (size_t)end);
+    }
     if (!s->o.plot) return;
     p->rows.at = grow(p->rows.at, &p->room, p->rows.n + n + 1, 1);
     memcpy(p->rows.at + p->rows.n, row, n + 1);               /* with the NUL */
@@ -4055,10 +4088,12 @@ static int is_log_of(const dn_model *m, struct text rows)
 static void rows_restore(const struct session *s, struct progress *p, int64_t step, int back)
 {
     const char *log = s->o.log;
-    if (!file_exists(log)) return;
-    free(p->rows.at);
-    p->rows = file_read(log);
-    size_t all = p->room = p->rows.n;
+    int64_t size = size_of(p->csv);
+    size_t all = p->room = size > 0 ? (size_t)size : 0;
+    p->rows = (struct text){ resize(p->rows.at, all + 1, 1), all };
+    if (size < 0 || fread(p->rows.at, 1, all, p->csv) != all)
+        fail(1, "%s: %s", log, strerror(errno));
+    p->rows.at[all] = 0;
     int ours = back || is_log_of(s->m, p->rows), may = back || s->o.force;
     size_t keep = !ours ? 0 : has_ended(s) ? all : rows_until(p->rows, step);
     if (!ours && !may && all >= sizeof log_header)
@@ -4067,13 +4102,13 @@ static void rows_restore(const struct session *s, struct progress *p, int64_t st
         fail(2, "%s has rows after step %lld; --log NAME keeps them, --force cuts them", log,
              (long long)step);
     p->rows.n = keep;
-    if (keep == all) return;
-    struct part new = part_open(log);
-    part_finish(&new, new.f && fwrite(p->rows.at, 1, keep, new.f) == keep, 0);
+    if ((keep < all && !file_cut(p->csv, keep)) || !seek_to(p->csv, keep))
+        fail(1, "%s: could not be cut: %s", log, errno ? strerror(errno) : "not on this system");
 }
 
-/* Open the log where the run stands.  When the run goes back, it is open already; a pipe or device
- * then stays so, since its reader would take a close for the end. */
+/* Open the log where the run stands, and lock it before anything of it goes.  When the run goes
+ * back, it is open already, and stays so: the reader of a pipe would take a close for the end, and
+ * another run a lock that is gone for leave to write. */
 static void log_open(const struct session *s, struct progress *p)
 {
     int64_t step = dn_step_count(s->m);
@@ -4081,13 +4116,12 @@ static void log_open(const struct session *s, struct progress *p)
     int back = p->csv != NULL;
     if (!s->o.log || rank) return;
     int special = is_special(s->o.log);
-    if (back && special) return;
-    if (back) fclose(p->csv);                 /* Windows replaces no file that is open */
-    if (!special) rows_restore(s, p, step, back);
-    p->csv = fopen(s->o.log, "ab");
+    if (!back) p->csv = fopen(s->o.log, special ? "ab" : "a+b");
     if (!p->csv) fail(1, "%s: %s", s->o.log, strerror(errno));
-    if (!special && !file_keep(p->csv))
+    if (special) return;
+    if (!file_keep(p->csv))
         fail(1, "%s: another run writes it; give --log another name", s->o.log);
+    rows_restore(s, p, step, back);
 }
 
 /* A log that goes on has a row of this model, see rows_restore(), and a new one begins with it. */
@@ -4280,7 +4314,8 @@ static void model_check(struct session *s)
     fail(2, "--vocab must be from %d to %d, not %d", DN_MIN_VOCAB, most, vocab);
 }
 
-#define HASH_START UINT64_C(0xcbf29ce484222325)               /* FNV-1a */
+/* As FNV-1a, but 64 bits at a time. */
+#define HASH_START UINT64_C(0xcbf29ce484222325)
 static uint64_t hash_add(uint64_t hash, uint64_t x) { return (hash ^ x)*UINT64_C(0x100000001b3); }
 
 /* Of all tokens. */
@@ -4466,15 +4501,21 @@ static dn_status train_step(struct session *s, struct progress *p, int64_t step,
 }
 
 /* The run diverged at `step`: go back to the last checkpoint, and return its step.  The same
- * batches come again, with half the learning rate; the rows of the steps given up leave the log. */
+ * batches come again, with half the learning rate; the rows of the steps given up leave the log,
+ * but if one of them was the best, it remains that, as OUT.best. */
 static int64_t roll_back(struct session *s, struct progress *p, int64_t step)
 {
     char err[DN_ERR_MAX];
+    struct best best = s->best;
     model_load(s->m, s->saved, "");
     rate_halve(&s->o.model, 1);
     s->halved++;
     if (dn_model_reconfigure(s->m, &s->o.model, err) != DN_OK) fail(1, "%s", err);
     run_restore(s, s->saved);
+    if (best.step && (!s->best.step || best.loss < s->best.loss)) {
+        s->best = best;
+        s->best.stalled = 0;
+    }
     say("diverged at step %lld: back to step %lld with a learning rate of %.6g", (long long)step,
         (long long)dn_step_count(s->m), s->o.model.lr);
     log_open(s, p);
@@ -4519,7 +4560,8 @@ static int train_loop(struct session *s, struct progress *p)
         if (ended && step < o->model.steps)
             say("ended at step %lld of %d: %s", (long long)step, o->model.steps,
                 late ? "--minutes are over" : "no better validation within --patience");
-        if (s->best.step == step && s->beside[OUT_BEST] && !checkpoint_save(s, OUT_BEST, 0)) {
+        if (val >= 0 && !s->best.stalled && s->beside[OUT_BEST]
+            && !checkpoint_save(s, OUT_BEST, 0)) {
             before.stalled = 0;
             s->best = before;                 /* OUT.best is still that */
         }
@@ -4558,12 +4600,11 @@ static void say_how_to_resume(const struct session *s)
 }
 
 /* Load the best model: from OUT.best, or from FILE.best where the run was resumed from another
- * file; its path.  NULL if the current model is the best one, or if neither file is this run's: it
- * can be of another run, or of steps that a rollback gave up. */
+ * file; its path.  NULL if the current model is the best one, or if neither file is this run's. */
 static char *best_load(struct session *s)
 {
     const char *of[] = { s->o.out, s->o.file };
-    int is_last = !s->best.step || s->best.step >= dn_step_count(s->m);
+    int is_last = !s->best.step || (s->best.step == dn_step_count(s->m) && !s->best.stalled);
     for (int i = 0; i < 2 && s->o.keep_best && *s->o.out && !is_last; i++) {
         char err[DN_ERR_MAX], *path = of[i] ? joined(of[i], ".best") : NULL;
         int is_it = 0;
@@ -4592,7 +4633,7 @@ static void say_how_to_use(const struct session *s, const char *model)
     int masked = s->o.model.arch == DN_ENCODER;
     const char *scored = s->o.valid_text ? s->o.valid_text : s->o.text;
     const char *from = masked ? scored : s->o.test_source;
-    if (from) {
+    if (from && strcmp(from, "-") != 0) {
         fputs(masked ? " --text " : " < ", stderr);
         shell_print(from);
     }
@@ -4617,6 +4658,8 @@ static int run_train(struct session *s)
 {
     struct progress p;
     int lost = 0;
+    if (!s->o.plot && (s->o.y || s->o.title || s->o.log_axes))
+        fail(2, "--%s is for --plot FILE", s->o.y ? "y" : s->o.title ? "title" : "log-axes");
     train_open(s);
     progress_open(s, &p);
     signals_watch(1);
@@ -4626,13 +4669,13 @@ static int run_train(struct session *s)
     progress_plot(s, &p);
     free(p.rows.at);
     ranks_alone(1);
-    if (ended && !rank) run_report(s, &p);
-    else if (!rank && !s->lost[OUT]) say_how_to_resume(s);
+    for (int i = 0; i < OUTPUTS; i++)         /* before the report, which may fail */
+        if (s->lost[i]) say("%s: %s", program, s->lost[i]), lost = 1;
     if (s->lost[OUT] && s->saved && file_exists(s->saved))
         say("note: %s is of step %lld; --resume goes on from there", s->saved,
-            step_of_file(s->saved));
-    for (int i = 0; i < OUTPUTS; i++)
-        if (s->lost[i]) say("%s: %s", program, s->lost[i]), lost = 1;
+            step_after(s->saved));
+    if (ended && !rank) run_report(s, &p);
+    else if (!rank && !s->lost[OUT]) say_how_to_resume(s);
     return lost ? 1 : ended || !s->told ? 0 : 128 + s->told;
 }
 
@@ -5094,9 +5137,13 @@ static const struct command {
     { "plot", "FILE.csv...", "draw columns of CSV files, as SVG",
       "out force x y by title log-axes log", run_plot },
 };
-static const struct command of_file = {       /* what `score` uses without a model */
-    .name = "score --hypothesis", .help = "BLEU and chrF of a file",
-    .uses = "hypothesis target references tokenize decimals json" };
+/* What they use where an option makes something else of them. */
+static const struct command of_file = { "score --hypothesis", "", "BLEU and chrF of a file",
+    "hypothesis target references tokenize decimals json", NULL };
+static const struct command of_lines = { "score --per-line or --per-token", "", "log p",
+    "resume source target text per-line per-token stride threads", NULL };
+static const struct command of_floats = { "export without --int8", "", "parameters as floats",
+    "resume c-header force int8", NULL };
 static const char every[] = "config help version print-config";
 static const char others[] = "hypothesis references json c-header int8 by per-line per-token "
                              "n-best prompt-file map";
@@ -5111,6 +5158,13 @@ static const struct command *command_find(const char *name)
             fail(2, "there is no command '%s'; did you mean %s?", name, commands[i].name);
     fail(2, "there is no command '%s'", name);
     return NULL;
+}
+
+static const struct command *form_of(const struct command *c, const struct options *o)
+{
+    if (c->run == run_score && o->hypothesis) return &of_file;
+    if (c->run == run_score && (o->per_line || o->per_token)) return &of_lines;
+    return c->run == run_export && !o->int8 ? &of_floats : c;
 }
 
 /* Does the command use the option, or one of those that this is another name for? */
@@ -5336,7 +5390,7 @@ int main(int argc, char **argv)
     s.argv = argv;
     options_read(&s);
     const struct command *command = command_find(s.o.verb);
-    words_check(command->run == run_score && s.o.hypothesis ? &of_file : command, argv);
+    words_check(form_of(command, &s.o), argv);
     if (s.o.help)
         help_print(argc > 0 ? argv[0] : program, command, arch_of(&s.o.model));
     else if (s.o.version)
