@@ -450,7 +450,8 @@ static void csv_open(book *k, const char *name, const char *columns, const char 
     sscanf(columns, "%31[^,],%31[^,],%31[^,]", by, x, y);
     if (k->writing)
         printf("./train plot %s/%s --out %s/%s.svg --by %s --x %s --y %s%s%s --title '%s'\n",
-               k->out, file, k->out, name, by, x, y, *log_axes ? " --log " : "", log_axes, title);
+               k->out, file, k->out, name, by, x, y, *log_axes ? " --log-axes " : "", log_axes,
+               title);
 }
 
 static void loss_rows(const book *k, const run *r, const char *series)
