@@ -1830,25 +1830,35 @@ static double loss_call(void *what)
     return s.loss*s.tokens;
 }
 
-/* The slope of f along *p.  Four points where f is smooth; two very close ones for relu, lest a
- * step cross its kink.  Steps are powers of two: exact in float. */
-static double slope(double (*f)(void *), void *what, dn_real *p, int smooth)
+/* Signs by a rule: the direction in which n numbers are moved.  The first is +. */
+static double sign_at(size_t i) { return i && by_rule("sign", i) < 0 ? -1 : 1; }
+
+static void shift(dn_real *p, size_t n, double h)
 {
-    const dn_real at = *p;
-    const double h = smooth ? 1.0/2048 : 1.0/(1 << 22);
-    double near, far = 0;
-    *p = at + (dn_real)h;
+    for (size_t i = 0; i < n; i++)
+        p[i] += (dn_real)(h*sign_at(i));
+}
+
+/* The slope of f at p[n] in the direction of the signs, of length sqrt(n).  Four points where f is
+ * smooth; two very close ones for relu, lest a step cross its kink.  Steps are powers of two and p
+ * holds multiples of 2^-18: all is exact in float, and the way back ends where it began. */
+static double slope(double (*f)(void *), void *what, dn_real *p, size_t n, int smooth)
+{
+    double h = smooth ? 1.0/1024 : 1.0/(1 << 22), near, far = 0;
+    for (size_t k = 1; smooth && k*k < n; k *= 2)
+        h /= 2;
+    shift(p, n, h);
     near = f(what);
-    *p = at - (dn_real)h;
+    shift(p, n, -2*h);
     near -= f(what);
     if (smooth) {
-        *p = at + (dn_real)(2*h);
+        shift(p, n, 3*h);
         far = f(what);
-        *p = at - (dn_real)(2*h);
+        shift(p, n, -4*h);
         far -= f(what);
     }
-    *p = at;
-    return smooth ? (8*near - far)/(12*h) : near/(2*h);
+    shift(p, n, smooth ? 2*h : h);
+    return (smooth ? (8*near - far)/(12*h) : near/(2*h))/sqrt((double)n);
 }
 
 static double weighted_sum(const dn_real *w, const dn_real *y, int n)
@@ -1890,9 +1900,9 @@ static double norm_slopes(enum op op)
     norm_call(&c);
     norm_bwd(&team, dx, c.w, c.stat, c.x, &at, 1, NORM_N);
     for (int i = 0; i < NORM_N; i++) {
-        const double x = slope(norm_call, &c, &c.x[i], 1);
-        const double g = slope(norm_call, &c, &c.g[i], 1);
-        const double b = slope(norm_call, &c, &c.b[i], 1);
+        const double x = slope(norm_call, &c, &c.x[i], 1, 1);
+        const double g = slope(norm_call, &c, &c.g[i], 1, 1);
+        const double b = slope(norm_call, &c, &c.b[i], 1, 1);
         worst(&e, fabs(x - (double)dx[i]), "dx of %d: %g for %g", i, (double)dx[i], x);
         worst(&e, fabs(g - (double)dg[i]), "dg of %d: %g for %g", i, (double)dg[i], g);
         worst(&e, fabs(b - (double)db[i]), "db of %d: %g for %g", i, (double)db[i], b);
@@ -1945,7 +1955,7 @@ static double t_grad_attention(void)
     attend_bwd(&a->team, &a->d, a->w, a->stat, &a->x, &a->att);
     for (int k = 0; k < 3; k++)
         for (int i = k*ATTEND_N + k; i < (k + 1)*ATTEND_N; i += 5) {
-            const double want = slope(attend_call, a, &a->x.q[i], 1), got = (double)a->d.q[i];
+            const double want = slope(attend_call, a, &a->x.q[i], 1, 1), got = (double)a->d.q[i];
             worst(&e, fabs(want - got), "d%c, %d: %g for %g", "qkv"[k], i, got, want);
         }
     return e;
@@ -1969,8 +1979,9 @@ static double get_gradient(dn_model *m, const dn_batch *b, int dropout, double *
     return top;
 }
 
-/* Each tensor's gradient at its largest element and at two more, relative to its largest plus a
- * hundredth of the model's: a key's bias has no gradient at all, for softmax ignores it. */
+/* Each tensor's gradient in one direction, in which each of its elements counts, relative to its
+ * largest plus a hundredth of the model's: a key's bias has no gradient at all, for softmax
+ * ignores it. */
 static void check_gradient(double *e, const dn_config *c, int dropout)
 {
     struct sample s;
@@ -1978,21 +1989,21 @@ static void check_gradient(double *e, const dn_config *c, int dropout)
     const dn_batch *b = fill_batch(&s, c, c->ctx < PLAIN_LEN ? 3 : 5, 0);
     double *grad = get_block(dn_param_count(m)*sizeof *grad);
     struct loss_call call = { m, b, dropout };
-    const int smooth = c->activation != DN_RELU;
     fill_parameters(m);
     const double top = get_gradient(m, b, dropout, grad);
     for (int i = 0; i < dn_tensor_count(m); i++) {
         const dn_tensor t = dn_tensor_at(m, i);
         const size_t n = tensor_size(&t);
-        size_t at[3] = { 0, n/3, n - 1 };
-        for (size_t k = 0; k < n; k++)
-            if (fabs(grad[k]) > fabs(grad[at[0]]))
-                at[0] = k;
-        for (int k = 0; k < 3; k++)
-            worst(e, fabs(grad[at[k]] - slope(loss_call, &call, t.value + at[k], smooth))
-                     /(fabs(grad[at[0]]) + 1e-2*top), "%s %s %s: %s[%d]",
-                  name_of("arch", c->arch), name_of("norm", c->norm),
-                  name_of("activation", c->activation), t.name, (int)at[k]);
+        double largest = 0, got = 0;
+        for (size_t k = 0; k < n; k++) {
+            largest = larger(largest, fabs(grad[k]));
+            got += sign_at(k)*grad[k];
+        }
+        got /= sqrt((double)n);
+        const double want = slope(loss_call, &call, t.value, n, c->activation != DN_RELU);
+        worst(e, fabs(got - want)/(largest + 1e-2*top), "%s %s %s: %s, %g for %g",
+              name_of("arch", c->arch), name_of("norm", c->norm),
+              name_of("activation", c->activation), t.name, got, want);
         grad += n;
     }
     worst(e, top > 0 ? 0 : NAN, "no gradient");
