@@ -38,7 +38,7 @@
 # MACHINES="arm64 wasm"    ports: only these
 # FIGURES="fig5 fig8"      figures: only these
 # LONG=1                   figures: at the paper's 8,000 updates instead, as far as they are not done
-#                          (days of one core); CORPORA=DIR: on DIR/tatoeba too
+#                          (36 hours of one core); CORPORA=DIR: on DIR/tatoeba too
 
 CC         ?= cc
 MPICC      ?= mpicc

@@ -4118,6 +4118,7 @@ static void log_open(const struct session *s, struct progress *p)
     int special = is_special(s->o.log);
     if (!back) p->csv = fopen(s->o.log, special ? "ab" : "a+b");
     if (!p->csv) fail(1, "%s: %s", s->o.log, strerror(errno));
+    if (!back) setvbuf(p->csv, NULL, _IONBF, 0);     /* of a row that failed, nothing comes later */
     if (special) return;
     if (!file_keep(p->csv))
         fail(1, "%s: another run writes it; give --log another name", s->o.log);
