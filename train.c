@@ -2354,6 +2354,7 @@ struct alike {
                                                  of them, taken alone, not as due? */
     double rows, cols;
     double gain[2], ratio[2], due[2];         /* the least and the most: measured, to due, due */
+    int layer[2];                             /* of the least and the most ratio */
     double squares, count;                    /* of ratios, weighted with numbers of values */
     double last;                              /* the sum of squares of the layer before */
 };
@@ -3269,6 +3270,8 @@ static void alike_add(struct alike *a, const dn_config *c, int layer, double sum
     a->copies += a->layers > 0 && sum > 0 && sum == a->last;
     a->last = sum;
     a->off |= !(fabs(ratio - 1) <= tolerance(n));
+    for (int i = 0; i < 2; i++)
+        if (!a->layers || (i ? ratio > a->ratio[1] : ratio < a->ratio[0])) a->layer[i] = layer;
     range_add(a->gain, gain, !a->layers);
     range_add(a->ratio, ratio, !a->layers);
     range_add(a->due, due, !a->layers++);
@@ -3391,6 +3394,8 @@ static void mistakes_of(const struct alike *a, const dn_config *c, struct mistak
         if ((i == GAINS - 1) != qk) m[i].factor = 1;
 }
 
+static const char layers_differ[] = "the layers differ: trained, or drawn by another rule in each";
+
 /* What is wrong with them: NULL if it takes a mistake to say, "" if nothing is. */
 static const char *fault_of(const struct alike *a)
 {
@@ -3398,7 +3403,7 @@ static const char *fault_of(const struct alike *a)
     if (!isfinite(ratio)) return "values that are not finite";
     if (a->off && !(a->due[0] > 0)) return "0 is due";
     if (a->off && a->ratio[1] - a->ratio[0] > 2*each*ratio)
-        return "the layers differ: trained, or drawn by another rule in each";
+        return layers_differ;
     return a->off || fabs(ratio - 1) > tolerance(a->count) ? NULL : "";
 }
 
@@ -3479,6 +3484,9 @@ static int network_print(const struct network *net, FILE *f)
         fprintf(f, "%-*s  %-2s  %6d  %-16s  %-6s  ", wide, a->name, matrix_name[a->which],
                 a->layers, range_text(a->gain, gain), range_text(a->due, due));
         if (n) fprintf(f, ratio < 1000 ? "%.3f " : "%.3g ", ratio);
+        if (fault == layers_differ)
+            fprintf(f, " %.3f in layer %d to %.3f in layer %d", a->ratio[0], a->layer[0],
+                    a->ratio[1], a->layer[1]);
         for (int k = 0; k < n; k++) fprintf(f, " (%c)", letter_of(said, &letters, words[k]));
         fputs(n ? "\n" : "ok\n", f);
         wrong += n > 0;

@@ -207,6 +207,9 @@ CASES = (                               # name, tensors, options, status, and wh
      ["copied to all layers", "one 3D x D", "default of PyTorch's Linear", "beta forgotten"]),
     ("one draw in all layers", lambda: copies(4), "", 1, ["copied to all layers"]),
     ("trained", lambda: trained(6), "", 1, ["the layers differ: trained"]),
+    ("one matrix of 36", lambda: changed(
+        stack(6, beta(6)), "4.self_attn.v_proj", lambda v: v/beta(6)), "", 1,
+     [r" V .* in layer \d to 2\.\d* in layer 4 \(a\)$", "1 of 6 are not as due"]),
     ("not a number", lambda: changed(stack(2, beta(2)), "0.fc1", lambda v: v*math.nan), "", 1,
      ["not finite"]),
     ("nothing known", lambda: changed(stack(6, beta(6)), "v_proj", lambda v: 7.3*v), "", 1,
