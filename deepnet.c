@@ -3276,28 +3276,28 @@ const dn_real *dn_generator_feed(dn_generator *gen, const int *tokens, const int
     return desk->logits;
 }
 
-/* A threshold t: the p >= t are at least `count` and weigh at least `mass`; without the smallest
- * of them, one of these would fail.  Ties stay or go together.  Found by halving, at most until no
- * double is between, so nothing need be sorted and nothing else is stored; p <= 1 < hi. */
+/* The largest p, or bar, such that those from there up are at least `count` and weigh at least
+ * `mass`: ties stay or go together.  It is in [lo, hi], which is halved and then shrunk to values
+ * of p, so that no gap takes long, and nothing need be sorted or stored.  The largest p is 1. */
 static double cut_at(const real *p, int n, double bar, int count, double mass)
 {
-    double lo = bar, hi = 2;
-    int most = n, least = 0;            /* the numbers from lo up, at most, and from hi up */
-    for (double t = 1 + bar/2; most > least + 1 && lo < t && t < hi; t = (lo + hi)/2) {
-        double sum = 0;
+    double lo = bar, hi = 1;
+    while (lo < hi) {
+        double t = (lo + hi)/2, sum = 0, below = lo, above = hi;     /* the nearest to t */
         int k = 0;
+        if (!(t > lo)) t = hi;
         for (int j = 0; j < n; j++) {
-            if ((double)p[j] < t) continue;
+            const double at = (double)p[j];
+            if (at < t) {
+                if (at > below) below = at;
+                continue;
+            }
+            if (at < above) above = at;
             k++;
-            sum += (double)p[j];
+            sum += at;
         }
-        if (k >= count && sum >= mass) {
-            lo = t;
-            most = k;
-        } else {
-            hi = t;
-            least = k;
-        }
+        if (k >= count && sum >= mass) lo = above;
+        else hi = below;
     }
     return lo;
 }

@@ -3993,13 +3993,15 @@ static void log_failed(struct session *s)
     if (!s->lost[LOG]) written(s, LOG, unwritten(s->o.log, strerror(errno)));
 }
 
-/* Add a line to the log and to what will be drawn.  One that was written in part goes again, or the
- * next would stand in the same line. */
+/* Add a line to the log, which begins with its header, and to what will be drawn.  One that was
+ * written in part goes again, or the next would stand in the same line. */
 static void row_add(struct session *s, struct progress *p, const char *row)
 {
     size_t n = strlen(row);
     int64_t end = p->csv ? size_of(p->csv) : -1;
-    if (p->csv && (fputs(row, p->csv) < 0 || fflush(p->csv) != 0)) {
+    int lacks = end == 0 && row != log_header;             /* it could not be written then */
+    if (p->csv && ((lacks && fputs(log_header, p->csv) < 0) || fputs(row, p->csv) < 0
+                   || fflush(p->csv) != 0)) {
         log_failed(s);
         if (end >= 0 && size_of(p->csv) > end) file_cut(p->csv, (size_t)end);
     }
@@ -4667,8 +4669,6 @@ static int run_train(struct session *s)
 {
     struct progress p;
     int lost = 0;
-    if (!s->o.plot && (s->o.y || s->o.title || s->o.log_axes))
-        fail(2, "--%s is for --plot FILE", s->o.y ? "y" : s->o.title ? "title" : "log-axes");
     train_open(s);
     progress_open(s, &p);
     signals_watch(1);
@@ -5191,12 +5191,14 @@ static int is_used(const struct command *c, const char *name)
 }
 
 /* Refuse an option that would change nothing. */
-static void words_check(const struct command *c, char **argv)
+static void words_check(const struct command *c, const struct options *o, char **argv)
 {
     char name[WORD_MAX];
     const char *value;
     for (int i = 1; argv[i] && strcmp(argv[i], "--") != 0; ) {
         i += option_read(argv + i, name, &value);
+        if (c->run == run_train && !o->plot && is_among("x y title log-axes", name))
+            fail(2, "--%s is for --plot FILE", name);
         if (!*name || is_used(c, name)) continue;
         if (c->uses)
             fail(2, "%s (%s) does not use --%s; it uses %s", c->name, c->help, name, c->uses);
@@ -5399,7 +5401,7 @@ int main(int argc, char **argv)
     s.argv = argv;
     options_read(&s);
     const struct command *command = command_find(s.o.verb);
-    words_check(form_of(command, &s.o), argv);
+    words_check(form_of(command, &s.o), &s.o, argv);
     if (s.o.help)
         help_print(argc > 0 ? argv[0] : program, command, arch_of(&s.o.model));
     else if (s.o.version)
