@@ -3998,10 +3998,9 @@ static void log_failed(struct session *s)
 static void row_add(struct session *s, struct progress *p, const char *row)
 {
     size_t n = strlen(row);
-    int64_t end = p->csv ? size_of(p->csv) : -1;
+    int64_t end = p->csv && !is_special(s->o.log) ? size_of(p->csv) : -1;
     int lacks = end == 0 && row != log_header;             /* it could not be written then */
-    if (p->csv && ((lacks && fputs(log_header, p->csv) < 0) || fputs(row, p->csv) < 0
-                   || fflush(p->csv) != 0)) {
+    if (p->csv && ((lacks && fputs(log_header, p->csv) < 0) || fputs(row, p->csv) < 0)) {
         log_failed(s);
         if (end >= 0 && size_of(p->csv) > end) file_cut(p->csv, (size_t)end);
     }
@@ -4128,7 +4127,7 @@ static void log_open(const struct session *s, struct progress *p)
     int special = is_special(s->o.log);
     if (!back) p->csv = fopen(s->o.log, special ? "ab" : "a+b");
     if (!p->csv) fail(1, "%s: %s", s->o.log, strerror(errno));
-    if (!back) setvbuf(p->csv, NULL, _IONBF, 0);     /* of a row that failed, nothing comes later */
+    if (!back) setvbuf(p->csv, NULL, _IONBF, 0);     /* rows go at once; a failed one never later */
     if (special) return;
     if (!file_keep(p->csv))
         fail(1, "%s: another run writes it; give --log another name", s->o.log);
